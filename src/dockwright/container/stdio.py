@@ -121,12 +121,17 @@ class Stdio:
     async def _writable(self) -> None:
         fd = self._sink
         ready: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+        self._loop.add_writer(fd, _resolve, ready)
         try:
             await ready
         finally:
             if self._sink == fd:
                 self._loop.remove_writer(fd)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 def _shutdown_write(fd: int) -> None:
