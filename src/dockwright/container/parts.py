@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockwright.image import Images
+from dockwright.snapshot import Snapshotter
+
 from dockwright.container.config import LogConfig, Ulimit
 from dockwright.container.record import ContainerTable
 from dockwright.errors import Invalid
 from dockwright.events import Events
-from dockwright.image import Images
 from dockwright.network import Networks
 from dockwright.runtime import Conmon, Runtime
-from dockwright.snapshot import Snapshotter
 from dockwright.tasks import Background
 from dockwright.volume import Volumes
 
@@ -22,8 +23,8 @@ from dockwright.volume import Volumes
 class ContainerPaths:
     """Where containers live on disk.
 
-        data/<id>/            log, hostname, hosts, resolv.conf
-        exec/<id>/            the OCI bundle: config.json, rootfs/, conmon's files, shm/, execs/
+    data/<id>/            log, hostname, hosts, resolv.conf
+    exec/<id>/            the OCI bundle: config.json, rootfs/, conmon's files, shm/, execs/
     """
 
     data: Path
