@@ -13,6 +13,8 @@ from dockwright.cgroup.hierarchy import Cgroup
 log = logging.getLogger(__name__)
 
 _IN_MODIFY = 0x2
+#: How often and in which steps the count is looked at after a signal.
+_LOOKS, _LOOK_S = 50, 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,10 +58,17 @@ class Watch:
 
     def _woken(self) -> None:
         os.read(self._fd, 4096)
-        # Removing a v1 cgroup signals its eventfd too, and memory.events counts more than kills.
+        self._look(_LOOKS)
+
+    def _look(self, left: int) -> None:
+        """v1 signals before it kills, and when a cgroup is removed; v2's file counts more than kills: look what it was."""
+        if self._fd < 0:
+            return
         if kills(self._cgroup):
             self.close()
             self._told()
+        elif left:
+            asyncio.get_running_loop().call_later(_LOOK_S, self._look, left - 1)
 
 
 def _eventfd(cgroup: Cgroup) -> int:
