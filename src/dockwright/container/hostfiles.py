@@ -27,7 +27,9 @@ def write(parts: Parts, record: Record, attachment: Attachment | None) -> dict[s
     host = record.spec.host
     if host.network_mode.startswith("container:"):
         home = parts.paths.home(host.network_mode.partition(":")[2])
-        return {f"/etc/{name}": str(home / name) for name in ("resolv.conf", "hostname", "hosts") if (home / name).exists()}
+        return {
+            f"/etc/{name}": str(home / name) for name in ("resolv.conf", "hostname", "hosts") if (home / name).exists()
+        }
     home = parts.paths.home(record.id)
     texts = {
         "resolv.conf": _resolv_conf(parts, record),

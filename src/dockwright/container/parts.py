@@ -22,8 +22,8 @@ from dockwright.volume import Volumes
 class ContainerPaths:
     """Where containers live on disk.
 
-        data/<id>/            log, hostname, hosts, resolv.conf
-        exec/<id>/            the OCI bundle: config.json, rootfs/, conmon's files, shm/, execs/
+    data/<id>/            log, hostname, hosts, resolv.conf
+    exec/<id>/            the OCI bundle: config.json, rootfs/, conmon's files, shm/, execs/
     """
 
     data: Path

@@ -74,7 +74,9 @@ class Start:
             await workers.quick(self._write_bundle, rootfs, points, network, files)
             faults.point("start.create")
             undo.push_undo(self._delete, runtime)
-            monitor = await parts.conmon.create(runtime, record.id, parts.paths.bundle(record.id), self._monitor_options())
+            monitor = await parts.conmon.create(
+                runtime, record.id, parts.paths.bundle(record.id), self._monitor_options()
+            )
             undo.callback(monitor.close)
             faults.point("start.attach")
             await self.on_created(monitor)
@@ -87,7 +89,9 @@ class Start:
         rootfs.mkdir(parents=True, exist_ok=True)
         self.parts.paths.home(self.record.id).mkdir(parents=True, exist_ok=True)
         if self.record.spec.host.ipc_mode == "shareable":
-            mounting.mount_shared_memory(self.parts.paths.bundle(self.record.id) / "shm", self.record.spec.host.shm_size)
+            mounting.mount_shared_memory(
+                self.parts.paths.bundle(self.record.id) / "shm", self.record.spec.host.shm_size
+            )
 
     async def _network(self) -> tuple[Attachment | None, str | None]:
         """The attachment, and the namespace for the specification: a path, "" for a new one, None for the host's."""
@@ -191,6 +195,16 @@ async def tear_down(parts: Parts, record: Record) -> None:
 async def remove_bundle(parts: Parts, container_id: str) -> None:
     """Remove the bundle directory and what is still mounted below it."""
     await workers.quick(_remove_bundle, parts.paths.bundle(container_id))
+
+
+async def remove_home(parts: Parts, container_id: str) -> None:
+    """Remove log, hosts, hostname and resolv.conf."""
+    await workers.bulk(mounting.remove_tree, parts.paths.home(container_id))
+
+
+def remove_stray_bundle(parts: Parts, container_id: str) -> None:
+    """Remove the bundle of a container that is no more; blocking."""
+    _remove_bundle(parts.paths.bundle(container_id))
 
 
 def cgroup_path(parts: Parts, record: Record) -> str:

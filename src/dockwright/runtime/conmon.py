@@ -51,6 +51,8 @@ class Monitor:
         self.pid = pid
         self._id = container_id
         self._conmon = conmon
+        self.closed = False
+        self._init = Process.hold(pid) or Process.gone(pid)
 
     @property
     def conmon_pid(self) -> int:
@@ -60,6 +62,10 @@ class Monitor:
         """The container's exit code, once it has ended; None when conmon itself died and could not say."""
         await self._conmon.wait()
         return await workers.quick(read_exit_code, self.bundle, self._id)
+
+    def signal(self, number: int) -> bool:
+        """Signal the container's first process; False when it has ended."""
+        return self._init.signal(number)
 
     def connect(self) -> socket.socket:
         """A new attach connection (non-blocking). Raises `Conflict` when the container has just ended."""
@@ -75,14 +81,16 @@ class Monitor:
 
     def close(self) -> None:
         """Stop watching; the container and conmon go on. Safe to call twice."""
+        self.closed = True
         self._conmon.close()
+        self._init.close()
 
 
 class Conmon:
     """Starts monitors, and finds those that a former daemon left running."""
 
     def __init__(self, program: Path) -> None:
-        self._program = program
+        self.program = program
 
     async def create(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> Monitor:
         """Start conmon, which has `runtime` create the container of `bundle`; its process waits for `runtime.start`.
@@ -106,7 +114,7 @@ class Conmon:
         return Monitor(bundle, container_id, process, pids[1]) if process else None
 
     def _command(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> list[str]:
-        argv = [str(self._program), "--api-version", "1", "-c", container_id, "-u", container_id, "-n", container_id]
+        argv = [str(self.program), "--api-version", "1", "-c", container_id, "-u", container_id, "-n", container_id]
         argv += ["-r", str(runtime.path), "-b", str(bundle), "-p", str(bundle / "init.pid")]
         argv += ["-P", str(bundle / "conmon.pid"), "--exit-dir", str(bundle / "exit"), "--full-attach"]
         argv += ["--no-sync-log", "--log-level", "error", "--persist-dir", str(bundle)]

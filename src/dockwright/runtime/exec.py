@@ -82,6 +82,14 @@ class ExecProcess:
         """The process's pid on the host, 0 when it never ran or its pid is not known any more."""
         return await workers.quick(self._read_pid)
 
+    def take_terminal(self) -> int:
+        """A descriptor of the terminal's master for the caller to own, -1 without one; ours stays for `resize`."""
+        if self.terminal < 0:
+            return -1
+        fd = os.dup(self.terminal)
+        os.set_blocking(fd, False)
+        return fd
+
     def resize(self, height: int, width: int) -> None:
         """Resize the terminal; does nothing without one."""
         if self.terminal < 0:
