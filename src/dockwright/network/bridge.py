@@ -152,6 +152,8 @@ class BridgeDriver:
         if endpoint.ports:
             faults.point("network.publish")
             await self._publish(state, endpoint)
+            if await workers.quick(_frames_pass_the_filter):
+                await self._namespaces.run(lambda: self._allow_hairpin(endpoint))
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.detach`."""
@@ -282,6 +284,15 @@ class BridgeDriver:
         if not network.internal:
             inner.add_default_route(ipaddress.IPv4Address(network.gateway))
 
+    def _allow_hairpin(self, endpoint: Endpoint) -> None:
+        """With br_netfilter a container's packet to its own published port is translated inside the bridge, and would
+        have to leave through the port it came in by."""
+        self._namespaces.enter_host()
+        with Netlink() as netlink:
+            link = netlink.link(endpoint.link)
+            if link is not None:
+                netlink.set_hairpin(link.index)
+
     # -- the rest -------------------------------------------------------------------------------------------------
 
     async def _make_ready(self, state: _State) -> Ready:
@@ -343,6 +354,13 @@ def _rules(network: Network) -> Bridge:
 
 def _mapping(endpoint: Endpoint, port: PublishedPort) -> Mapping:
     return Mapping(port.protocol, ipaddress.ip_address(port.host_ip), port.host_port, endpoint.ip, port.container_port)
+
+
+def _frames_pass_the_filter() -> bool:
+    try:
+        return (_SYSCTL / "bridge/bridge-nf-call-iptables").read_text().strip() == "1"
+    except FileNotFoundError:
+        return False
 
 
 def _tune_bridge(link: str, forward: bool) -> None:

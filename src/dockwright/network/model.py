@@ -138,6 +138,6 @@ def parse_port_request(container_port: int, protocol: str, host_ip: str, host_po
         high = int(last) if dash else low
     except ValueError as error:
         raise Invalid(f"invalid port specification: {host_port!r}") from error
-    if not 0 <= low <= high <= 65535:
+    if not 0 <= low <= high <= 65535 or (dash and not low):
         raise Invalid(f"invalid port specification: {host_port!r}")
     return PortRequest(container_port, protocol, host_ip, low, high)

@@ -32,7 +32,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_AF_SPEC = 12, 18, 27, 28, 26
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
-_BRPORT_ISOLATED = 33
+_BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _AF_BRIDGE = 7
@@ -147,8 +147,15 @@ class Netlink:
 
     def set_isolated(self, index: int) -> None:
         """Forbid a bridge port to exchange frames with other isolated ports (linux/if_link.h, IFLA_BRPORT_ISOLATED)."""
-        port = _attribute(_IFLA_PROTINFO | _NESTED, _attribute(_BRPORT_ISOLATED, b"\1"))
-        self._request(_SETLINK, 0, _IFINFO.pack(_AF_BRIDGE, 0, index, 0, 0) + port, f"isolate port {index}")
+        self._set_port(index, _attribute(_BRPORT_ISOLATED, b"\1"))
+
+    def set_hairpin(self, index: int) -> None:
+        """Let a bridge port get back what came in through it (linux/if_link.h, IFLA_BRPORT_MODE)."""
+        self._set_port(index, _attribute(_BRPORT_MODE, b"\1"))
+
+    def _set_port(self, index: int, option: bytes) -> None:
+        body = _IFINFO.pack(_AF_BRIDGE, 0, index, 0, 0) + _attribute(_IFLA_PROTINFO | _NESTED, option)
+        self._request(_SETLINK, 0, body, f"set bridge port {index}")
 
     def set_group(self, index: int, group: int) -> None:
         """Put a link into a device group; `delete_group` removes them all at once."""
