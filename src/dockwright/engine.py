@@ -26,6 +26,7 @@ from dockwright.content import LocalBlobs
 from dockwright.errors import Conflict, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
 from dockwright.image import IMAGE_SCHEMA, Images
+from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
 from dockwright.runtime import Conmon, OciRuntime, Runtime
 from dockwright.settings import Settings
@@ -98,14 +99,17 @@ class Engine:
         database = await Database.open(settings.data_root / "state.db", schemas)
         undo.push_undo(database.aclose)
         events = Events(database)
-        blobs = await LocalBlobs.open(settings.data_root / "content")
-        snapshots = await Overlay.open(database, settings.data_root / "snapshots")
+        blobs = await LocalBlobs.open_at(settings.data_root / "content")
+        snapshots = await Overlay.open_at(settings.data_root / "snapshots", database)
+        undo.push_undo(snapshots.aclose)
         images = await Images.open(database, blobs, snapshots, events)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
         await volumes.load()
         networks = await Networks.open(database, settings.exec_root, settings.network)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
+        logs = Logs()
+        undo.push_undo(logs.aclose)
         background = Background("engine")
         undo.push_undo(background.aclose)
         parts = Parts(
@@ -116,6 +120,7 @@ class Engine:
             images=images,
             snapshots=snapshots,
             networks=networks,
+            logs=logs,
             volumes=volumes,
             runtimes=runtimes,
             conmon=Conmon(_program("conmon", "it holds containers while the engine restarts")),

@@ -72,7 +72,7 @@ class UndoStack(AsyncExitStack):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         unwind = super().__aexit__
         # `AsyncExitStack.__aexit__` reads no exception state of its own: it is safe to run it in another task.
-        return bool(await shielded(unwind(kind, error, trace)))
+        await shielded(unwind(kind, error, trace))  # an undo never swallows what made it run

@@ -79,7 +79,7 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
             await workers.quick(_remove_pidfile, values["pidfile"])
 
 
-async def _end_requests(server: web.Server[web.BaseRequest]) -> None:
+async def _end_requests(server: web.Server) -> None:
     await server.shutdown(timeout=2.0)
 
 

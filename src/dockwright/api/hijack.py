@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
     @classmethod
     def take(cls, request: web.BaseRequest, content_type: str) -> Connection:
         """Send the head and take the connection over. Raises `ConnectionResetError` when the client has gone."""
-        transport = cast("asyncio.Transport | None", request.transport)
+        transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
         connection = cls(transport, request.protocol)

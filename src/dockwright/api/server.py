@@ -29,7 +29,7 @@ class Daemon:
         self.engine = engine
         self.debug = debug
 
-    def server(self) -> web.Server[web.BaseRequest]:
+    def server(self) -> web.Server:
         """A server for any number of sockets. A client that goes away cancels what it alone asked for."""
         return web.Server(
             self.handle,
@@ -59,7 +59,7 @@ class Daemon:
             raise
         except web.HTTPException as error:
             response = errors.response(meanings.Invalid(error.reason), error.status)
-        except Exception as error:  # noqa: BLE001 - the last resort: a fault of ours must not end the daemon
+        except Exception as error:
             log.exception("%s %s", request.method, request.path)
             response = errors.response(meanings.HostFailure(f"internal error: {type(error).__name__}: {error}"), 500)
         if not response.prepared and not isinstance(response, AlreadySent):

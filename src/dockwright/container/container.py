@@ -382,7 +382,6 @@ class Container:
             if self._teardown is not None:
                 await asyncio.wait((self._teardown,))
             faults.point("remove.release")
-            await self.log.remove()
             await self.parts.snapshots.remove(self.id)
             await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             await starting.remove_home(self.parts, self.id)

@@ -11,6 +11,7 @@ from dockwright.container.record import ContainerTable
 from dockwright.errors import Invalid
 from dockwright.events import Events
 from dockwright.image import Images
+from dockwright.logs import Logs
 from dockwright.network import Networks
 from dockwright.runtime import Conmon, Runtime
 from dockwright.snapshot import Snapshotter
@@ -73,6 +74,7 @@ class Parts:
     images: Images
     snapshots: Snapshotter
     networks: Networks
+    logs: Logs
     volumes: Volumes
     runtimes: Mapping[str, Runtime]
     conmon: Conmon

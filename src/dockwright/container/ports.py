@@ -50,7 +50,7 @@ def requests(config: Config, host: HostConfig) -> list[PortRequest]:
 
 def port_map(config: Config, attachment: Attachment | None) -> dict[str, list[dict[str, str]] | None]:
     """`NetworkSettings.Ports`: exposed ports, and where they are published."""
-    found: dict[str, list[dict[str, str]] | None] = {text: None for text in expand(config.exposed_ports or {})}
+    found: dict[str, list[dict[str, str]] | None] = dict.fromkeys(expand(config.exposed_ports or {}))
     for port in attachment.ports if attachment else ():
         key = f"{port.container_port}/{port.protocol}"
         bindings = found.get(key) or []

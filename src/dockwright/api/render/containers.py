@@ -158,7 +158,9 @@ def _health(health: Health) -> dict[str, Any]:
 
 def _network_settings(container: Container, attachment: Attachment | None) -> dict[str, Any]:
     networks = _networks(container, attachment)
-    first = next(iter(networks.values()), {}) if attachment and attachment.network_name == "bridge" else {}
+    first: dict[str, Any] = (
+        next(iter(networks.values()), {}) if attachment and attachment.network_name == "bridge" else {}
+    )
     return {
         "Bridge": "",
         "SandboxID": attachment.sandbox_id if attachment else "",

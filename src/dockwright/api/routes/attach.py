@@ -10,6 +10,7 @@ from dockwright.api import hijack
 from dockwright.api.call import Call
 from dockwright.api.hijack import AlreadySent, Connection
 from dockwright.api.router import Router
+from dockwright.api.routes.logs import STREAMS
 from dockwright.container import Container, LogQuery
 from dockwright.container.detach import Detector
 from dockwright.container.detach import parse as parse_keys
@@ -78,7 +79,7 @@ async def _replay(container: Container, connection: Connection, wanted: set[int]
     query = LogQuery(stdout=STDOUT in wanted, stderr=STDERR in wanted)
     async for line in container.log.read(query):
         data = line.data
-        await connection.write(data if container.record.spec.config.tty else hijack.framed(line.stream, data))
+        await connection.write(data if container.record.spec.config.tty else hijack.framed(STREAMS[line.stream], data))
 
 
 @ROUTER.add("GET", "/containers/{id}/attach/ws")
