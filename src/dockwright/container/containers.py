@@ -16,7 +16,7 @@ from dockwright.container.parts import Parts
 from dockwright.container.record import Record, Specification, State
 from dockwright.container.state import Status
 from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound
-from dockwright.runtime.conmon import read_exit_code
+from dockwright.runtime.conmon import exit_file, read_exit_code
 from dockwright.undo import UndoStack, shielded
 
 LOST_EXIT_CODE = 255
@@ -279,7 +279,7 @@ def _ending(bundle: Path, container_id: str) -> tuple[int, int] | None:
     code = read_exit_code(bundle, container_id)
     if code is None:
         return None
-    return code, (bundle / "exit" / container_id).stat().st_mtime_ns
+    return code, exit_file(bundle, container_id).stat().st_mtime_ns
 
 
 def _newer(finished_ns: int, state: State) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ class Exec:
             fd = running.take_terminal()
             return Stdio([(fd, STDOUT)] if fd >= 0 else [], fd if self.config.attach_stdin else -1, terminal=True)
         sources = [(fd, stream) for fd, stream in ((running.stdout, STDOUT), (running.stderr, STDERR)) if fd >= 0]
-        stdio = Stdio(sources, running.stdin)
+        stdio = _ExecStdio(sources, running.stdin, self, running)
         running.stdin = running.stdout = running.stderr = -1
         return stdio
 
@@ -182,6 +183,30 @@ class Exec:
         base = process.environment(self.container.record.spec.config, user, hostname(self.container.record))
         terminal = ["TERM=xterm"] if self.config.tty else []
         return process.merge_environment(base, terminal + (self.config.env or []))
+
+
+class _ExecStdio(Stdio):
+    """An exec's pipes, without what the runtime itself writes to stderr when it cannot execute the command."""
+
+    def __init__(self, sources: list[tuple[int, int]], sink: int, owner: Exec, running: ExecProcess) -> None:
+        super().__init__(sources, sink)
+        self._owner = owner
+        self._running = running
+        self._withheld: deque[tuple[int, bytes]] = deque()
+
+    async def read(self) -> tuple[int, bytes] | None:
+        if self._withheld and self._running.ran():
+            return self._withheld.popleft()
+        while (chunk := await super().read()) is not None:
+            if chunk[0] != STDERR or self._running.ran():
+                self._withheld.append(chunk)
+                return self._withheld.popleft()
+            self._withheld.append(chunk)
+        if self._withheld:
+            await self._owner.ended.wait()
+            if not self._owner.error:
+                return self._withheld.popleft()
+        return None
 
 
 class Execs:
