@@ -19,10 +19,10 @@ T = TypeVar("T")
 UNDO_LIMIT_S = 30.0
 
 
-async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float = UNDO_LIMIT_S) -> T:
+async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float | None = UNDO_LIMIT_S) -> T:
     """Run `undo` to its end, whatever happens to the caller.
 
-    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then);
+    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then; None: no limit);
     `CancelledError`, after the undo has ended, when the caller was cancelled meanwhile.
     """
     # The one place that may start a task bare: it is awaited below, to its end, on every path.
@@ -40,7 +40,7 @@ async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float = UNDO_LIMIT_
     return task.result()
 
 
-async def _limited(undo: Coroutine[Any, Any, T], limit_s: float) -> T:
+async def _limited(undo: Coroutine[Any, Any, T], limit_s: float | None) -> T:
     async with asyncio.timeout(limit_s):
         return await undo
 
@@ -72,7 +72,7 @@ class UndoStack(AsyncExitStack):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         unwind = super().__aexit__
         # `AsyncExitStack.__aexit__` reads no exception state of its own: it is safe to run it in another task.
-        return bool(await shielded(unwind(kind, error, trace)))
+        await shielded(unwind(kind, error, trace))  # an undo never swallows what made it run

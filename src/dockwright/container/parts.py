@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dockwright.image import Images
-from dockwright.snapshot import Snapshotter
-
 from dockwright.container.config import LogConfig, Ulimit
 from dockwright.container.record import ContainerTable
 from dockwright.errors import Invalid
 from dockwright.events import Events
+from dockwright.image import Images
+from dockwright.logs import Logs
 from dockwright.network import Networks
 from dockwright.runtime import Conmon, Runtime
+from dockwright.snapshot import Snapshotter
 from dockwright.tasks import Background
 from dockwright.volume import Volumes
 
@@ -74,6 +74,7 @@ class Parts:
     images: Images
     snapshots: Snapshotter
     networks: Networks
+    logs: Logs
     volumes: Volumes
     runtimes: Mapping[str, Runtime]
     conmon: Conmon

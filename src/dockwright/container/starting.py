@@ -197,6 +197,16 @@ async def remove_bundle(parts: Parts, container_id: str) -> None:
     await workers.quick(_remove_bundle, parts.paths.bundle(container_id))
 
 
+async def remove_home(parts: Parts, container_id: str) -> None:
+    """Remove log, hosts, hostname and resolv.conf."""
+    await workers.bulk(mounting.remove_tree, parts.paths.home(container_id))
+
+
+def remove_stray_bundle(parts: Parts, container_id: str) -> None:
+    """Remove the bundle of a container that is no more; blocking."""
+    _remove_bundle(parts.paths.bundle(container_id))
+
+
 def cgroup_path(parts: Parts, record: Record) -> str:
     """The container's cgroup below each hierarchy's root."""
     parent = record.spec.host.cgroup_parent or parts.defaults.cgroup_parent

@@ -9,7 +9,8 @@ What does not belong here: multiplexing and timestamps on the wire, attach, who 
 """
 
 from dockwright.logs.drivers import DEFAULT_DRIVER, DRIVERS, check, log_path
-from dockwright.logs.log import Log, Logs, read_stored
+from dockwright.logs.log import Log, Logs, not_readable, read_stored
+from dockwright.logs.options import boolean
 from dockwright.logs.record import LogDriver, LogInfo, Query, Record
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Logs",
     "Query",
     "Record",
+    "boolean",
     "check",
     "log_path",
+    "not_readable",
     "read_stored",
 ]

@@ -103,6 +103,11 @@ class Log:
         follower.delivered = self._tell
 
     @property
+    def followed(self) -> bool:
+        """Whether somebody reads it."""
+        return self._readers > 0
+
+    @property
     def attributes(self) -> Mapping[str, str]:
         """What `details` shows with each record."""
         driver = self._driver

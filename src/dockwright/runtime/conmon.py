@@ -7,7 +7,7 @@ Files in the bundle directory, which conmon has as its working directory:
     init.pid        the container's first process, in the host's pid namespace
     attach          SOCK_SEQPACKET: packets out are one byte (2 stdout, 3 stderr) then data; bytes in go to stdin
     ctl             FIFO: "1 HEIGHT WIDTH\\n" resizes the terminal, "2 0 0\\n" reopens the log spool
-    exit/ID         the exit code, written once everything the container said has been passed on
+    exits/ID        the exit code, written once everything the container said has been passed on
     oom             exists when the kernel killed something for want of memory
 
 Source: conmon 2.1 (`src/cli.c`, `ctrl.c`, `conn_sock.c`), observed.
@@ -51,6 +51,8 @@ class Monitor:
         self.pid = pid
         self._id = container_id
         self._conmon = conmon
+        self.closed = False
+        self._init = Process.hold(pid) or Process.gone(pid)
 
     @property
     def conmon_pid(self) -> int:
@@ -60,6 +62,10 @@ class Monitor:
         """The container's exit code, once it has ended; None when conmon itself died and could not say."""
         await self._conmon.wait()
         return await workers.quick(read_exit_code, self.bundle, self._id)
+
+    def signal(self, number: int) -> bool:
+        """Signal the container's first process; False when it has ended."""
+        return self._init.signal(number)
 
     def connect(self) -> socket.socket:
         """A new attach connection (non-blocking). Raises `Conflict` when the container has just ended."""
@@ -75,14 +81,16 @@ class Monitor:
 
     def close(self) -> None:
         """Stop watching; the container and conmon go on. Safe to call twice."""
+        self.closed = True
         self._conmon.close()
+        self._init.close()
 
 
 class Conmon:
     """Starts monitors, and finds those that a former daemon left running."""
 
     def __init__(self, program: Path) -> None:
-        self._program = program
+        self.program = program
 
     async def create(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> Monitor:
         """Start conmon, which has `runtime` create the container of `bundle`; its process waits for `runtime.start`.
@@ -93,7 +101,7 @@ class Conmon:
         argv = self._command(runtime, container_id, bundle, options)
         conmon_pid, pid = await programs.wait_in_thread(_create, argv, bundle)
         process = Process.hold(conmon_pid)
-        if process is None and not (bundle / "exit" / container_id).exists():
+        if process is None and not exit_file(bundle, container_id).exists():
             raise HostFailure(f"conmon of {container_id[:12]} ended at once")
         return Monitor(bundle, container_id, process or Process.gone(conmon_pid), pid)
 
@@ -106,10 +114,10 @@ class Conmon:
         return Monitor(bundle, container_id, process, pids[1]) if process else None
 
     def _command(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> list[str]:
-        argv = [str(self._program), "--api-version", "1", "-c", container_id, "-u", container_id, "-n", container_id]
+        argv = [str(self.program), "--api-version", "1", "-c", container_id, "-u", container_id, "-n", container_id]
         argv += ["-r", str(runtime.path), "-b", str(bundle), "-p", str(bundle / "init.pid")]
-        argv += ["-P", str(bundle / "conmon.pid"), "--exit-dir", str(bundle / "exit"), "--full-attach"]
-        argv += ["--no-sync-log", "--log-level", "error", "--persist-dir", str(bundle)]
+        argv += ["-P", str(bundle / "conmon.pid"), "--exit-dir", str(bundle / "exits"), "--full-attach"]
+        argv += ["--no-sync-log", "--log-level", "error"]
         argv += ["-l", f"k8s-file:{options.log_spool}" if options.log_spool else "none"]
         for argument in runtime.arguments:
             argv += ["--runtime-arg", argument]
@@ -122,16 +130,21 @@ class Conmon:
         return argv
 
 
+def exit_file(bundle: Path, container_id: str) -> Path:
+    """Where conmon writes the exit code; its time is when the container ended."""
+    return bundle / "exits" / container_id
+
+
 def read_exit_code(bundle: Path, container_id: str) -> int | None:
     """The exit code conmon wrote, or None when it wrote none."""
     try:
-        return int((bundle / "exit" / container_id).read_text())
+        return int(exit_file(bundle, container_id).read_text())
     except (FileNotFoundError, ValueError):
         return None
 
 
 def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
-    (bundle / "exit").mkdir(exist_ok=True)
+    (bundle / "exits").mkdir(exist_ok=True)
     read_end, write_end = os.pipe()
     environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "_OCI_SYNCPIPE": str(write_end)}
     try:

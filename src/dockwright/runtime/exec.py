@@ -53,6 +53,8 @@ class ExecProcess:
         self._child = child
         self._request = request
         self._own_terminal = own_terminal
+        self._pid_file = request.directory / "pid"
+        self._ran = False
         self._ended = Process.gone(child.pid)
         self.terminal = terminal
         self.stdin, self.stdout, self.stderr = _detach(child.stdin), _detach(child.stdout), _detach(child.stderr)
@@ -78,9 +80,23 @@ class ExecProcess:
             return error.exit_code if error.exit_code != 125 else 126, str(error)
         return (128 - code if code < 0 else code), ""
 
+    def ran(self) -> bool:
+        """Whether the command was executed: until then, what comes on stderr are the runtime's words, not its."""
+        if not self._ran:
+            self._ran = os.path.exists(self._pid_file)
+        return self._ran
+
     async def pid(self) -> int:
         """The process's pid on the host, 0 when it never ran or its pid is not known any more."""
         return await workers.quick(self._read_pid)
+
+    def take_terminal(self) -> int:
+        """A descriptor of the terminal's master for the caller to own, -1 without one; ours stays for `resize`."""
+        if self.terminal < 0:
+            return -1
+        fd = os.dup(self.terminal)
+        os.set_blocking(fd, False)
+        return fd
 
     def resize(self, height: int, width: int) -> None:
         """Resize the terminal; does nothing without one."""
@@ -101,7 +117,7 @@ class ExecProcess:
 
     def _read_pid(self) -> int:
         try:
-            return int((self._request.directory / "pid").read_text())
+            return int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
             return 0
 

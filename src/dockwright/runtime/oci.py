@@ -112,6 +112,8 @@ def start_error(message: str) -> StartFailed:
         return StartFailed(f'{prefix}exec: "{name}": executable file not found in $PATH: unknown', 127)
     if "no such file or directory" in lower or "executable file not found" in lower:
         return StartFailed(f"{prefix}{text}: unknown", 127)
+    if "open executable" in lower and "operation not permitted" in lower:  # crun's words for a directory
+        return StartFailed(f"{prefix}exec: permission denied: unknown", 126)
     if "permission denied" in lower or "is a directory" in lower:
         return StartFailed(f"{prefix}{text}: unknown", 126)
     return StartFailed(f"{prefix}{text}: unknown", 125)
