@@ -59,6 +59,7 @@ class Pump:
         self._assembler = Assembler(self._position)
         self._fd = os.open(self._reading(), os.O_RDONLY | os.O_CLOEXEC)
         self._position.inode = os.fstat(self._fd).st_ino
+        self._positions.store(self._position)
         self._reopening_since = 0.0
         self._closed = False
 
