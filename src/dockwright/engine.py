@@ -123,7 +123,7 @@ class Engine:
             logs=logs,
             volumes=volumes,
             runtimes=runtimes,
-            conmon=Conmon(_program("conmon", "it holds containers while the engine restarts")),
+            conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
         )
         return cls(settings, await _engine_id(database), database, parts)

@@ -59,12 +59,18 @@ class UndoStack(AsyncExitStack):
             held = undo.release()
     """
 
+    _released = False
+
     def push_undo(self, undo: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run `undo(*args, **kwargs)` when the stack unwinds."""
         self.push_async_callback(undo, *args, **kwargs)
 
     def release(self) -> UndoStack:
-        """Move every undo to a new stack, which the caller now owns; this one unwinds to nothing."""
+        """Move every undo to a new stack, which the caller now owns.
+
+        Leaving this one then awaits nothing: a cancellation cannot come between the release and the new owner.
+        """
+        self._released = True
         return self.pop_all()
 
     async def __aexit__(
@@ -73,6 +79,8 @@ class UndoStack(AsyncExitStack):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._released:
+            return
         unwind = super().__aexit__
         # `AsyncExitStack.__aexit__` reads no exception state of its own: it is safe to run it in another task.
         await shielded(unwind(kind, error, trace))  # an undo never swallows what made it run

@@ -98,8 +98,9 @@ class Container:
             self.record.state.restart_count = 0
             try:
                 await self._start()
-            except DockwrightError as error:
-                await self._start_failed(error)
+            except (DockwrightError, asyncio.CancelledError) as error:
+                if self.live is None:  # else it was only the telling that was cancelled
+                    await shielded(self._start_failed(error))
                 raise
 
     async def _start(self) -> None:
@@ -118,7 +119,7 @@ class Container:
         except BaseException:
             self._health = None
             now.status, now.pid = Status.EXITED, 0
-            await shielded(live.held.aclose())
+            await live.held.aclose()
             raise
         self._run(live)
         await self.tell("start")
@@ -132,11 +133,11 @@ class Container:
     async def _on_created(self, monitor: Monitor) -> None:
         self.attachments.connect(monitor)
 
-    async def _start_failed(self, error: DockwrightError) -> None:
+    async def _start_failed(self, error: DockwrightError | asyncio.CancelledError) -> None:
         now = self.record.state
         code = error.exit_code if isinstance(error, StartFailed) else 128
-        now.status = Status.CREATED if not now.started_ns else Status.EXITED
-        now.pid, now.exit_code, now.error, now.finished_ns = 0, code, str(error), now.finished_ns
+        now.status = Status.EXITED if now.finished_ns else Status.CREATED
+        now.pid, now.exit_code, now.error = 0, code, str(error) or "the start was cancelled"
         self.attachments.end()
         await self.log.ended()
         await self.parts.table.save_state(self.record)

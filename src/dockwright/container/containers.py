@@ -72,7 +72,7 @@ class Containers:
         image = await parts.images.resolve(config.image, request.platform or None)
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
-        warnings = creating.validate(parts, config, host)
+        warnings = await workers.quick(creating.validate, parts, config, host)
         self._check_shared(host.network_mode, host.pid_mode, host.ipc_mode)
         container_id = secrets.token_hex(32)
         if not config.hostname and not host.network_mode.startswith("container:") and host.network_mode != "host":

@@ -69,6 +69,7 @@ class Networks:
         The database must know `NETWORK_SCHEMA`. Raises `HostFailure` or `Unsupported` when the kernel or a library
         refuses. Endpoints are neither checked nor repaired before `reconcile`.
         """
+        await workers.quick((exec_root / "netns").mkdir, parents=True, exist_ok=True)
         self = cls(database, exec_root, options or NetworkOptions())
         async with UndoStack() as undo:
             undo.push_undo(self.aclose)
@@ -98,7 +99,7 @@ class Networks:
             if endpoint.container_id not in live:
                 await self._forget(endpoint)
         keep = {endpoint.sandbox for endpoint in kept}
-        for name in self._namespaces.names() - keep:
+        for name in await workers.quick(self._namespaces.names) - keep:
             await workers.quick(self._namespaces.remove, name)
         default = self._networks.get(DEFAULT_NETWORK)
         if default is not None:

@@ -32,7 +32,6 @@ class Namespaces:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="netns")
         self._host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._local = threading.local()
