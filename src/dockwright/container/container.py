@@ -77,6 +77,11 @@ class Container:
         """Whether its processes exist."""
         return state.is_alive(self.status)
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has been removed."""
+        return self.status is Status.REMOVING
+
     def require_live(self, verb: str) -> Live:
         """The running process, for a verb that needs one. Raises `Conflict` with Docker's words."""
         state.check(verb, self.status, self.id)
@@ -98,7 +103,7 @@ class Container:
             self.record.state.restart_count = 0
             try:
                 await self._start()
-            except (DockwrightError, asyncio.CancelledError) as error:
+            except BaseException as error:
                 if self.live is None:  # else it was only the telling that was cancelled
                     await shielded(self._start_failed(error))
                 raise
@@ -133,7 +138,7 @@ class Container:
     async def _on_created(self, monitor: Monitor) -> None:
         self.attachments.connect(monitor)
 
-    async def _start_failed(self, error: DockwrightError | asyncio.CancelledError) -> None:
+    async def _start_failed(self, error: BaseException) -> None:
         now = self.record.state
         code = error.exit_code if isinstance(error, StartFailed) else 128
         now.status = Status.EXITED if now.finished_ns else Status.CREATED
