@@ -10,7 +10,8 @@ import asyncio
 import logging
 import signal as signals
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockwright import faults
@@ -344,7 +345,7 @@ class Container:
         """Persist the state after a change that is no transition (health)."""
         await self.parts.table.save_state(self.record)
 
-    async def tell(self, action: str, **attributes: str) -> None:
+    async def tell(self, action: str, /, **attributes: str) -> None:
         """Publish an event of this container: its image, name and labels, and what the action adds."""
         config = self.record.spec.config
         base = {"image": config.image, "name": self.name, **config.labels}
@@ -391,6 +392,16 @@ class Container:
             await self.parts.snapshots.remove(self.id)
             await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             await starting.remove_home(self.parts, self.id)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """While the context lasts it does not run, start or go. Raises `Conflict` when it runs."""
+        async with self._lock:
+            if self.live is not None or self.gone:
+                raise Conflict(f"container {self.id} is {'running' if self.live else 'being removed'}")
+            if self._teardown is not None:
+                await asyncio.wait((self._teardown,))
+            yield
 
     # -- the daemon's life -----------------------------------------------------------------------------------------
 
