@@ -121,6 +121,9 @@ class Options:
             self._given.setdefault(flag.name, []).append(value)
 
 
+OLD_NAMES = {"net": "network", "net-alias": "network-alias", "time": "timeout"}
+"""Spellings Docker has given up and still takes."""
+
 HELP = Flag("help", "Print usage", kind="bool", hidden=True)
 
 
@@ -164,7 +167,7 @@ class Parser:
         name, equals, value = word[2:].partition("=")
         if not name or name[0] == "-":
             raise UsageError(f"bad flag syntax: {word}")
-        flag = self._long.get(name)
+        flag = self._long.get(name) or self._long.get(OLD_NAMES.get(name, ""))
         if flag is None:
             raise UsageError(f"unknown flag: --{name}{self._meant(name)}")
         if flag is HELP or flag.name == "help":

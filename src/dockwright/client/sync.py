@@ -11,13 +11,16 @@ from dockwright.client.transport import connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Self
 
     from dockwright.client.call import Call
     from dockwright.client.endpoint import Endpoint
+    from dockwright.client.errors import ResponseError
     from dockwright.client.transport import Transport
+
+_TOGETHER = 50
 
 
 class Client:
@@ -32,6 +35,7 @@ class Client:
         self._version = version or os.environ.get("DOCKER_API_VERSION", "").removeprefix("v")
         self._idle: list[Transport] = []
         self.ping_head: http1.Head | None = None
+        self.trace: Callable[[str], None] | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -82,6 +86,8 @@ class Client:
             response = Response(self, connect(self.endpoint), call)
             response.begin(version)
         assert response.head is not None
+        if self.trace is not None:
+            self.trace(f"{call.method} /v{version}{call.target} {response.head.status}")
         if exchange.is_error(response.head):
             raise exchange.error_of(response.head, response.read())
         return response
@@ -97,6 +103,17 @@ class Client:
     def run(self, call: Call) -> None:
         """Send `call` for its effect."""
         self.send(call).read()
+
+    def run_together(self, calls: Sequence[Call]) -> Iterator[ResponseError | None]:
+        """Send `calls` at once, each on a connection of its own, and yield the outcome of each in their order."""
+        version = self.version
+        for start in range(0, len(calls), _TOGETHER):
+            under_way = [Response(self, self._checkout(), call) for call in calls[start : start + _TOGETHER]]
+            for response in under_way:
+                response.request(version)
+            for response in under_way:
+                head, body = response.await_head(), response.read()
+                yield exchange.error_of(head, body) if exchange.is_error(head) else None
 
     def hijack(self, call: Call) -> Stream:
         """Send a call whose answer turns the connection into a two-way stream."""
@@ -120,17 +137,28 @@ class Response:
 
     def begin(self, version: str) -> None:
         """Send the request and read until the head of the answer is there."""
-        transport = self.transport
+        self.request(version)
+        self.await_head()
+
+    def request(self, version: str) -> None:
+        """Send the request alone; `await_head` is to follow."""
         try:
-            try:
-                self._send_request(transport, version)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # an engine that refuses early closes early; its answer, if any, is still to be read
-            while self._parser.head is None:
-                self._parser.receive(self._recv(transport))
+            self._send_request(self.transport, version)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # an engine that refuses early closes early; its answer, if any, is still to be read
         except BaseException:
             self.close()
             raise
+
+    def await_head(self) -> http1.Head:
+        """Read until the head of the answer is there."""
+        try:
+            while self._parser.head is None:
+                self._parser.receive(self._recv(self.transport))
+        except BaseException:
+            self.close()
+            raise
+        return self._parser.head
 
     @property
     def head(self) -> http1.Head | None:
