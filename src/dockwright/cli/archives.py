@@ -60,10 +60,11 @@ def upload(path: str, *, what: str) -> Iterator[bytes]:
     if not path and os.isatty(STDIN):
         raise errors.Invalid(f"requested {what} from stdin, but stdin is empty")
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if path else STDIN
-    return _pieces(descriptor, close=bool(path))
+    return read_pieces(descriptor, close=bool(path))
 
 
-def _pieces(descriptor: int, *, close: bool) -> Iterator[bytes]:
+def read_pieces(descriptor: int, *, close: bool = False) -> Iterator[bytes]:
+    """Everything an open file has to give."""
     try:
         while piece := os.read(descriptor, _PIECE_BYTES):
             yield piece

@@ -6,19 +6,19 @@ from dockwright import errors
 from dockwright.cli import values
 
 
-def epoch_text(text: str) -> str:
+def epoch_text(text: str, option: str) -> str:
     """`42m`, `2026-01-02T13:23:37Z`, `2026-01-02`, `1136073600.5` as seconds since 1970. Raises `errors.Invalid`."""
     try:
         ago_ns = values.duration_ns(text)
     except ValueError:
-        return _absolute(text)
+        return _absolute(text, option)
     from time import time_ns
 
     moment = time_ns() - ago_ns
     return f"{moment // 10**9}.{moment % 10**9:09d}"
 
 
-def _absolute(text: str) -> str:
+def _absolute(text: str, option: str) -> str:
     if text.replace(".", "", 1).removeprefix("-").isdigit():
         return text
     from datetime import datetime
@@ -31,5 +31,5 @@ def _absolute(text: str) -> str:
     try:
         moment = datetime.fromisoformat((stamp + rest).replace("Z", "+00:00"))
     except ValueError as error:
-        raise errors.Invalid(f'invalid value for a time: "{text}" is neither a time nor a duration') from error
+        raise errors.Invalid(f'invalid value for "{option}": failed to parse value as time or duration: "{text}"') from error
     return f"{int(moment.timestamp())}.{fraction or '000000000'}"

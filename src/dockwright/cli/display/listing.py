@@ -25,7 +25,7 @@ class Listing:
     """What one kind of list can show.
 
     `fields` are the names a template may use, each a function of the row; `headers` their column titles; `methods` take
-    arguments (`{{.Label "x"}}`). `type_name` is what Docker's error for an unknown field calls the row.
+    arguments (`{{.Label "x"}}`). `raw` is the template behind the old name `raw`. `type_name` is what Docker's error for an unknown field calls the row.
     """
 
     def __init__(
@@ -36,12 +36,14 @@ class Listing:
         *,
         methods: Mapping[str, Callable[..., Any]] | None = None,
         hidden: Iterable[str] = (),
+        raw: str = "",
     ) -> None:
         self.type_name = type_name
         self.fields = fields
         self.headers = headers
         self.methods = methods or {}
         self.hidden = frozenset(hidden)
+        self.raw = raw
 
     def table(self, columns: Sequence[str], rows: Iterable[Any]) -> str:
         """The rows in columns under their headers."""
@@ -51,8 +53,7 @@ class Listing:
 
     def show(self, format: str, columns: Sequence[str], rows: Iterable[Any]) -> str:
         """The rows as `format` asks; empty or `table` is the default table. Raises `ExitStatus` for a bad template."""
-        format = format.strip(" ") if format.startswith("table") else format
-        if format in ("", "table"):
+        if format.strip(" ") in ("", "table"):
             return self.table(columns, rows)
         from dockwright.cli.display.templated import render_rows
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dockwright.cli.flags import Options
 
 # Options that are one field of HostConfig, as they are.
-_HOST_FIELDS = {
+HOST_FIELDS = {
     "blkio-weight": "BlkioWeight",
     "cap-add": "CapAdd",
     "cap-drop": "CapDrop",
@@ -145,7 +145,7 @@ def _config(options: Options, image: str, command: list[str]) -> dict[str, Any]:
 def _host_config(options: Options) -> dict[str, Any]:
     from dockwright.cli.options import devices, limits, security
 
-    host: dict[str, Any] = {key: options.value(name) for name, key in _HOST_FIELDS.items() if options.value(name)}
+    host: dict[str, Any] = {key: options.value(name) for name, key in HOST_FIELDS.items() if options.value(name)}
     host["RestartPolicy"] = limits.restart_policy(options.text("restart"))
     if options.given("init"):
         host["Init"] = options.on("init")

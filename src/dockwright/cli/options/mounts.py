@@ -128,7 +128,8 @@ def _absolute(path: str) -> str:
 
 def volumes(specs: Iterable[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """`-v` as the API's `Binds` (with a source) and `Volumes` (without one). Raises `errors.Invalid`."""
-    binds, anonymous = [], {}
+    binds: list[str] = []
+    anonymous: dict[str, dict[str, Any]] = {}
     for spec in specs:
         parts = spec.split(":")
         if not spec:
@@ -136,7 +137,7 @@ def volumes(specs: Iterable[str]) -> tuple[list[str], dict[str, dict[str, Any]]]
         if not all(parts):
             raise errors.Invalid(f"invalid spec: {spec}: empty section between colons")
         if len(parts) == 1:
-            anonymous[spec] = dict[str, Any]()
+            anonymous[spec] = {}
         else:
             binds.append(":".join((_absolute(parts[0]), *parts[1:])))
     return binds, anonymous

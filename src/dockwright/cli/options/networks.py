@@ -16,7 +16,8 @@ def network(text: str) -> dict[str, Any]:
     """`NAME` or `name=NAME,alias=…,ip=…` as a name and the API's endpoint settings. Raises `ValueError`."""
     if "=" not in text:
         return {"name": text, "endpoint": {}}
-    name, endpoint = "", dict[str, Any]()
+    name = ""
+    endpoint: dict[str, Any] = {}
     for field in values.csv_fields(text.lower()):
         key, equals, value = (part.strip() for part in field.partition("="))
         if not equals:

@@ -19,8 +19,8 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     call = containers.logs(
         found["Id"],
         follow=options.on("follow"),
-        since=_moment(options.text("since")),
-        until=_moment(options.text("until")),
+        since=_moment(options, "since"),
+        until=_moment(options, "until"),
         tail=options.text("tail"),
         timestamps=options.on("timestamps"),
         details=options.on("details"),
@@ -30,12 +30,12 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         output.feed(piece)
 
 
-def _moment(text: str) -> str:
-    if not text:
+def _moment(options: Options, name: str) -> str:
+    if not options.text(name):
         return ""
     from dockwright.cli.moments import epoch_text
 
-    return epoch_text(text)
+    return epoch_text(options.text(name), name)
 
 
 COMMAND = Command(

@@ -34,7 +34,12 @@ HEADERS = {
     "Mounts": "MOUNTS",
     "LocalVolumes": "LOCAL VOLUMES",
     "Networks": "NETWORKS",
+    "Platform": "PLATFORM",
 }
+RAW = (
+    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\n"
+    "status: {{.Status}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n"
+)
 
 
 def listing(truncate: bool) -> Listing:
@@ -55,6 +60,7 @@ def listing(truncate: bool) -> Listing:
         ),
         "Names": lambda row: _names(row, truncate),
         "Networks": lambda row: ",".join(sorted((row.get("NetworkSettings") or {}).get("Networks") or ())),
+        "Platform": _platform,
         "Ports": lambda row: ports(row.get("Ports") or []),
         "RunningFor": lambda row: units.since(row["Created"]),
         "Size": _size,
@@ -62,7 +68,7 @@ def listing(truncate: bool) -> Listing:
         "Status": lambda row: row.get("Status", ""),
     }
     methods = {"Label": lambda row, name: (row.get("Labels") or {}).get(name, "")}
-    return Listing("*formatter.ContainerContext", fields, HEADERS, methods=methods)
+    return Listing("*formatter.ContainerContext", fields, HEADERS, methods=methods, raw=RAW)
 
 
 def _names(row: Row, truncate: bool) -> str:
@@ -78,6 +84,12 @@ def _image(row: Row, truncate: bool) -> str:
         return units.short_id(image)
     name, at, _ = image.partition("@sha256:")
     return name if at and ":" in name.rpartition("/")[2] else image
+
+
+def _platform(row: Row) -> Any:
+    from dockwright.cli.template.printing import NIL
+
+    return (row.get("ImageManifestDescriptor") or {}).get("platform") or NIL
 
 
 def _size(row: Row) -> str:
@@ -127,7 +139,7 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         containers.list(
             all=options.on("all"),
             limit=max(last, 0),
-            size=options.on("size") or "{{.Size}}" in format.replace(" ", ""),
+            size=options.on("size") or ".Size" in format or "{{json.}}" in format.replace(" ", ""),
             filters=options.filters(),
         )
     )

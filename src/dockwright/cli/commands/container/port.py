@@ -24,7 +24,7 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     port = f"{number}/{protocol or 'tcp'}"
     bindings = published.get(port)
     if not bindings:
-        raise errors.NotFound(f"Error: No public port '{port}' published for {container}")
+        raise errors.NotFound(f"Error: No public port '{wanted[0]}' published for {container}")
     session.out("".join(f"{_address(binding)}\n" for binding in bindings))
 
 

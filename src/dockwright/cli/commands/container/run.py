@@ -25,9 +25,13 @@ def run(session: Session, options: Options, arguments: list[str]) -> int:
     request = parsed(options, arguments, "run")
     detach = options.on("detach")
     if detach and options.given("attach"):
-        raise failed("conflicting options: cannot specify both --attach and --detach", "run")
+        raise errors.Invalid("conflicting options: cannot specify both --attach and --detach")
     if detach:
         request.update(AttachStdin=False, AttachStdout=False, AttachStderr=False, StdinOnce=False)
+    if request["Tty"] and not detach:
+        from dockwright.cli.terminal.attached import check_terminal
+
+        check_terminal(request["AttachStdin"], tty=True)
     try:
         return _run(session, options, request, detach)
     except errors.DockwrightError as error:
@@ -49,10 +53,6 @@ def _run(session: Session, options: Options, request: dict[str, Any], detach: bo
     if tty:
         from dockwright.cli.terminal.raw import size
 
-        if not detach:
-            from dockwright.cli.terminal.attached import check_terminal
-
-            check_terminal(stdin, tty)
         request["HostConfig"]["ConsoleSize"] = list(size() or (0, 0))
     container = create(session, options, request)
     if detach or not (stdin or request["AttachStdout"] or request["AttachStderr"]):
