@@ -139,12 +139,15 @@ class Overlay:
         finally:
             self._reserved.discard(name)
 
-    async def remove(self, key: str) -> None:
-        """See `Snapshotter.remove`. The directory itself goes in the background; `settled` waits for it."""
+    async def remove(self, key: str) -> bool:
+        """See `Snapshotter.remove`. The directory itself goes in the background; `settled` waits for it.
+
+        Whether it does: a directory that serves another snapshot too stays.
+        """
         node = self.node(key)
         if self._children.get(key):
             raise InUse(f"snapshot {key} has others on top of it")
-        await shielded(self._remove(node))
+        return await shielded(self._remove(node))
 
     async def settled(self) -> None:
         """Wait until the directories of removed snapshots are gone from the disk."""
@@ -228,7 +231,7 @@ class Overlay:
         self._nodes[name] = committed
         await workers.quick(trees.remove, self._root / str(layer.number) / "work")
 
-    async def _remove(self, node: Node) -> None:
+    async def _remove(self, node: Node) -> bool:
         known = self._nodes.pop(node.key, None)  # first, so that nothing is made on top of it meanwhile
 
         def forget(db: sqlite3.Connection) -> bool:
@@ -250,6 +253,7 @@ class Overlay:
             if node.layer.diff_id is not None:
                 self._by_diff.pop(node.layer.diff_id, None)
             self._discard(self._root / str(node.layer.number))
+        return last
 
     def _make(self, db: sqlite3.Connection, node: Node, like: Path | None) -> None:
         """The directories, then the rows: in the writer's thread, as three `mkdir` are cheaper than a change of thread."""
