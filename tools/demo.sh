@@ -29,7 +29,7 @@ for _ in $(seq 100); do dockwright version >/dev/null 2>&1 && break; sleep 0.1; 
 dockwright version --format 'Dockwright {{.Server.Version}}, API {{.Server.APIVersion}}'
 
 say "A base image out of the distribution's own package archive (about 20 s)"
-bash "$here/tools/debian-rootfs.sh" "$root/rootfs.tar" python3-minimal
+bash "$here/tools/debian-rootfs.sh" "$root/rootfs.tar" python3
 . /etc/os-release
 image="$ID:$VERSION_CODENAME"
 dockwright import "$root/rootfs.tar" "$image" >/dev/null

@@ -57,9 +57,7 @@ async def write(
     async with _inside(container) as root:
         owner = await workers.quick(_owner, root, container) if copy_uid_gid else None
         try:
-            await archive.write(
-                root, path, stream, no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, owner=owner
-            )
+            await archive.write(root, path, stream, no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, owner=owner)
         except NotFound:
             raise _no_file(container, path) from None
 

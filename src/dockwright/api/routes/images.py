@@ -124,7 +124,7 @@ async def save_one(call: Call) -> web.StreamResponse:
 @ROUTER.add("GET", "/images/json")
 async def listing(call: Call) -> web.StreamResponse:
     filters = Filters.parse(call.text("filters"), _LIST_FILTERS)
-    found = await call.engine.images.list(
+    found = await call.engine.images.list_(
         {name: filters.get(name) for name in _LIST_FILTERS if filters.get(name)},
         shared_size=call.flag("shared-size"),
         manifests=call.flag("manifests"),

@@ -27,7 +27,17 @@ _TEXT_MAPS = frozenset("Labels Sysctls Tmpfs StorageOpt DriverOpts Options Annot
 _MAPS = _TEXT_MAPS | frozenset("Volumes PortBindings Ports ExposedPorts Networks".split())
 _OPTIONAL: dict[str, tuple[str, ...]] = {
     "State": ("Health",),
-    "Config": ("Healthcheck", "ExposedPorts", "StopSignal", "StopTimeout", "Shell", "OnBuild", "MacAddress", "Volumes", "Labels"),
+    "Config": (
+        "Healthcheck",
+        "ExposedPorts",
+        "StopSignal",
+        "StopTimeout",
+        "Shell",
+        "OnBuild",
+        "MacAddress",
+        "Volumes",
+        "Labels",
+    ),
     "HostConfig": ("Mounts", "Tmpfs", "Sysctls", "StorageOpt", "Init", "Annotations"),
 }
 _POINTERS = frozenset(("Health", "Healthcheck", "StopTimeout", "Init"))

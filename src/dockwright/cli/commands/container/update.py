@@ -49,6 +49,9 @@ COMMAND = Command(
     "[OPTIONS] CONTAINER [CONTAINER...]",
     run,
     arguments=ONE_OR_MORE,
-    flags=(*RESOURCES, Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped")),
+    flags=(
+        *RESOURCES,
+        Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),
+    ),
     completes=("containers",),
 )
