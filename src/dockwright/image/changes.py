@@ -11,7 +11,7 @@ import msgspec
 
 from dockwright.errors import Invalid
 from dockwright.oci import Healthcheck, RunConfig
-from dockwright.units import parse_go_duration
+from dockwright.units import parse_duration
 
 SHELL = ("/bin/sh", "-c")
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
@@ -102,7 +102,7 @@ def _healthcheck(config: RunConfig, rest: str) -> RunConfig:
         if name == "retries" and value.isdigit():
             options["retries"] = int(value)
         elif name in ("interval", "timeout", "start-period", "start-interval"):
-            options[name.replace("-", "_")] = parse_go_duration(value)
+            options[name.replace("-", "_")] = parse_duration(value)
         else:
             raise Invalid(f"unknown flag: {flag}")
         rest = rest.strip()
@@ -111,7 +111,9 @@ def _healthcheck(config: RunConfig, rest: str) -> RunConfig:
     if kind.upper() == "NONE" and not command and not options:
         return _set(config, healthcheck=Healthcheck(("NONE",)))
     if kind.upper() != "CMD" or not command:
-        raise Invalid(f"unknown type {kind!r} of HEALTHCHECK (try CMD)" if kind else "missing command after HEALTHCHECK")
+        raise Invalid(
+            f"unknown type {kind!r} of HEALTHCHECK (try CMD)" if kind else "missing command after HEALTHCHECK"
+        )
     words = _json_words(command)
     test = ("CMD", *words) if words is not None else ("CMD-SHELL", command)
     return _set(config, healthcheck=Healthcheck(test, **options))
