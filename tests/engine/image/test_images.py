@@ -168,7 +168,7 @@ async def test_inspect_tells_everything(busybox: Host) -> None:
     assert found["Id"] == image.id
     assert found["RepoTags"] == ["busybox:latest"]
     assert found["RepoDigests"] == [f"busybox@{image.id}"]
-    assert found["Config"] == {"Cmd": ["sh"]}
+    assert found["Config"] == {"Cmd": ("sh",)}
     assert found["RootFS"] == {"Type": "layers", "Layers": list(image.config.diff_ids)}
     assert found["Descriptor"]["digest"] == image.id
     assert found["Metadata"]["LastTagTime"].endswith("Z")
@@ -275,7 +275,8 @@ async def test_prune_removes_what_nobody_uses(host: Host) -> None:
     ).images_deleted is None
     report = await host.images.prune({"dangling": ["false"]}, containers(used, running=False))
     assert [line.deleted for line in report.images_deleted or () if line.deleted] == [named]
-    assert [event.attributes["reclaimed"] for event in await host.heard() if event.action == "prune"][0] != "0"
+    told = [event.attributes["reclaimed"] for event in await host.heard() if event.action == "prune"]
+    assert int(told[0]) > 10_000
     with pytest.raises(Invalid):
         await host.images.prune({"reference": ["x"]})
 
