@@ -31,10 +31,13 @@ async def summaries(
     matches = await compile_filters(store, filters, LIST_FILTERS)
     footprints = {row.digest: await sizes.footprint(store, row) for row in list(store.records.images.values())}
     shared = sizes.shared_bytes(footprints) if shared_size else {}
-    found = []
+    found: list[tuple[int, ImageSummary]] = []
     for digest, used in footprints.items():
         row = store.records.images.get(digest)
-        if row is None or not matches(row, await _config(store, row)):
+        if row is None:
+            continue  # removed meanwhile
+        config = await _config(store, row)
+        if not matches(row, config):
             continue
         line = await describing.summary(store, row, used)
         if "reference" in filters:
@@ -45,8 +48,8 @@ async def summaries(
             line.containers = len(users.get(digest, ()))
         if manifests:
             line.manifests = await describing.manifests(store, row, users or {})
-        found.append(line)
-    return sorted(found, key=lambda line: line.created, reverse=True)
+        found.append((describing.created_ns(config.created), line))
+    return [line for _, line in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 async def compile_filters(store: Store, filters: Filters, known: frozenset[str]) -> Matches:
