@@ -2,7 +2,9 @@
 
     <root>/<number>/fs      the layer's own files: upper directory while active, lower directory once committed
     <root>/<number>/work    overlayfs' work directory, while active
+    <root>/<number>/recipe  how to make the layer's tar again, byte for byte, where there is one (see `archive.recipe`)
     <root>/empty            a lower directory for trees that have nothing below
+    <root>/mnt/<number>     where layers are mounted while they are worked on
 
 Numbers are never used twice. What each is for is told by the rows below alone: a directory without a row is garbage of a
 crash and collected when the snapshots are opened. A row of `layer` may serve several snapshots: equal layers on different
@@ -14,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,8 +85,10 @@ class Overlay:
         # Every row, kept in memory: a start must not wait for a query. Changed only after the commit that changed the row.
         self._nodes: dict[str, Node] = {}
         self._children: dict[str, int] = {}
+        self._by_diff: dict[str, LayerRow] = {}
         self._reserved: set[str] = set()
         self._next = 1
+        self._adopted: set[int] = set()
         self._background = Background("snapshots")
 
     @classmethod
@@ -133,12 +139,15 @@ class Overlay:
         finally:
             self._reserved.discard(name)
 
-    async def remove(self, key: str) -> None:
-        """See `Snapshotter.remove`. The directory itself goes in the background; `settled` waits for it."""
+    async def remove(self, key: str) -> bool:
+        """See `Snapshotter.remove`. The directory itself goes in the background; `settled` waits for it.
+
+        Whether it does: a directory that serves another snapshot too stays.
+        """
         node = self.node(key)
         if self._children.get(key):
             raise InUse(f"snapshot {key} has others on top of it")
-        await shielded(self._remove(node))
+        return await shielded(self._remove(node))
 
     async def settled(self) -> None:
         """Wait until the directories of removed snapshots are gone from the disk."""
@@ -222,7 +231,7 @@ class Overlay:
         self._nodes[name] = committed
         await workers.quick(trees.remove, self._root / str(layer.number) / "work")
 
-    async def _remove(self, node: Node) -> None:
+    async def _remove(self, node: Node) -> bool:
         known = self._nodes.pop(node.key, None)  # first, so that nothing is made on top of it meanwhile
 
         def forget(db: sqlite3.Connection) -> bool:
@@ -241,7 +250,10 @@ class Overlay:
         if node.parent is not None:
             self._children[node.parent] -= 1
         if last:
+            if node.layer.diff_id is not None:
+                self._by_diff.pop(node.layer.diff_id, None)
             self._discard(self._root / str(node.layer.number))
+        return last
 
     def _make(self, db: sqlite3.Connection, node: Node, like: Path | None) -> None:
         """The directories, then the rows: in the writer's thread, as three `mkdir` are cheaper than a change of thread."""
@@ -252,6 +264,82 @@ class Overlay:
             "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
             (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
         )
+
+    def by_diff(self, diff_id: str) -> LayerRow | None:
+        """The unpacked layer that is the same on every base."""
+        return self._by_diff.get(diff_id)
+
+    def recipe(self, layer: LayerRow) -> Path:
+        """Where the layer's recipe is, if it has one."""
+        return self._root / str(layer.number) / "recipe"
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[LayerRow]:
+        """A layer directory without a row, to be filled. Unless `adopt` took it over, it is gone afterwards."""
+        number = self._take_number()
+        layer = LayerRow(number)
+        try:
+            await workers.quick(trees.make_layer, self._root / str(number), None)
+            yield layer
+        finally:
+            if number not in self._adopted:
+                self._discard(self._root / str(number))
+            self._adopted.discard(number)
+
+    @asynccontextmanager
+    async def looked_at(self, parent: str, *, writable: bool = False) -> AsyncIterator[tuple[Path, LayerRow]]:
+        """What `parent` shows, mounted for a while, with a layer on top that a writer may `adopt`."""
+        async with self.stage() as layer:
+            node = Node("", "active" if writable else "view", parent, layer, 0)
+            like = self._root_of(self.node(parent))
+            target = self._root / "mnt" / str(layer.number)
+            await workers.quick(self._mount_on_top, node, like, target)
+            try:
+                yield target, layer
+            finally:
+                await shielded(workers.quick(_unmount_and_remove, target))
+
+    async def adopt(self, key: str, parent: str | None, layer: LayerRow) -> None:
+        """Make `layer`, staged or known already, a committed snapshot. One that exists is left as it is."""
+        if parent is not None:
+            self._committed(parent)
+        if key in self._nodes or key in self._reserved:
+            return
+        self._reserved.add(key)
+        try:
+            await shielded(self._adopt(Node(key, "committed", parent, layer, time.time_ns())))
+        finally:
+            self._reserved.discard(key)
+
+    async def _adopt(self, node: Node) -> None:
+        layer = node.layer
+        if layer.diff_id is not None and (known := self._by_diff.get(layer.diff_id)) is not None:
+            node = replace(node, layer=known)
+
+        def save(db: sqlite3.Connection) -> None:
+            if node.layer is layer:
+                row = (layer.number, layer.diff_id, layer.rooted, layer.size_bytes, layer.inodes)
+                db.execute("INSERT INTO layer VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING", row)
+            db.execute(
+                "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
+                (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
+            )
+
+        faults.point("snapshot.adopt")
+        await self._database.write(save)
+        self._nodes[node.key] = node
+        if node.layer is layer:
+            self._adopted.add(layer.number)
+        if node.layer.diff_id is not None:
+            self._by_diff[node.layer.diff_id] = node.layer
+        if node.parent is not None:
+            self._children[node.parent] = self._children.get(node.parent, 0) + 1
+
+    def _mount_on_top(self, node: Node, like: Path | None, target: Path) -> None:
+        trees.remove(self._root / str(node.layer.number))
+        trees.make_layer(self._root / str(node.layer.number), like)
+        target.mkdir()
+        self._mounts.mount(self._plan(node), target, node.kind == "view")
 
     def _plan(self, node: Node) -> Plan:
         lowers = [f"{below.layer.number}/fs" for below in self.chain(node)[1:]] + ["empty"]
@@ -297,6 +385,7 @@ class Overlay:
         self, layers: list[tuple[int, str | None, int, int, int]], rows: list[tuple[str, Kind, str, int, int]]
     ) -> None:
         by_number = {row[0]: LayerRow(row[0], row[1], bool(row[2]), row[3], row[4]) for row in layers}
+        self._by_diff = {row.diff_id: row for row in by_number.values() if row.diff_id is not None}
         for key, kind, parent, number, created_ns in rows:
             self._nodes[key] = Node(key, kind, parent, by_number[number], created_ns)
             if parent is not None:
@@ -306,6 +395,10 @@ class Overlay:
         self._root.mkdir(parents=True, exist_ok=True)
         self._root.chmod(0o711)
         (self._root / "empty").mkdir(exist_ok=True)
+        (self._root / "mnt").mkdir(mode=0o700, exist_ok=True)
+        for mount in (self._root / "mnt").iterdir():
+            unmount(mount)
+            mount.rmdir()
         self._mounts = OverlayMounts(self._root)
         numbers = [int(path.name) for path in self._root.iterdir() if path.name.isdigit()]
         self._next = max([0, *known, *numbers]) + 1
@@ -313,6 +406,11 @@ class Overlay:
 
     def _discard(self, path: Path) -> None:
         self._background.start(_remove(path), name=f"remove {path.name}")
+
+
+def _unmount_and_remove(target: Path) -> None:
+    unmount(target)
+    target.rmdir()
 
 
 async def _remove(path: Path) -> None:

@@ -84,8 +84,11 @@ class Snapshotter(Protocol):
         """
         ...
 
-    async def remove(self, key: str) -> None:
-        """Remove a snapshot and its data. Raises `NotFound`; `InUse` while another builds on it."""
+    async def remove(self, key: str) -> bool:
+        """Remove a snapshot; whether its data goes too: equal data may serve others.
+
+        Raises `NotFound`; `InUse` while another builds on it.
+        """
         ...
 
     def stat(self, key: str) -> SnapshotInfo:
