@@ -56,7 +56,12 @@ class Staged:
         sync_file_system(self.tree)
         used = differences.usage(self.tree.parent)
         self.row = replace(
-            self.row, diff_id=self.diff_id, rooted=self.contents.rooted, size_bytes=used.size_bytes, inodes=used.inodes
+            self.row,
+            diff_id=self.diff_id,
+            rooted=self.contents.rooted,
+            recipe=self.contents.regenerable,
+            size_bytes=used.size_bytes,
+            inodes=used.inodes,
         )
 
 
@@ -111,9 +116,9 @@ class Layers:
         return layer.number, layer.size_bytes
 
     def regenerable(self, diff_id: Digest) -> bool:
-        """Whether the layer's tar can be made again from its directory. Touches the disk."""
+        """Whether the layer's tar can be made again from its directory."""
         layer = self._overlay.by_diff(diff_id)
-        return layer is not None and self._overlay.recipe(layer).exists()
+        return layer is not None and layer.recipe
 
     def tar(self, diff_id: Digest) -> Iterator[bytes]:
         """The layer's tar, byte for byte, made again; blocking. Raises `NotFound`; `Corrupt` when it came out different."""
@@ -131,10 +136,13 @@ class Layers:
         contents = staged.contents
         if below is None and contents.links:
             raise Invalid(f"layer has a hard link to {os.fsdecode(contents.links[0][1])!r}, which is not there")
-        if below is None or contents.independent:
+        if contents.independent:
             await self._overlay.adopt(chain, below, staged.row)
             return
-        alone = replace(staged.row, diff_id=None)
+        alone = replace(staged.row, diff_id=None, recipe=False)
+        if below is None:
+            await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
+            return
         async with self._overlay.looked_at(below) as (base, _):
             fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:

@@ -37,8 +37,9 @@ COMMIT_LIMIT_S = 3600.0
 SNAPSHOT_SCHEMA = Schema(
     "snapshots",
     [
-        # `diff_id` names layers that are the same on every base; `rooted` is 0 when the layer says nothing about `/`.
-        "CREATE TABLE layer (number INTEGER PRIMARY KEY, diff_id TEXT UNIQUE, rooted INTEGER NOT NULL,"
+        # `diff_id` names layers that are the same on every base; `rooted` is 0 when the layer says nothing about `/`;
+        # `recipe` is 1 when the layer's tar can be made again.
+        "CREATE TABLE layer (number INTEGER PRIMARY KEY, diff_id TEXT UNIQUE, rooted INTEGER NOT NULL, recipe INTEGER NOT NULL,"
         " size_bytes INTEGER NOT NULL, inodes INTEGER NOT NULL);"
         "CREATE TABLE snapshot (key TEXT PRIMARY KEY, kind TEXT NOT NULL, parent TEXT REFERENCES snapshot (key),"
         " layer INTEGER NOT NULL REFERENCES layer (number), created_ns INTEGER NOT NULL);"
@@ -57,6 +58,7 @@ class LayerRow:
     number: int
     diff_id: str | None = None
     rooted: bool = True
+    recipe: bool = False
     size_bytes: int = 0
     inodes: int = 0
 
@@ -259,7 +261,7 @@ class Overlay:
         """The directories, then the rows: in the writer's thread, as three `mkdir` are cheaper than a change of thread."""
         trees.make_layer(self._root / str(node.layer.number), like)
         faults.point("snapshot.prepare")
-        db.execute("INSERT INTO layer VALUES (?, NULL, 1, 0, 0)", (node.layer.number,))
+        db.execute("INSERT INTO layer VALUES (?, NULL, 1, 0, 0, 0)", (node.layer.number,))
         db.execute(
             "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
             (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
@@ -270,7 +272,7 @@ class Overlay:
         return self._by_diff.get(diff_id)
 
     def recipe(self, layer: LayerRow) -> Path:
-        """Where the layer's recipe is, if it has one."""
+        """Where the layer's recipe is, when it has one."""
         return self._root / str(layer.number) / "recipe"
 
     @asynccontextmanager
@@ -318,8 +320,8 @@ class Overlay:
 
         def save(db: sqlite3.Connection) -> None:
             if node.layer is layer:
-                row = (layer.number, layer.diff_id, layer.rooted, layer.size_bytes, layer.inodes)
-                db.execute("INSERT INTO layer VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING", row)
+                row = (layer.number, layer.diff_id, layer.rooted, layer.recipe, layer.size_bytes, layer.inodes)
+                db.execute("INSERT INTO layer VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING", row)
             db.execute(
                 "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
                 (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
@@ -382,9 +384,9 @@ class Overlay:
         return self._next - 1
 
     def _load(
-        self, layers: list[tuple[int, str | None, int, int, int]], rows: list[tuple[str, Kind, str, int, int]]
+        self, layers: list[tuple[int, str | None, int, int, int, int]], rows: list[tuple[str, Kind, str, int, int]]
     ) -> None:
-        by_number = {row[0]: LayerRow(row[0], row[1], bool(row[2]), row[3], row[4]) for row in layers}
+        by_number = {row[0]: LayerRow(row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5]) for row in layers}
         self._by_diff = {row.diff_id: row for row in by_number.values() if row.diff_id is not None}
         for key, kind, parent, number, created_ns in rows:
             self._nodes[key] = Node(key, kind, parent, by_number[number], created_ns)
