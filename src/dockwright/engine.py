@@ -74,13 +74,12 @@ class Engine:
         host lacks something (the message names it), `Corrupt` for a state that cannot be read.
         """
         if not isinstance(settings, Settings):
-            settings = Settings.under(Path(settings).absolute())
+            settings = Settings.under(Path(settings))
         async with UndoStack() as undo:
             await workers.quick(_make_roots, settings)
             undo.callback(os.close, await workers.quick(_lock, settings.data_root))
-            warnings = await cgroup.prepare_host()
+            await workers.quick(cgroup.mount_missing)
             engine = await cls._assemble(settings, undo)
-            engine.warnings += warnings
             await engine._take_over()
             undo.push_undo(engine._end)
             yield engine
@@ -110,17 +109,19 @@ class Engine:
         runtimes = await workers.quick(_find_runtimes, settings)
         logs = Logs()
         undo.push_undo(logs.aclose)
+        cgroups = await workers.quick(cgroup.detect)
         background = Background("engine")
         undo.push_undo(background.aclose)
         parts = Parts(
             paths=ContainerPaths(settings.data_root / "containers", settings.exec_root / "containers"),
-            defaults=await workers.quick(_defaults, settings, runtimes),
+            defaults=await workers.quick(_defaults, settings, runtimes, cgroups.version),
             table=ContainerTable(database),
             events=events,
             images=images,
             snapshots=snapshots,
             networks=networks,
             logs=logs,
+            cgroups=cgroups,
             volumes=volumes,
             runtimes=runtimes,
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
@@ -247,12 +248,12 @@ def _runtime(name: str, path: Path, settings: Settings, extra: tuple[str, ...] =
     return OciRuntime(name, path, state, systemd_cgroup=settings.systemd_cgroup, extra=extra)
 
 
-def _defaults(settings: Settings, runtimes: dict[str, Runtime]) -> Defaults:
+def _defaults(settings: Settings, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
     init = settings.init_path or shutil.which("catatonit") or shutil.which("tini") or shutil.which("docker-init") or ""
     return Defaults(
         runtime=settings.default_runtime or next(iter(runtimes)),
         cgroup_parent=settings.cgroup_parent,
-        cgroupns_mode=settings.cgroupns_mode or ("private" if cgroup.unified() else "host"),
+        cgroupns_mode=settings.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
         log=settings.log,
         shm_size=settings.shm_size,
         ipc_mode=settings.ipc_mode,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,4 +52,5 @@ class Settings:
     @classmethod
     def under(cls, root: Path) -> Settings:
         """Everything below one directory: for an embedded engine and for tests."""
+        root = Path(os.path.abspath(root))
         return cls(data_root=root / "data", exec_root=root / "exec")

@@ -22,8 +22,8 @@ UNDO_LIMIT_S = 30.0
 async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float | None = UNDO_LIMIT_S) -> T:
     """Run `undo` to its end, whatever happens to the caller.
 
-    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then; None: no limit);
-    `CancelledError`, after the undo has ended, when the caller was cancelled meanwhile.
+    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then; None is
+    no limit); `CancelledError`, after the undo has ended, when the caller was cancelled meanwhile.
     """
     # The one place that may start a task bare: it is awaited below, to its end, on every path.
     task = asyncio.get_running_loop().create_task(_limited(undo, limit_s))

@@ -98,9 +98,9 @@ class Call:
         """No body."""
         return web.Response(status=status)
 
-    async def stream(self, content_type: str, status: int = 200) -> web.StreamResponse:
+    async def stream(self, content_type: str, headers: dict[str, str] | None = None) -> web.StreamResponse:
         """Begin an answer that is sent piece by piece."""
-        response = web.StreamResponse(status=status, headers={"Content-Type": content_type})
+        response = web.StreamResponse(headers={"Content-Type": content_type, **(headers or {})})
         self.daemon.headers(response)
         await response.prepare(self.request)
         return response

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import signal as signals
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockwright import faults
@@ -77,6 +78,11 @@ class Container:
         """Whether its processes exist."""
         return state.is_alive(self.status)
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has been removed."""
+        return self.status is Status.REMOVING
+
     def require_live(self, verb: str) -> Live:
         """The running process, for a verb that needs one. Raises `Conflict` with Docker's words."""
         state.check(verb, self.status, self.id)
@@ -98,7 +104,7 @@ class Container:
             self.record.state.restart_count = 0
             try:
                 await self._start()
-            except (DockwrightError, asyncio.CancelledError) as error:
+            except BaseException as error:
                 if self.live is None:  # else it was only the telling that was cancelled
                     await shielded(self._start_failed(error))
                 raise
@@ -133,7 +139,7 @@ class Container:
     async def _on_created(self, monitor: Monitor) -> None:
         self.attachments.connect(monitor)
 
-    async def _start_failed(self, error: DockwrightError | asyncio.CancelledError) -> None:
+    async def _start_failed(self, error: BaseException) -> None:
         now = self.record.state
         code = error.exit_code if isinstance(error, StartFailed) else 128
         now.status = Status.EXITED if now.finished_ns else Status.CREATED
@@ -339,7 +345,7 @@ class Container:
         """Persist the state after a change that is no transition (health)."""
         await self.parts.table.save_state(self.record)
 
-    async def tell(self, action: str, **attributes: str) -> None:
+    async def tell(self, action: str, /, **attributes: str) -> None:
         """Publish an event of this container: its image, name and labels, and what the action adds."""
         config = self.record.spec.config
         base = {"image": config.image, "name": self.name, **config.labels}
@@ -386,6 +392,16 @@ class Container:
             await self.parts.snapshots.remove(self.id)
             await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             await starting.remove_home(self.parts, self.id)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """While the context lasts it does not run, start or go. Raises `Conflict` when it runs."""
+        async with self._lock:
+            if self.live is not None or self.gone:
+                raise Conflict(f"container {self.id} is {'running' if self.live else 'being removed'}")
+            if self._teardown is not None:
+                await asyncio.wait((self._teardown,))
+            yield
 
     # -- the daemon's life -----------------------------------------------------------------------------------------
 

@@ -207,10 +207,9 @@ def check_limits(host: HostConfig) -> None:
     if host.nano_cpus and (host.cpu_period or host.cpu_quota):
         which = "CPU Period" if host.cpu_period else "CPU Quota"
         raise Invalid(f"Conflicting options: Nano CPUs and {which} cannot both be set")
-    if host.nano_cpus < 0 or host.nano_cpus > (os.cpu_count() or 1) * 1_000_000_000:
-        raise Invalid(
-            f"Range of CPUs is from 0.01 to {(os.cpu_count() or 1)}.00, as there are only {(os.cpu_count() or 1)} CPUs available"
-        )
+    cpus = os.cpu_count() or 1
+    if not 0 <= host.nano_cpus <= cpus * 1_000_000_000:
+        raise Invalid(f"Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise Invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host.cpu_quota < 1000:

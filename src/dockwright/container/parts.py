@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockwright.cgroup import Hierarchy
 from dockwright.container.config import LogConfig, Ulimit
 from dockwright.container.record import ContainerTable
 from dockwright.errors import Invalid
@@ -75,6 +76,7 @@ class Parts:
     snapshots: Snapshotter
     networks: Networks
     logs: Logs
+    cgroups: Hierarchy
     volumes: Volumes
     runtimes: Mapping[str, Runtime]
     conmon: Conmon

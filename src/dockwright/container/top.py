@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from dockwright import workers
-from dockwright.cgroup import processes
+from dockwright import cgroup, workers
 from dockwright.container.container import Container
 from dockwright.container.starting import cgroup_path
 from dockwright.errors import HostFailure, Invalid
@@ -24,7 +23,7 @@ async def top(container: Container, ps_args: str) -> tuple[list[str], list[list[
         raise Invalid(f"ps_args: {error}") from error
     if any(part in ("-p", "p", "-q", "--pid", "--quick-pid") for part in arguments):
         raise Invalid("ps_args may not choose processes")
-    pids = await workers.quick(processes, cgroup_path(container.parts, container.record))
+    pids = await workers.quick(_pids, container)
     done = await programs.run(["ps", *arguments, "-p", ",".join(map(str, sorted(pids)))], limit_s=20)
     if done.code > 1 or (done.errors and not done.output):
         # Options such as -e choose every process and refuse -p beside them in some combinations: filter by hand.
@@ -39,3 +38,11 @@ async def top(container: Container, ps_args: str) -> tuple[list[str], list[list[
     rows = [line.split(None, len(titles) - 1) for line in lines[1:]]
     wanted = {str(pid) for pid in pids}
     return titles, [row for row in rows if len(row) > column and row[column] in wanted]
+
+
+def _pids(container: Container) -> set[int]:
+    place = cgroup.named(container.parts.cgroups, cgroup_path(container.parts, container.record))
+    for controller in ("pids", "memory", "cpu", ""):
+        if text := place.read(controller, "cgroup.procs"):
+            return {int(pid) for pid in text.split()}
+    return set()

@@ -7,11 +7,13 @@ import ipaddress
 import logging
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright import faults, workers
 from dockwright.errors import HostFailure, Invalid
+from dockwright.network import conntrack
 from dockwright.network.firewall import Bridge, Firewall, Mapping
 from dockwright.network.ipam import Addresses, mac_for
 from dockwright.network.model import AttachRequest, Endpoint, Network, PublishedPort, new_id, parse_mac
@@ -81,7 +83,7 @@ class BridgeDriver:
 
     # -- networks -------------------------------------------------------------------------------------------------
 
-    async def create(self, network: Network) -> None:
+    async def create(self, network: Network, endpoints: Sequence[Endpoint] = ()) -> None:
         """See `NetworkDriver.create`."""
         faults.point("network.bridge")
         index = await self._namespaces.run(lambda: self._make_bridge(network))
@@ -90,6 +92,8 @@ class BridgeDriver:
         if state is None:
             state = self._states[network.id] = self._new_state(network, index)
         state.index = index
+        for endpoint in endpoints:
+            state.published.setdefault(endpoint.endpoint_id, self._direct(endpoint))
         if state.firewall is not None:
             faults.point("network.table")
             await state.firewall.rebuild(m for mappings in state.published.values() for m in mappings)
@@ -136,7 +140,7 @@ class BridgeDriver:
             link=ready.link,
             mac=mac or mac_for(ready.ip),
             address=f"{ready.ip}/{state.addresses.subnet.prefixlen}",
-            gateway=network.gateway,
+            gateway=network.default_route or network.gateway,
             ports=ports,
         )
         state.fresh.add(endpoint.endpoint_id)
@@ -163,6 +167,7 @@ class BridgeDriver:
         mappings = state.published.pop(endpoint.endpoint_id, ())
         if mappings and state.firewall is not None:
             await state.firewall.withdraw(mappings)
+            await workers.quick(conntrack.forget, _ports_of(mappings))
         self._relay.stop(endpoint.endpoint_id)
         self._ports.release(endpoint.ports)
         self._teardown.add(
@@ -282,7 +287,7 @@ class BridgeDriver:
         inner.add_address(inside.index, ipaddress.IPv4Interface(f"{ip}/{state.addresses.subnet.prefixlen}"))
         inner.set_up(inside.index)
         if not network.internal:
-            inner.add_default_route(ipaddress.IPv4Address(network.gateway))
+            inner.add_default_route(ipaddress.IPv4Address(network.default_route or network.gateway))
 
     def _allow_hairpin(self, endpoint: Endpoint) -> None:
         """With br_netfilter a container's packet to its own published port is translated inside the bridge, and would
@@ -316,14 +321,19 @@ class BridgeDriver:
         self._teardown.add(Remains(ready.link, ready.sandbox, lambda: state.addresses.release(ready.ip)))
 
     async def _publish(self, state: _State, endpoint: Endpoint) -> None:
-        direct = tuple(_mapping(endpoint, port) for port in endpoint.ports if not self._relayed(port))
+        direct = self._direct(endpoint)
         if direct and state.firewall is not None:
             state.published[endpoint.endpoint_id] = direct
             await state.firewall.publish(direct)
+            await workers.quick(conntrack.forget, _ports_of(direct))
         for port in endpoint.ports:
             held = self._ports.socket(port)
             if self._relayed(port) and held is not None:
                 self._relay.start(endpoint.endpoint_id, port.protocol, held, (str(endpoint.ip), port.container_port))
+
+    def _direct(self, endpoint: Endpoint) -> tuple[Mapping, ...]:
+        """What the kernel translates."""
+        return tuple(_mapping(endpoint, port) for port in endpoint.ports if not self._relayed(port))
 
     def _relayed(self, port: PublishedPort) -> bool:
         return port.relayed or self._nft is None
@@ -331,7 +341,8 @@ class BridgeDriver:
     def _new_state(self, network: Network, index: int) -> _State:
         subnet = ipaddress.IPv4Network(network.subnet)
         within = ipaddress.IPv4Network(network.ip_range) if network.ip_range else None
-        addresses = Addresses(subnet, within=within, reserved=[ipaddress.IPv4Address(network.gateway)])
+        routers = {network.gateway, network.default_route or network.gateway}
+        addresses = Addresses(subnet, within=within, reserved=[ipaddress.IPv4Address(router) for router in routers])
         firewall = Firewall(self._nft, _rules(network)) if self._nft is not None else None
         return _State(network, index, addresses, firewall)
 
@@ -361,6 +372,10 @@ def _frames_pass_the_filter() -> bool:
         return (_SYSCTL / "bridge/bridge-nf-call-iptables").read_text().strip() == "1"
     except FileNotFoundError:
         return False
+
+
+def _ports_of(mappings: tuple[Mapping, ...]) -> list[tuple[str, int]]:
+    return [(mapping.protocol, mapping.host_port) for mapping in mappings]
 
 
 def _tune_bridge(link: str, forward: bool) -> None:

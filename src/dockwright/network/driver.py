@@ -13,6 +13,7 @@ An endpoint's life:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from dockwright.network.model import AttachRequest, Endpoint, Network
@@ -24,8 +25,11 @@ class NetworkDriver(Protocol):
     #: As in `docker network create --driver`.
     name: str
 
-    async def create(self, network: Network) -> None:
-        """Make the kernel hold the network: its bridge, its rules. Nothing is changed when it does already."""
+    async def create(self, network: Network, endpoints: Sequence[Endpoint] = ()) -> None:
+        """Make the kernel hold the network: its bridge, its rules. May be run again, to repair.
+
+        `endpoints` are those stored before a restart: their ports never stop being published.
+        """
         ...
 
     async def delete(self, network: Network) -> None:

@@ -77,7 +77,7 @@ class Networks:
             await self._ensure_defaults()
             for network in self._networks.values():
                 if network.driver in self._drivers:
-                    await self._drivers[network.driver].create(network)
+                    await self._drivers[network.driver].create(network, self._of(network))
             undo.release()
         return self
 
@@ -93,7 +93,7 @@ class Networks:
             warnings += await self._adopt(endpoint)
         for network in list(self._networks.values()):
             if network.driver in self._drivers:
-                mine = [endpoint for endpoint in kept if endpoint.network_id == network.id]
+                mine = [endpoint for endpoint in self._of(network) if endpoint.container_id in live]
                 await self._drivers[network.driver].collect(network, mine)
         for endpoint in list(self._endpoints.values()):
             if endpoint.container_id not in live:
@@ -105,6 +105,26 @@ class Networks:
         if default is not None:
             self._bridge.start_preparing(default)
         return warnings
+
+    async def repair(self) -> None:
+        """Make bridges, rules and ports right again while containers run, after somebody flushed or deleted them.
+
+        Raises `HostFailure` for what cannot be mended (a namespace that is gone); the rest is mended first.
+        """
+        failure: HostFailure | None = None
+        for network in list(self._networks.values()):
+            driver = self._drivers.get(network.driver)
+            if driver is None:
+                continue
+            await driver.create(network, self._of(network))
+            for endpoint in self._of(network):
+                try:
+                    await driver.adopt(network, endpoint)
+                    await driver.attach(network, endpoint)
+                except HostFailure as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def attach(self, container_id: str, request: AttachRequest, network: str = DEFAULT_NETWORK) -> Attachment:
         """Connect a container that is about to start; when it is connected already, the same answer again.
@@ -226,6 +246,9 @@ class Networks:
         faults.point("network.forget")
         await self._erase(endpoint)
 
+    def _of(self, network: Network) -> list[Endpoint]:
+        return [endpoint for endpoint in self._endpoints.values() if endpoint.network_id == network.id]
+
     async def _store(self, endpoint: Endpoint) -> None:
         body = msgspec.json.encode(endpoint)
 
@@ -312,7 +335,7 @@ class Networks:
         elif kept and not any(ipaddress.IPv4Network(kept.subnet).overlaps(other) for other in taken):
             bip = ipaddress.IPv4Interface(f"{kept.gateway}/{ipaddress.IPv4Network(kept.subnet).prefixlen}")
         else:
-            subnet = pick_subnet(options.address_pools, taken)
+            subnet = options.fixed_cidr or pick_subnet(options.address_pools, taken)
             bip = ipaddress.IPv4Interface(f"{subnet[1]}/{subnet.prefixlen}")
         uplink = next((r.device for r in routes if r.destination is None and r.device in mtus), 0)
         return Network(
@@ -322,6 +345,7 @@ class Networks:
             created_ns=stored.created_ns if stored else time.time_ns(),
             subnet=str(bip.network),
             gateway=str(bip.ip),
+            default_route=_inside(options.default_gateway, bip.network),
             ip_range=str(options.fixed_cidr or ""),
             link=options.bridge,
             mtu=options.mtu or min(mtus.get(uplink, ETHERNET_MTU), ETHERNET_MTU),
@@ -356,6 +380,12 @@ class Networks:
             await driver.delete(network)
         except (HostFailure, Unsupported) as error:
             log.warning("network %s: %s", network.name, error)
+
+
+def _inside(gateway: ipaddress.IPv4Address | None, subnet: ipaddress.IPv4Network) -> str:
+    if gateway is not None and gateway not in subnet:
+        raise Invalid(f"default-gateway {gateway} is not inside the bridge's subnet {subnet}")
+    return str(gateway or "")
 
 
 def _connectivity(name: str, endpoint_id: str, error: Conflict) -> str:

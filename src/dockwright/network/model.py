@@ -24,6 +24,8 @@ class Network(msgspec.Struct, frozen=True):
     created_ns: int
     subnet: str = ""
     gateway: str = ""
+    #: Where containers send what is not for the subnet; empty means `gateway`.
+    default_route: str = ""
     ip_range: str = ""
     link: str = ""
     mtu: int = 1500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dockwright import faults
 from dockwright.errors import HostFailure, Invalid
 from dockwright.network.model import AttachRequest, Endpoint, Network, new_id
@@ -19,7 +21,7 @@ class PlainDriver:
         self._namespaces = namespaces
         self._teardown = teardown
 
-    async def create(self, network: Network) -> None:
+    async def create(self, network: Network, endpoints: Sequence[Endpoint] = ()) -> None:
         """Nothing to make."""
 
     async def delete(self, network: Network) -> None:

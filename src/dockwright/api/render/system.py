@@ -59,13 +59,13 @@ async def info(daemon: Daemon) -> dict[str, Any]:
     engine = daemon.engine
     containers = engine.containers.all()
     states = [container.status for container in containers]
-    host = await workers.quick(cgroup.host)
+    host = await workers.quick(cgroup.features, engine.parts.cgroups)
     kernel = os.uname()
     release = await workers.quick(_os_release)
     running = sum(state in (Status.RUNNING, Status.RESTARTING) for state in states)
     paused = states.count(Status.PAUSED)
     settings = engine.settings
-    warnings = [*engine.warnings, *await engine.networks.warnings(), *host.warnings]
+    warnings = [*engine.warnings, *await engine.networks.warnings(), *host.warnings()]
     return {
         "ID": engine.id,
         "Containers": len(containers),
@@ -87,7 +87,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "CpuCfsPeriod": host.cpu_cfs_period,
         "CpuCfsQuota": host.cpu_cfs_quota,
         "CPUShares": host.cpu_shares,
-        "CPUSet": host.cpuset,
+        "CPUSet": host.cpu_set,
         "PidsLimit": host.pids_limit,
         "OomKillDisable": host.oom_kill_disable,
         "IPv4Forwarding": await workers.quick(_forwarding),
@@ -97,7 +97,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "SystemTime": rfc3339(time.time_ns()),
         "LoggingDriver": settings.log.type,
         "CgroupDriver": "systemd" if settings.systemd_cgroup else "cgroupfs",
-        "CgroupVersion": "2" if cgroup.unified() else "1",
+        "CgroupVersion": str(engine.parts.cgroups.version),
         "NEventsListener": engine.events.followers,
         "KernelVersion": kernel.release,
         "OperatingSystem": release.get("PRETTY_NAME", "Linux"),
@@ -136,7 +136,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": ""},
         "InitCommit": {"ID": ""},
-        "SecurityOptions": _security(settings.seccomp_profile),
+        "SecurityOptions": _security(settings.seccomp_profile, engine.parts.cgroups.version),
         "ProductLicense": "Apache-2.0",
         "DefaultAddressPools": [{"Base": str(pool.base), "Size": pool.size} for pool in settings.network.address_pools],
         "FirewallBackend": {"Driver": "nftables" if settings.network.firewall else "none", "Info": None},
@@ -192,15 +192,13 @@ def _tree_size(root: Path) -> int:
     return total
 
 
-def _security(seccomp_profile: str) -> list[str]:
+def _security(seccomp_profile: str, cgroup_version: int) -> list[str]:
     found = []
     if security.apparmor_enabled():
         found.append("name=apparmor")
     if seccomp_profile != "unconfined":
         found.append(f"name=seccomp,profile={seccomp_profile or 'builtin'}" if not seccomp_profile else "name=seccomp")
-    if not cgroup.unified():
-        return found
-    return [*found, "name=cgroupns"]
+    return [*found, "name=cgroupns"] if cgroup_version == 2 else found
 
 
 def _forwarding() -> bool:

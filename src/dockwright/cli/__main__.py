@@ -1,0 +1,5 @@
+"""`python -m dockwright.cli`."""
+
+from dockwright.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""One file a command: `VERB.py` or `NOUN/VERB.py`, each with one `COMMAND` and the function that does it."""

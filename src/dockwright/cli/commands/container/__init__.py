@@ -1,0 +1,1 @@
+"""The commands of `dockwright container`, one file each."""

@@ -1,0 +1,57 @@
+"""`update`: change the limits and the restart policy of containers."""
+
+from __future__ import annotations
+
+from dockwright import errors
+from dockwright.cli.command import ONE_OR_MORE, Command, ExitStatus
+from dockwright.cli.flags import Flag
+from dockwright.cli.main import describe
+from dockwright.cli.options.container_flags import RESOURCES
+from dockwright.client.calls import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dockwright.cli.flags import Options
+    from dockwright.cli.session import Session
+
+
+def run(session: Session, options: Options, arguments: list[str]) -> None:
+    from dockwright.cli.options.assemble import HOST_FIELDS
+    from dockwright.cli.options.limits import restart_policy
+
+    if not options.given_flags():
+        raise errors.Invalid("you must provide one or more flags when using this command")
+    change: dict[str, Any] = {
+        HOST_FIELDS[flag.name]: options.value(flag.name) for flag in RESOURCES if options.given(flag.name)
+    }
+    if options.given("restart"):
+        change["RestartPolicy"] = restart_policy(options.text("restart"))
+    warnings, failed = [], []
+    for name in arguments:
+        try:
+            answer = session.client.json(containers.update(name, change)) or {}
+        except errors.DockwrightError as error:
+            failed.append(describe(error))
+            continue
+        session.line(name)
+        warnings += answer.get("Warnings") or []
+    if warnings:
+        session.line("\n".join(warnings))
+    if failed:
+        raise ExitStatus(1, "\n".join(failed))
+
+
+COMMAND = Command(
+    ("container update", "update"),
+    "Change the limits and restart policy of one or more containers",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    run,
+    arguments=ONE_OR_MORE,
+    flags=(
+        *RESOURCES,
+        Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),
+    ),
+    completes=("containers",),
+)

@@ -1,0 +1,1 @@
+"""The commands of `dockwright context`, one file each."""

@@ -1,0 +1,1 @@
+"""The commands of `dockwright system`, one file each."""

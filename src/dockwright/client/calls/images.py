@@ -1,0 +1,79 @@
+"""The Images section of the Engine API, as far as this client goes."""
+
+from __future__ import annotations
+
+from dockwright.client.call import Call, encode_filters, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Filters = Mapping[str, Iterable[str]] | None
+
+
+def _path(image: str, verb: str = "") -> str:
+    return f"/images/{quote(image, b'/:@')}{verb}"
+
+
+def list(*, all: bool = False, filters: Filters = None, manifests: bool = False) -> Call:
+    query = (("all", all), ("filters", encode_filters(filters)), ("manifests", manifests))
+    return Call("GET", "/images/json", query)
+
+
+def inspect(image: str, *, platform: str = "", manifests: bool = False) -> Call:
+    """`platform` is JSON of an OCI platform."""
+    return Call("GET", _path(image, "/json"), (("platform", platform), ("manifests", manifests)))
+
+
+def history(image: str, *, platform: str = "") -> Call:
+    return Call("GET", _path(image, "/history"), (("platform", platform),))
+
+
+def tag(image: str, repository: str, tag: str = "") -> Call:
+    return Call("POST", _path(image, "/tag"), (("repo", repository), ("tag", tag)))
+
+
+def remove(image: str, *, force: bool = False, prune: bool = True, platforms: Iterable[str] = ()) -> Call:
+    query = (("force", force), ("noprune", not prune), ("platforms", [*platforms]))
+    return Call("DELETE", _path(image), query)
+
+
+def load(body: bytes | Iterable[bytes], *, quiet: bool = False, platforms: Iterable[str] = ()) -> Call:
+    query = (("quiet", 1 if quiet else 0), ("platform", [*platforms]))
+    return Call("POST", "/images/load", query, body=body, headers=[("Content-Type", "application/x-tar")])
+
+
+def save(images: Iterable[str], *, platforms: Iterable[str] = ()) -> Call:
+    return Call("GET", "/images/get", (("names", [*images]), ("platform", [*platforms])))
+
+
+def import_archive(
+    body: bytes | Iterable[bytes] | None,
+    *,
+    source: str,
+    repository: str = "",
+    tag: str = "",
+    message: str = "",
+    changes: Iterable[str] = (),
+    platform: str = "",
+) -> Call:
+    """`source` is an address the engine fetches, or `-` for `body`."""
+    query = (
+        ("fromSrc", source),
+        ("repo", repository),
+        ("tag", tag),
+        ("message", message),
+        ("changes", [*changes]),
+        ("platform", platform),
+    )
+    return Call("POST", "/images/create", query, body=body, headers=[("Content-Type", "application/x-tar")])
+
+
+def pull(image: str, *, tag: str = "", platform: str = "", auth: str = "") -> Call:
+    """`auth` is the X-Registry-Auth value: base64url of JSON."""
+    headers = [("X-Registry-Auth", auth)] if auth else []
+    return Call("POST", "/images/create", (("fromImage", image), ("tag", tag), ("platform", platform)), headers=headers)
+
+
+def prune(*, filters: Filters = None) -> Call:
+    return Call("POST", "/images/prune", (("filters", encode_filters(filters)),))
