@@ -179,7 +179,7 @@ class Images:
     async def disk_usage(self, users: Users | None = None) -> ImageUsage:
         """What images take on the disk, as `du` counts it."""
         rows = list(self._store.records.images.values())
-        footprints = {row.digest: await sizes.footprint(self._store, row) for row in rows}
+        footprints = await sizes.footprints(self._store, rows)
         summaries = await self.list_(shared_size=True, users=users or {})
         return ImageUsage(sizes.union_bytes(footprints), summaries)
 
