@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from dockwright.content import LocalBlobs
@@ -10,6 +11,7 @@ from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
 from dockwright.image import describing, listing, loading, making, removal, saving, sizes
 from dockwright.image.describing import Users
+from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit
 from dockwright.image.removal import ImageUser
@@ -92,12 +94,37 @@ class Images:
         return image
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
-        """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given."""
+        """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.
+
+        With None for an image that was removed, the layers that the snapshot still stands on are the base. Raises
+        `NotFound` when they cannot be made into layers again, `Invalid` for a bad name or change.
+        """
         names = listing.parse_names([name] if name else [])
         below = await self.resolve(base) if base else None
         image = await making.commit(self._store, key, below, what, names)
         await self._store.publish("create", self._store.records.images[image])
         return image
+
+    def lease(self) -> AbstractAsyncContextManager[Lease]:
+        """A hold on content that no image leads to yet: for whoever stores blobs before calling `add`."""
+        return self._store.leases.lease()
+
+    async def add(self, target: Descriptor, names: Sequence[str] = (), platform: Platform | str | None = None) -> Image:
+        """Make an image of content that is stored already (under a lease), and unpack its variant for `platform`.
+
+        The event is the caller's to tell. Raises `NotFound` for missing content, `Invalid` or `Corrupt` for bad content.
+        """
+        named = listing.parse_names(names)
+        variant = await self._store.documents.choose(target, _platform(platform))
+        if variant is None:
+            raise NotFound(f"image {target.digest} has nothing for {platform or platforms.host()}")
+        await unpack(self._store, variant)
+        await self._store.records.add(target, named)
+        return await self._store.image(self._store.records.images[target.digest], _platform(platform))
+
+    def blob(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+        """A blob of an image, byte for byte, made again where it is not kept. Raises `NotFound` on the first step."""
+        return self._store.open_layer(descriptor)
 
     async def tag(self, name: str, new_name: str) -> None:
         """Give the image `name` the name `new_name` (with a tag, else `latest`), taking it from whoever had it."""

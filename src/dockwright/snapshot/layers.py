@@ -110,6 +110,20 @@ class Layers:
             below = chain
         return below
 
+    def lineage(self, key: str) -> list[Digest]:
+        """The diff IDs of the image layers that the snapshot `key` stands on, base first, where the image itself is gone.
+
+        Raises `NotFound` when one of them can no longer be told or made into a tar again.
+        """
+        found = []
+        for node in reversed(self._overlay.chain(self._overlay.node(key))[1:]):
+            if not node.key.startswith("sha256:"):
+                continue  # not a layer of an image
+            if node.layer.diff_id is None or not node.layer.recipe:
+                raise NotFound(f"the image below {key} is gone, and its layer {node.key} cannot be told any more")
+            found.append(Digest(node.layer.diff_id))
+        return found
+
     def usage(self, chain_id: Digest) -> tuple[int, int]:
         """The number of the topmost layer's directory, and the bytes it takes on the disk."""
         layer = self._overlay.node(chain_id).layer
@@ -144,7 +158,11 @@ class Layers:
             await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
             return
         async with self._overlay.looked_at(below) as (base, _):
-            fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
+            if contents.hides_all:
+                await workers.bulk(archive.hide_base, staged.tree, base)
+                fits = not contents.links
+            else:
+                fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:
             await workers.quick(staged.recipe.unlink, missing_ok=True)
             await self._overlay.adopt(chain, below, alone)

@@ -146,10 +146,7 @@ class Overlay:
 
         Whether it does: a directory that serves another snapshot too stays.
         """
-        node = self.node(key)
-        if self._children.get(key):
-            raise InUse(f"snapshot {key} has others on top of it")
-        return await shielded(self._remove(node))
+        return await shielded(self._remove(self.node(key)))
 
     async def settled(self) -> None:
         """Wait until the directories of removed snapshots are gone from the disk."""
@@ -200,8 +197,7 @@ class Overlay:
         self._reserve(key)
         number = self._take_number()
         node = Node(key, kind, parent, LayerRow(number), time.time_ns())
-        if parent is not None:
-            self._children[parent] = self._children.get(parent, 0) + 1
+        self._count_child(parent, 1)
         try:
             await self._database.write(lambda db: self._make(db, node, self._root_of(below)))
         except BaseException:
@@ -234,7 +230,10 @@ class Overlay:
         await workers.quick(trees.remove, self._root / str(layer.number) / "work")
 
     async def _remove(self, node: Node) -> bool:
-        known = self._nodes.pop(node.key, None)  # first, so that nothing is made on top of it meanwhile
+        # Looked at and forgotten in one step, so that nothing is made on top of it in between.
+        if self._children.get(node.key):
+            raise InUse(f"snapshot {node.key} has others on top of it")
+        known = self._nodes.pop(node.key, None)
 
         def forget(db: sqlite3.Connection) -> bool:
             db.execute("DELETE FROM snapshot WHERE key = ? AND layer = ?", (node.key, node.layer.number))
@@ -249,8 +248,7 @@ class Overlay:
             if known is not None:
                 self._nodes[node.key] = known
             raise
-        if node.parent is not None:
-            self._children[node.parent] -= 1
+        self._count_child(node.parent, -1)
         if last:
             if node.layer.diff_id is not None:
                 self._by_diff.pop(node.layer.diff_id, None)
@@ -327,15 +325,18 @@ class Overlay:
                 (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
             )
 
-        faults.point("snapshot.adopt")
-        await self._database.write(save)
+        self._count_child(node.parent, 1)
+        try:
+            faults.point("snapshot.adopt")
+            await self._database.write(save)
+        except BaseException:
+            self._count_child(node.parent, -1)
+            raise
         self._nodes[node.key] = node
         if node.layer is layer:
             self._adopted.add(layer.number)
         if node.layer.diff_id is not None:
             self._by_diff[node.layer.diff_id] = node.layer
-        if node.parent is not None:
-            self._children[node.parent] = self._children.get(node.parent, 0) + 1
 
     def _mount_on_top(self, node: Node, like: Path | None, target: Path) -> None:
         trees.remove(self._root / str(node.layer.number))
@@ -379,6 +380,10 @@ class Overlay:
             raise Conflict(f"snapshot {key} exists already")
         self._reserved.add(key)
 
+    def _count_child(self, parent: str | None, change: int) -> None:
+        if parent is not None:
+            self._children[parent] = self._children.get(parent, 0) + change
+
     def _take_number(self) -> int:
         self._next += 1
         return self._next - 1
@@ -390,8 +395,7 @@ class Overlay:
         self._by_diff = {row.diff_id: row for row in by_number.values() if row.diff_id is not None}
         for key, kind, parent, number, created_ns in rows:
             self._nodes[key] = Node(key, kind, parent, by_number[number], created_ns)
-            if parent is not None:
-                self._children[parent] = self._children.get(parent, 0) + 1
+            self._count_child(parent, 1)
 
     def _prepare_root(self, known: set[int]) -> list[Path]:
         self._root.mkdir(parents=True, exist_ok=True)

@@ -203,6 +203,33 @@ async def test_a_layer_goes_through_the_links_of_its_base(host: Host) -> None:
     assert again["blobs/sha256/" + hashlib.sha256(top).hexdigest()] == top
 
 
+async def test_an_opaque_root_hides_all_that_is_below(host: Host) -> None:
+    base, top = (
+        files({"a/x": "1", "b": "1", "c": "1"}),
+        tar_of(member(".wh..wh..opq", b""), member("a", kind="dir"), member("c", b"2")),
+    )
+    await loaded(host, docker_archive([base, top]))
+    assert await host.files("old:1") == {"c": "2"}
+    await saved(host, "old:1")
+
+
+async def test_what_another_package_stored_becomes_an_image(host: Host, other: Host) -> None:
+    await two_layers(host)
+    image = await host.images.resolve("two")
+    manifest = image.variant.manifest
+    async with other.images.lease() as lease:
+        for descriptor in (image.row.target, manifest.config, *(manifest.layers or ())):
+            await lease.hold([descriptor.digest])
+            async with other.blobs.ingest() as ingest:
+                async for chunk in host.images.blob(descriptor):
+                    await ingest.write(chunk)
+                await ingest.commit(descriptor.digest, descriptor.size)
+        await other.images.prune({})
+        assert (await other.images.add(image.row.target, ["pulled:1"])).id == image.id
+    await other.images.prune({})
+    assert await other.files("pulled:1") == await host.files("two")
+
+
 BAD = {
     "no archive": b"this is no archive at all" * 100,
     "empty": tar_of(),
