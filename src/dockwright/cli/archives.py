@@ -21,9 +21,7 @@ def download(session: Session, call: Call, path: str, *, what: str) -> None:
     """The answer's body to `path`, or to standard output where that is empty. Raises `errors.Invalid`."""
     if not path:
         if os.isatty(STDOUT):
-            raise errors.Invalid(
-                "cowardly refusing to save to a terminal. Use the -o flag or redirect"
-            )
+            raise errors.Invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect")
         for piece in session.client.send(call):
             session.write(STDOUT, piece)
         return

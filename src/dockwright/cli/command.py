@@ -57,7 +57,18 @@ class Command:
     shell: `containers`, `running`, `images`, `contexts`, `files`; one per position, the last for all that follow.
     """
 
-    __slots__ = ("about", "arguments", "completes", "flags", "interspersed", "names", "run", "since", "summary", "usage")
+    __slots__ = (
+        "about",
+        "arguments",
+        "completes",
+        "flags",
+        "interspersed",
+        "names",
+        "run",
+        "since",
+        "summary",
+        "usage",
+    )
 
     def __init__(
         self,

@@ -31,9 +31,7 @@ def complete(session: Session, global_flags: Sequence[Flag], words: Sequence[str
     return 0
 
 
-def _candidates(
-    session: Session, global_flags: Sequence[Flag], before: Sequence[str], current: str
-) -> Iterator[str]:
+def _candidates(session: Session, global_flags: Sequence[Flag], before: Sequence[str], current: str) -> Iterator[str]:
     waiting = _flag_waiting(global_flags, before)
     if waiting is not None and not _words_after(global_flags, before[:-1]):
         yield from _values(session, waiting.complete)

@@ -78,7 +78,12 @@ class Copy:
             name_of = _base(source)
         source_is_directory = os.path.isdir(source) and (not os.path.islink(source) or source.endswith(("/", "/.")))
         directory, name = _place(
-            target, name_of, source_is_directory, _is_contents(source), exists=info is not None, is_directory=is_directory
+            target,
+            name_of,
+            source_is_directory,
+            _is_contents(source),
+            exists=info is not None,
+            is_directory=is_directory,
         )
         from dockwright.cli.packing import Packer
 
@@ -145,7 +150,7 @@ def _place(
         return target, "." if contents else base
     if exists and (source_is_directory or target.endswith("/")):
         raise errors.Invalid("cannot copy directory" if source_is_directory else "not a directory")
-    if not source_is_directory and target.endswith(("/", "/.")) or not target:
+    if (not source_is_directory and target.endswith(("/", "/."))) or not target:
         raise errors.Invalid("no such directory")
     bare = target.rstrip("/")
     return os.path.dirname(bare) or ("/" if bare.startswith("/") else "."), os.path.basename(bare)

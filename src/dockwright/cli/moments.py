@@ -31,5 +31,7 @@ def _absolute(text: str, option: str) -> str:
     try:
         moment = datetime.fromisoformat((stamp + rest).replace("Z", "+00:00"))
     except ValueError as error:
-        raise errors.Invalid(f'invalid value for "{option}": failed to parse value as time or duration: "{text}"') from error
+        raise errors.Invalid(
+            f'invalid value for "{option}": failed to parse value as time or duration: "{text}"'
+        ) from error
     return f"{int(moment.timestamp())}.{fraction or '000000000'}"

@@ -82,7 +82,9 @@ class Watcher:
 
     def once(self) -> list[Usage]:
         """Two samples of each container, as a percentage needs: the engine takes them when it is not asked for a stream."""
-        streams = [(Usage(name), self._session.client.send(containers.stats(name, stream=False))) for name in self._chosen()]
+        streams = [
+            (Usage(name), self._session.client.send(containers.stats(name, stream=False))) for name in self._chosen()
+        ]
         for usage, response in streams:
             for sample in response.values():
                 usage.take(sample)

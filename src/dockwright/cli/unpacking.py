@@ -86,7 +86,9 @@ class _Unpacking:
             else:
                 target = self._files.get(os.path.normpath(entry.linkname))
                 if target is None:
-                    raise errors.Invalid(f"a hard link of the archive leads out of it: {entry.name} -> {entry.linkname}")
+                    raise errors.Invalid(
+                        f"a hard link of the archive leads out of it: {entry.name} -> {entry.linkname}"
+                    )
                 os.link(target, path)
             self._own(path, entry, links=True)
         for path, entry in reversed(self._directories):
@@ -111,7 +113,7 @@ class _Unpacking:
         is_directory = os.path.isdir(path) and not os.path.islink(path)
         if os.path.lexists(path) and is_directory is not directory:
             kinds = ("directory", "non-directory") if is_directory else ("non-directory", "directory")
-            raise errors.Invalid(f"cannot overwrite {kinds[0]} \"{path}\" with {kinds[1]} \"{entry.name}\"")
+            raise errors.Invalid(f'cannot overwrite {kinds[0]} "{path}" with {kinds[1]} "{entry.name}"')
 
     def _write(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
         self._refuse_existing(path, entry)

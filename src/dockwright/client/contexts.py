@@ -1,7 +1,7 @@
 """Contexts on disk, in the layout Docker's client uses, so that both clients share them.
 
-    <config>/contexts/meta/<sha256 of the name>/meta.json      name, description, endpoint
-    <config>/contexts/tls/<sha256 of the name>/docker/*.pem    ca.pem, cert.pem, key.pem
+<config>/contexts/meta/<sha256 of the name>/meta.json      name, description, endpoint
+<config>/contexts/tls/<sha256 of the name>/docker/*.pem    ca.pem, cert.pem, key.pem
 """
 
 from __future__ import annotations

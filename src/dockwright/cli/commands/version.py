@@ -79,7 +79,9 @@ def _server_lines(server: dict[str, Any]) -> Iterator[str]:
     platform = (server.get("Platform") or {}).get("Name", "")
     yield ""
     yield f"Server: {platform}".rstrip() if platform else "Server:"
-    for component in server.get("Components") or [{"Name": "Engine", "Version": server.get("Version"), "Details": server}]:
+    for component in server.get("Components") or [
+        {"Name": "Engine", "Version": server.get("Version"), "Details": server}
+    ]:
         details = component.get("Details") or {}
         yield f" {component['Name']}:"
         yield f"  {'Version:':<{_WIDTH - 1}} {component.get('Version', '')}"
@@ -109,7 +111,9 @@ def _clock(text: str) -> str:
 
     whole, _, rest = text.partition(".")
     try:
-        return datetime.fromisoformat(whole + (rest.lstrip("0123456789") if rest else "")).strftime("%a %b %e %H:%M:%S %Y")
+        return datetime.fromisoformat(whole + (rest.lstrip("0123456789") if rest else "")).strftime(
+            "%a %b %e %H:%M:%S %Y"
+        )
     except ValueError:
         return text
 

@@ -18,7 +18,9 @@ _RUNNING = ("running", "paused", "restarting")
 class Kind:
     """One line of the summary."""
 
-    def __init__(self, name: str, total: int, active: int, size: int, reclaimable: int, *, percent: bool = True) -> None:
+    def __init__(
+        self, name: str, total: int, active: int, size: int, reclaimable: int, *, percent: bool = True
+    ) -> None:
         self.name = name
         self.total = total
         self.active = active
@@ -97,7 +99,9 @@ def verbose(found: dict[str, Any], format: str) -> str:
     if format not in ("", "table"):
         raise ExitStatus(1, "with --verbose the format is 'table' or 'json'")
     titles = ("Images space usage:", "Containers space usage:", "Local Volumes space usage:", _cache_title(found))
-    texts = [f"{title}\n\n{show.table(columns, some)}" for title, (_, show, columns, some) in zip(titles, parts, strict=True)]
+    texts = [
+        f"{title}\n\n{show.table(columns, some)}" for title, (_, show, columns, some) in zip(titles, parts, strict=True)
+    ]
     return "\n".join(texts)
 
 

@@ -20,7 +20,11 @@ def show_images(session: Session, options: Options, filters: Mapping[str, list[s
     """Raises `errors.Invalid` with options that a tree cannot honour."""
     for name in ("quiet", "no-trunc", "digests", "format"):
         if options.given(name):
-            raise errors.Invalid(f"--{name} is not supported with --tree" if name != "format" else "--format is not yet supported with --tree")
+            raise errors.Invalid(
+                f"--{name} is not supported with --tree"
+                if name != "format"
+                else "--format is not yet supported with --tree"
+            )
     found = session.client.json(images.list(all=options.on("all"), filters=filters, manifests=True)) or []
     lines = ["IMAGE\tID\tDISK USAGE\tCONTENT SIZE\tIN USE"]
     for image in sorted(found, key=lambda one: -one.get("Created", 0)):
@@ -56,4 +60,6 @@ def _platform(platform: dict[str, Any]) -> str:
 
 
 def _row(name: str, identity: str, disk: int, content: int, in_use: bool) -> str:
-    return "\t".join((name, units.short_id(identity), units.size(disk, 3), units.size(content, 3), "✔" if in_use else ""))
+    return "\t".join(
+        (name, units.short_id(identity), units.size(disk, 3), units.size(content, 3), "✔" if in_use else "")
+    )

@@ -50,7 +50,13 @@ RESOURCES = (
     Flag("cpuset-mems", "Memory nodes that may be used, e.g. 0-3 or 0,1"),
     Flag("memory", "Memory limit, e.g. 512m", short="m", kind="bytes", default=0),
     Flag("memory-reservation", "Memory that should be left when the host runs short", kind="bytes", default=0),
-    Flag("memory-swap", "Limit of memory and swap together; -1 for no limit", kind="bytes", default=0, convert=_memory_swap),
+    Flag(
+        "memory-swap",
+        "Limit of memory and swap together; -1 for no limit",
+        kind="bytes",
+        default=0,
+        convert=_memory_swap,
+    ),
     Flag("pids-limit", "Number of processes at most; -1 for no limit", kind="int64", default=0),
 )
 """What `update` may change later as well."""
@@ -81,7 +87,9 @@ _DEVICES = (
     _list("device-read-iops", "Limit reads from a device, PATH:NUMBER a second", "devices", "operations_rate"),
     _list("device-write-bps", "Limit writes to a device, PATH:BYTES a second", "devices", "bytes_rate"),
     _list("device-write-iops", "Limit writes to a device, PATH:NUMBER a second", "devices", "operations_rate"),
-    Flag("gpus", "GPUs: 'all', a number, or device=…", kind="gpu-request", convert=_by("devices", "gpus"), repeats=True),
+    Flag(
+        "gpus", "GPUs: 'all', a number, or device=…", kind="gpu-request", convert=_by("devices", "gpus"), repeats=True
+    ),
 )
 
 _NETWORK = (
@@ -129,7 +137,13 @@ _HEALTH = (
     Flag("health-cmd", "Command that tells whether the container is healthy"),
     Flag("health-interval", "Time from one check to the next", kind="duration", default=0),
     Flag("health-retries", "Failures in a row that make the container unhealthy", kind="int", default=0),
-    Flag("health-start-interval", "Time between checks while the container starts", kind="duration", default=0, since="1.44"),
+    Flag(
+        "health-start-interval",
+        "Time between checks while the container starts",
+        kind="duration",
+        default=0,
+        since="1.44",
+    ),
     Flag("health-start-period", "Time to start in before failures count", kind="duration", default=0),
     Flag("health-timeout", "Time a check may take", kind="duration", default=0),
     Flag("no-healthcheck", "Switch the image's health check off", kind="bool"),
@@ -151,7 +165,9 @@ _PROCESS = (
     Flag("memory-swappiness", "How readily memory is swapped, 0 to 100", kind="int64", default=-1),
     Flag("name", "Name of the container"),
     Flag("oom-kill-disable", "Do not kill processes when memory runs out", kind="bool"),
-    Flag("oom-score-adj", "How likely the host kills it first when memory runs out, -1000 to 1000", kind="int", default=0),
+    Flag(
+        "oom-score-adj", "How likely the host kills it first when memory runs out, -1000 to 1000", kind="int", default=0
+    ),
     Flag("platform", "Platform of the image, e.g. linux/arm64", since="1.41"),
     Flag("pull", "When to get the image: 'always', 'missing' or 'never'", default="missing"),
     Flag("quiet", "Do not show how the image is got", short="q", kind="bool"),
@@ -161,7 +177,13 @@ _PROCESS = (
     Flag("stop-timeout", "Seconds it has then before it is killed", kind="int", default=0),
     Flag("sysctl", "A kernel setting, NAME=VALUE", kind="map", default="map[]", convert=_by("limits", "sysctl")),
     Flag("tty", "Give the container a terminal", short="t", kind="bool"),
-    Flag("ulimit", "A limit of the processes, NAME=SOFT[:HARD]", kind="ulimit", convert=_by("limits", "ulimit"), repeats=True),
+    Flag(
+        "ulimit",
+        "A limit of the processes, NAME=SOFT[:HARD]",
+        kind="ulimit",
+        convert=_by("limits", "ulimit"),
+        repeats=True,
+    ),
     Flag("use-api-socket", "Let the container drive this engine: its socket, and our registry logins", kind="bool"),
     Flag("workdir", "Directory to run in", short="w"),
 )
@@ -170,7 +192,9 @@ _WINDOWS = (
     Flag("cpu-count", "Number of CPUs, on Windows", kind="int64", default=0, hidden=True),
     Flag("cpu-percent", "Share of the CPUs in percent, on Windows", kind="int64", default=0, hidden=True),
     Flag("io-maxbandwidth", "I/O bytes a second of the system drive, on Windows", kind="bytes", default=0, hidden=True),
-    Flag("io-maxiops", "I/O operations a second of the system drive, on Windows", kind="uint64", default=0, hidden=True),
+    Flag(
+        "io-maxiops", "I/O operations a second of the system drive, on Windows", kind="uint64", default=0, hidden=True
+    ),
 )
 
 FLAGS = tuple(

@@ -21,15 +21,17 @@ _API_SOCKET = "/var/run/docker.sock"
 def check_pull_policy(options: Options) -> str:
     policy = options.text("pull") or "missing"
     if policy not in _PULL_POLICIES:
-        raise errors.Invalid(f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"")
+        raise errors.Invalid(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
     return policy
 
 
 def create(session: Session, options: Options, request: dict[str, Any]) -> str:
-    """Create the container of `request` and return its id; the image is pulled as `--pull` says. Raises what the engine does."""
+    """Create the container of `request` and return its id; the image is pulled as `--pull` says."""
     cidfile = options.text("cidfile")
     if cidfile and os.path.exists(cidfile):
-        raise errors.Conflict(f"container ID file found, make sure the other container isn't running or delete {cidfile}")
+        raise errors.Conflict(
+            f"container ID file found, make sure the other container isn't running or delete {cidfile}"
+        )
     if options.on("use-api-socket"):
         _share_api(session, request)
     found = _create_or_pull(session, options, request)

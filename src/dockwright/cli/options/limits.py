@@ -8,10 +8,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_ULIMITS = (
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+_ULIMITS = frozenset(
+    """
+    core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
+    """.split()  # noqa: SIM905 - a list of this length reads better as text
 )
-_SYSCTLS = frozenset("kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni kernel.shm_rmid_forced".split())
+_SYSCTLS = frozenset(
+    """
+    kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni
+    kernel.shm_rmid_forced
+    """.split()  # noqa: SIM905 - a list of this length reads better as text
+)
 
 
 def ulimit(text: str) -> dict[str, Any]:

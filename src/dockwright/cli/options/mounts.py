@@ -92,7 +92,7 @@ def _set_bind(options: dict[str, Any], key: str, value: str, field: str) -> None
     elif key == "bind-recursive":
         if value not in _RECURSIVE:
             choices = '"enabled", "disabled", "writable", or "readonly"'
-            raise ValueError(f'invalid value for {key}: {value} (must be {choices})')
+            raise ValueError(f"invalid value for {key}: {value} (must be {choices})")
         options.update(_RECURSIVE[value])
     else:
         raise ValueError(f"unexpected key '{key}' in '{field}'")

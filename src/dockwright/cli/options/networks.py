@@ -70,7 +70,9 @@ def dns_address(text: str) -> str:
 
 def mac_address(text: str) -> str:
     parts = text.replace("-", ":").split(":")
-    if len(parts) not in (6, 8, 20) or not all(len(p) == 2 and set(p.lower()) <= set("0123456789abcdef") for p in parts):
+    if len(parts) not in (6, 8, 20) or not all(
+        len(p) == 2 and set(p.lower()) <= set("0123456789abcdef") for p in parts
+    ):
         raise ValueError(f"{text} is not a valid mac address")
     return text
 

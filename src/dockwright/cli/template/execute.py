@@ -85,7 +85,9 @@ class _Run:
     def _error(self, node: nodes.Node, reason: str) -> ExecutionError:
         line = self._text.count("\n", 0, node.at) + 1
         column = node.at - (self._text.rfind("\n", 0, node.at) + 1)
-        return ExecutionError(f'template: {self._name}:{line}:{column}: executing "{self._current}" at <{node}>: {reason}')
+        return ExecutionError(
+            f'template: {self._name}:{line}:{column}: executing "{self._current}" at <{node}>: {reason}'
+        )
 
     # statements
 
@@ -273,7 +275,7 @@ class _Run:
                 raise self._error(node, f'map has no entry for key "{name}"')
             return found
         if value is _MISSING or value is None:
-            raise self._error(node, f"nil data; no entry for key \"{name}\"")
+            raise self._error(node, f'nil data; no entry for key "{name}"')
         if value is printing.NIL:
             raise self._error(node, f"nil pointer evaluating {name}")
         raise self._error(node, f"can't evaluate field {name} in type {printing.type_name(value)}")

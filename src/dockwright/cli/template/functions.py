@@ -126,7 +126,14 @@ def _truncate(source: Any, size: Any) -> str:
 
 def _html(*values: Any) -> str:
     text = printing.printed(values)
-    for letter, entity in (("&", "&amp;"), ('"', "&#34;"), ("'", "&#39;"), ("<", "&lt;"), (">", "&gt;"), ("\0", "\ufffd")):
+    for letter, entity in (
+        ("&", "&amp;"),
+        ('"', "&#34;"),
+        ("'", "&#39;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("\0", "\ufffd"),
+    ):
         text = text.replace(letter, entity)
     return text
 

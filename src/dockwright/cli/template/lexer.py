@@ -6,7 +6,7 @@ from dockwright.cli.template.errors import ParseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 _SPACE = " \t\r\n"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
@@ -45,7 +45,9 @@ class Lexer:
             start = text.find("{{", at)
             end = len(text) if start < 0 else start
             plain = text[at:end].lstrip(_SPACE) if trim else text[at:end]
-            trimmed_left = start >= 0 and text[start + 2 : start + 3] == "-" and text[start + 3 : start + 4] in tuple(_SPACE)
+            trimmed_left = (
+                start >= 0 and text[start + 2 : start + 3] == "-" and text[start + 3 : start + 4] in tuple(_SPACE)
+            )
             if trimmed_left:
                 plain = plain.rstrip(_SPACE)
             if plain:
@@ -69,7 +71,7 @@ class Lexer:
             return end + 6, True
         raise self.error(at, "comment ends before closing delimiter")
 
-    def _action(self, at: int) -> Iterator[Token]:  # type: ignore[misc]  # returns (at, trim) to `yield from`
+    def _action(self, at: int) -> Generator[Token, None, tuple[int, bool]]:
         text, depth = self._text, 0
         while True:
             if text.startswith("}}", at):
@@ -126,7 +128,7 @@ class Lexer:
             return self._number(at)
         name = self._word(at)
         if not name:
-            raise self.error(at, f"unexpected {letter!r} in command" if letter != "}" else "unexpected \"}\" in operand")
+            raise self.error(at, f"unexpected {letter!r} in command" if letter != "}" else 'unexpected "}" in operand')
         return Token("word", name, at), at + len(name)
 
     def _field(self, at: int) -> tuple[Token, int]:
@@ -151,11 +153,14 @@ class Lexer:
         return Token("number", self._text[at:end], at), end
 
     def _string(self, at: int, quote: str = '"') -> tuple[Token, int]:
-        value, end = [], at + 1
+        value: list[str] = []
+        end = at + 1
         while True:
             letter = self._text[end : end + 1]
             if not letter or letter == "\n":
-                raise self.error(at, "unterminated quoted string" if quote == '"' else "unterminated character constant")
+                raise self.error(
+                    at, "unterminated quoted string" if quote == '"' else "unterminated character constant"
+                )
             if letter == quote:
                 return Token("string", "".join(value), at, self._text[at : end + 1]), end + 1
             if letter != "\\":

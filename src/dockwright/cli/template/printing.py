@@ -162,7 +162,7 @@ def _verb(flags: str, verb: str, value: Any) -> str:
 
 
 def _converted(marks: str, verb: str, value: Any, precision: str | None) -> str | None:
-    if verb in "vs" and not isinstance(value, bool | int | float) or verb == "v":
+    if (verb in "vs" and not isinstance(value, bool | int | float)) or verb == "v":
         text = units.quoted(value) if "#" in marks and isinstance(value, str) else plain(value)
         return text if precision is None or verb == "v" else text[: int(precision or 0)]
     if verb == "q":
@@ -177,9 +177,12 @@ def _converted(marks: str, verb: str, value: Any, precision: str | None) -> str 
     if verb in "dxXobcU" and isinstance(value, int):
         return _integer(marks, verb, value)
     if verb in "feEgGF" and isinstance(value, float):
-        return ("+" if "+" in marks and value >= 0 else "") + f"{value:.{precision or (0 if precision == '' else 6)}{verb}}" if (
-            verb not in "gG" or precision
-        ) else _float(value)
+        return (
+            ("+" if "+" in marks and value >= 0 else "")
+            + f"{value:.{precision or (0 if precision == '' else 6)}{verb}}"
+            if (verb not in "gG" or precision)
+            else _float(value)
+        )
     return None
 
 

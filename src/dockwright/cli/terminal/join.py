@@ -13,8 +13,8 @@ from dockwright.cli.session import STDERR, STDIN, STDOUT, OutputClosed
 from dockwright.cli.terminal import keys, raw, signals
 from dockwright.client import wirejson
 from dockwright.client.errors import EngineFailure
-from dockwright.client.multiplex import SYSTEM_ERROR, Demultiplexer
 from dockwright.client.multiplex import STDERR as STDERR_FRAME
+from dockwright.client.multiplex import SYSTEM_ERROR, Demultiplexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,12 @@ _OURS = ("SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGT
 def name(number: int) -> str:
     """`TERM` for 15; a number without a name stays one."""
     for key, value in vars(_signal).items():
-        if value == number and key.startswith("SIG") and not key.startswith("SIG_") and key not in ("SIGRTMIN", "SIGCLD"):
+        if (
+            value == number
+            and key.startswith("SIG")
+            and not key.startswith("SIG_")
+            and key not in ("SIGRTMIN", "SIGCLD")
+        ):
             return key.removeprefix("SIG")
     return str(int(number))
 

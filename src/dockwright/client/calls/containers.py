@@ -152,9 +152,7 @@ def put_archive(
 ) -> Call:
     """Unpack a tar stream into the directory `path`."""
     query = (("path", path), ("noOverwriteDirNonDir", no_overwrite), ("copyUIDGID", copy_uid_gid))
-    return Call(
-        "PUT", _path(container, "/archive"), query, body=body, headers=[("Content-Type", "application/x-tar")]
-    )
+    return Call("PUT", _path(container, "/archive"), query, body=body, headers=[("Content-Type", "application/x-tar")])
 
 
 def prune(*, filters: Filters = None) -> Call:

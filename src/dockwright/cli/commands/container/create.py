@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dockwright import errors
-from dockwright.cli.command import PROGRAM, Command, ExitStatus
 from dockwright.cli.command import ONE_OR_MORE as IMAGE_AND_COMMAND
+from dockwright.cli.command import PROGRAM, Command, ExitStatus
 from dockwright.cli.options.container_flags import FLAGS
 
 TYPE_CHECKING = False

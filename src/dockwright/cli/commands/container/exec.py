@@ -105,7 +105,13 @@ COMMAND = Command(
     flags=(
         Flag("detach", "Let the command run on its own", short="d", kind="bool"),
         Flag("detach-keys", "Keys that leave the command running, instead of ctrl-p,ctrl-q"),
-        Flag("env", "Set an environment variable, NAME=VALUE or NAME to take over ours", short="e", kind="list", convert=_environment_entry),
+        Flag(
+            "env",
+            "Set an environment variable, NAME=VALUE or NAME to take over ours",
+            short="e",
+            kind="list",
+            convert=_environment_entry,
+        ),
         Flag("env-file", "Set the environment variables listed in this file", kind="list", complete="files"),
         Flag("interactive", "Send our standard input to the command", short="i", kind="bool"),
         Flag("privileged", "Give the command every capability", kind="bool"),

@@ -50,7 +50,11 @@ COMMAND = Command(
         Flag("since", 'Only what was written after this time ("2026-01-02T13:23:37Z") or this long ago ("42m")'),
         Flag("tail", "Only the last lines, this many", short="n", default="all"),
         Flag("timestamps", "Print when each line was written", short="t", kind="bool"),
-        Flag("until", 'Only what was written before this time ("2026-01-02T13:23:37Z") or this long ago ("42m")', since="1.35"),
+        Flag(
+            "until",
+            'Only what was written before this time ("2026-01-02T13:23:37Z") or this long ago ("42m")',
+            since="1.35",
+        ),
     ),
     completes=("containers",),
 )

@@ -159,7 +159,12 @@ COMMAND = Command(
     arguments=NO_ARGUMENTS,
     flags=(
         Flag("all", "Stopped containers too, not only those that run", short="a", kind="bool"),
-        Flag("filter", "Only containers that match, e.g. status=exited, name=web, label=tier=db", short="f", kind="filter"),
+        Flag(
+            "filter",
+            "Only containers that match, e.g. status=exited, name=web, label=tier=db",
+            short="f",
+            kind="filter",
+        ),
         Flag("format", FORMAT_HELP),
         Flag("last", "The N newest containers, whatever their state", short="n", kind="int", default=-1),
         Flag("latest", "The newest container, whatever its state", short="l", kind="bool"),

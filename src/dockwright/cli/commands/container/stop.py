@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 FLAGS = (
     Flag("signal", "Signal to ask with, instead of the container's own", short="s", since="1.42"),
-    Flag("timeout", "Seconds to wait before the container is killed; -1 waits for ever", short="t", kind="int", default=0),
+    Flag(
+        "timeout", "Seconds to wait before the container is killed; -1 waits for ever", short="t", kind="int", default=0
+    ),
 )
 
 

@@ -28,7 +28,8 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     }
     if options.given("restart"):
         change["RestartPolicy"] = restart_policy(options.text("restart"))
-    warnings, failed = [], []
+    warnings: list[str] = []
+    failed: list[str] = []
     for name in arguments:
         try:
             answer = session.client.json(containers.update(name, change)) or {}
@@ -49,6 +50,9 @@ COMMAND = Command(
     "[OPTIONS] CONTAINER [CONTAINER...]",
     run,
     arguments=ONE_OR_MORE,
-    flags=(*RESOURCES, Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped")),
+    flags=(
+        *RESOURCES,
+        Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),
+    ),
     completes=("containers",),
 )

@@ -16,6 +16,4 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     session.line(context_name(session.config, session.host, session.context))
 
 
-COMMAND = Command(
-    ("context show",), "Print the name of the context in force", "", run, arguments=NO_ARGUMENTS
-)
+COMMAND = Command(("context show",), "Print the name of the context in force", "", run, arguments=NO_ARGUMENTS)

@@ -116,7 +116,9 @@ COMMAND = Command(
     flags=(
         Flag("all", "Images that only others are made of, too", short="a", kind="bool"),
         Flag("digests", "A column with digests", kind="bool"),
-        Flag("filter", "Only images that match, e.g. dangling=true, label=tier=db, before=NAME", short="f", kind="filter"),
+        Flag(
+            "filter", "Only images that match, e.g. dangling=true, label=tier=db, before=NAME", short="f", kind="filter"
+        ),
         Flag("format", FORMAT_HELP),
         Flag("no-trunc", "Full ids", kind="bool"),
         Flag("quiet", "Ids only", short="q", kind="bool"),

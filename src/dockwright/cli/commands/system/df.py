@@ -30,7 +30,10 @@ COMMAND = Command(
     run,
     arguments=NO_ARGUMENTS,
     flags=(
-        Flag("format", "How to print it: 'table', 'table TEMPLATE', 'json', or a Go TEMPLATE printed for each kind of thing"),
+        Flag(
+            "format",
+            "How to print it: 'table', 'table TEMPLATE', 'json', or a Go TEMPLATE printed for each kind of thing",
+        ),
         Flag("verbose", "Every image, container and volume", short="v", kind="bool"),
     ),
 )

@@ -80,7 +80,9 @@ COMMAND = Command(
     run,
     arguments=NO_ARGUMENTS,
     flags=(
-        Flag("filter", "Only events that match, e.g. type=container, event=die, label=tier=db", short="f", kind="filter"),
+        Flag(
+            "filter", "Only events that match, e.g. type=container, event=die, label=tier=db", short="f", kind="filter"
+        ),
         Flag("format", "How to print an event: 'json', or a Go TEMPLATE"),
         Flag("since", 'Events of the past too, from this time ("2026-01-02T13:23:37Z") or this long ago ("42m")'),
         Flag("until", "Quit at this time, or this long ago"),
