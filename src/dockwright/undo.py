@@ -19,11 +19,11 @@ T = TypeVar("T")
 UNDO_LIMIT_S = 30.0
 
 
-async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float = UNDO_LIMIT_S) -> T:
+async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float | None = UNDO_LIMIT_S) -> T:
     """Run `undo` to its end, whatever happens to the caller.
 
-    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then);
-    `CancelledError`, after the undo has ended, when the caller was cancelled meanwhile.
+    Raises what the undo raises; `TimeoutError` when it takes longer than `limit_s` seconds (it is cancelled then; None is
+    no limit); `CancelledError`, after the undo has ended, when the caller was cancelled meanwhile.
     """
     # The one place that may start a task bare: it is awaited below, to its end, on every path.
     task = asyncio.get_running_loop().create_task(_limited(undo, limit_s))
@@ -40,7 +40,7 @@ async def shielded(undo: Coroutine[Any, Any, T], *, limit_s: float = UNDO_LIMIT_
     return task.result()
 
 
-async def _limited(undo: Coroutine[Any, Any, T], limit_s: float) -> T:
+async def _limited(undo: Coroutine[Any, Any, T], limit_s: float | None) -> T:
     async with asyncio.timeout(limit_s):
         return await undo
 
@@ -59,12 +59,18 @@ class UndoStack(AsyncExitStack):
             held = undo.release()
     """
 
+    _released = False
+
     def push_undo(self, undo: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run `undo(*args, **kwargs)` when the stack unwinds."""
         self.push_async_callback(undo, *args, **kwargs)
 
     def release(self) -> UndoStack:
-        """Move every undo to a new stack, which the caller now owns; this one unwinds to nothing."""
+        """Move every undo to a new stack, which the caller now owns.
+
+        Leaving this one then awaits nothing: a cancellation cannot come between the release and the new owner.
+        """
+        self._released = True
         return self.pop_all()
 
     async def __aexit__(
@@ -72,7 +78,9 @@ class UndoStack(AsyncExitStack):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
+    ) -> None:
+        if self._released:
+            return
         unwind = super().__aexit__
         # `AsyncExitStack.__aexit__` reads no exception state of its own: it is safe to run it in another task.
-        return bool(await shielded(unwind(kind, error, trace)))
+        await shielded(unwind(kind, error, trace))  # an undo never swallows what made it run

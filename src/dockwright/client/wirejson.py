@@ -34,7 +34,7 @@ class _ScannerSettings:
     parse_float = float
     parse_int = int
     parse_constant = staticmethod(_constant)
-    memo: dict[str, str] = {}  # noqa: RUF012 - the C scanner asks for the attribute and keeps its own
+    memo: dict[str, str] = {}
 
 
 try:

@@ -66,7 +66,7 @@ class Events:
         """How many streams are open (`NEventsListener` of `info`)."""
         return len(self._followers)
 
-    async def publish(self, type: str, action: str, actor_id: str, **attributes: str) -> Event:
+    async def publish(self, type: str, action: str, actor_id: str, /, **attributes: str) -> Event:
         """Keep the event and hand it to every follower. Times are strictly increasing in one daemon's life."""
         event = self._stamp(type, action, actor_id, attributes)
         body = msgspec.json.encode(event)

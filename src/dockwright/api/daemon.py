@@ -1,0 +1,210 @@
+"""`dockwrightd`: settings from flags and file, one engine, its sockets, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+import dockwright
+from dockwright import faults, workers
+from dockwright.api import flags
+from dockwright.api.server import Daemon
+from dockwright.api.sockets import Listener, listeners
+from dockwright.container.config import LogConfig, Ulimit
+from dockwright.engine import Engine
+from dockwright.errors import DockwrightError, Invalid
+from dockwright.network import NetworkOptions, parse_bip, parse_pool
+from dockwright.network.ipam import DEFAULT_POOLS
+from dockwright.settings import RuntimeEntry, Settings
+
+log = logging.getLogger("dockwrightd")
+_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
+
+
+def main() -> None:
+    """The console script. Ends with 1 and one line on stderr when it cannot start."""
+    try:
+        given = flags.parse(sys.argv[1:])
+        if given.get("help"):
+            print(flags.usage())
+            return
+        if given.get("version"):
+            print(f"Dockwright version {dockwright.__version__}")
+            return
+        path = Path(given.get("config-file", flags.parse_default("config-file")))
+        values = flags.merge(given, flags.load_file(path, must_exist="config-file" in given))
+        settings = to_settings(values)
+        sockets = listeners(values)
+        if values["validate"]:
+            print("configuration OK")
+            return
+        _configure_logging(values)
+        faults.arm_from_environment()
+        uvloop.run(_serve(settings, sockets, values))
+    except DockwrightError as error:
+        print(f"dockwrightd: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, Any]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Engine.open(settings) as engine:
+        daemon = Daemon(engine, debug=values["debug"])
+        server = daemon.server()
+        try:
+            for listener in sockets:
+                await listener.open(server)
+            await workers.quick(_write_pidfile, values["pidfile"])
+            for warning in engine.warnings:
+                log.warning("%s", warning)
+            log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
+            await stop.wait()
+            log.info("ending")
+        finally:
+            for listener in sockets:
+                await listener.close()
+            await _end_requests(server)
+            await workers.quick(_remove_pidfile, values["pidfile"])
+
+
+async def _end_requests(server: web.Server) -> None:
+    await server.shutdown(timeout=2.0)
+
+
+def to_settings(values: dict[str, Any]) -> Settings:
+    """The engine's settings. Raises `Invalid` for values that do not parse or go together."""
+    if values["storage-driver"] not in ("overlay2", "overlayfs"):
+        raise Invalid(f"storage-driver {values['storage-driver']!r} is not supported: only overlayfs is")
+    if values["log-level"] not in _LEVELS:
+        raise Invalid(f"invalid logging level: {values['log-level']}")
+    return Settings(
+        data_root=Path(values["data-root"]).absolute(),
+        exec_root=Path(values["exec-root"]).absolute(),
+        network=_network(values),
+        runtimes={name: RuntimeEntry(Path(path)) for name, path in _pairs("add-runtime", values)},
+        default_runtime=values["default-runtime"] or "",
+        cgroup_parent=values["cgroup-parent"],
+        systemd_cgroup=_systemd(values["exec-opt"]),
+        cgroupns_mode=_choice(values, "default-cgroupns-mode", ("host", "private")),
+        ipc_mode=_choice(values, "default-ipc-mode", ("private", "shareable")),
+        log=LogConfig(type=values["log-driver"], config=dict(_pairs("log-opt", values))),
+        shm_size=_size("default-shm-size", values["default-shm-size"]),
+        init=values["default-init"],
+        init_path=values["init-path"] or "",
+        ulimits=[_ulimit(text) for text in values["default-ulimit"]],
+        no_new_privileges=values["no-new-privileges"],
+        seccomp_profile=_seccomp(values["seccomp-profile"]),
+        dns=values["dns"],
+        dns_search=values["dns-search"],
+        dns_options=values["dns-opt"],
+        host_gateway_ips=values["host-gateway-ip"],
+        shutdown_timeout_s=values["shutdown-timeout"],
+        live_restore=values["live-restore"],
+        labels=values["label"],
+    )
+
+
+def _network(values: dict[str, Any]) -> NetworkOptions:
+    try:
+        pools = tuple(parse_pool(text) for text in values["default-address-pool"]) or DEFAULT_POOLS
+        return NetworkOptions(
+            bridge=values["bridge"],
+            bip=parse_bip(values["bip"]) if values["bip"] else None,
+            fixed_cidr=ipaddress.IPv4Network(values["fixed-cidr"]) if values["fixed-cidr"] else None,
+            default_gateway=ipaddress.IPv4Address(values["default-gateway"]) if values["default-gateway"] else None,
+            address_pools=pools,
+            mtu=values["mtu"],
+            icc=values["icc"],
+            ip_masquerade=values["ip-masq"],
+            ip_forward=values["ip-forward"],
+            host_binding_ip=ipaddress.ip_address(values["ip"]),
+            firewall=values["iptables"],
+            relay=values["userland-proxy"],
+        )
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+
+
+def _pairs(name: str, values: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for text in values[name]:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise Invalid(f"--{name}: {text!r} is not of the form key=value")
+        found.append((key, value))
+    return found
+
+
+def _choice(values: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = values[name] or ""
+    if value and value not in allowed:
+        raise Invalid(f"--{name}: {value!r} is none of {', '.join(allowed)}")
+    return str(value)
+
+
+def _systemd(options: list[str]) -> bool:
+    driver = "cgroupfs"
+    for option in options:
+        key, _, driver = option.partition("=")
+        if key != "native.cgroupdriver" or driver not in ("cgroupfs", "systemd"):
+            raise Invalid(f"--exec-opt: unknown option {option!r}")
+    if driver == "systemd" and not Path("/run/systemd/system").is_dir():
+        raise Invalid("native.cgroupdriver=systemd needs a host that runs systemd")
+    return driver == "systemd"
+
+
+def _size(name: str, text: str) -> int:
+    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    number, unit = text.rstrip("bkmgBKMG"), text.lstrip("0123456789").lower().removesuffix("b")
+    if not number.isdigit() or unit not in units:
+        raise Invalid(f"--{name}: invalid size {text!r}")
+    return int(number) * units[unit]
+
+
+def _ulimit(text: str) -> Ulimit:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        return Ulimit(name=name, soft=int(soft), hard=int(hard or soft))
+    except ValueError:
+        raise Invalid(f"--default-ulimit: {text!r} is not of the form NAME=SOFT[:HARD]") from None
+
+
+def _seccomp(value: str | None) -> str:
+    if not value or value == "builtin":
+        return ""
+    if value == "unconfined":
+        return value
+    try:
+        return Path(value).read_text()
+    except OSError as error:
+        raise Invalid(f"--seccomp-profile: {value}: {error.strerror}") from error
+
+
+def _configure_logging(values: dict[str, Any]) -> None:
+    level = "DEBUG" if values["debug"] else _LEVELS[values["log-level"]]
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncio").setLevel("WARNING")
+
+
+def _write_pidfile(path: str) -> None:
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(str(os.getpid()))
+
+
+def _remove_pidfile(path: str) -> None:
+    if path:
+        Path(path).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The wire's shapes: domain objects in, what `msgspec` encodes out."""

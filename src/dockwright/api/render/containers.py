@@ -1,0 +1,231 @@
+"""Containers as list and inspect show them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from dockwright.container import Container
+from dockwright.container.config import EndpointSettings
+from dockwright.container.creating import describe
+from dockwright.container.mounts import MountPoint
+from dockwright.container.ports import port_map
+from dockwright.container.record import Health
+from dockwright.container.state import Status
+from dockwright.engine import Engine
+from dockwright.network import Attachment
+from dockwright.units import ago, rfc3339
+
+
+async def inspect_container(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:
+    """`GET /containers/{id}/json`."""
+    record, spec = container.record, container.record.spec
+    path, arguments = describe(spec.config)
+    home = engine.parts.paths.home(record.id)
+    attachment = engine.networks.attachment(record.id)
+    document: dict[str, Any] = {
+        "Id": record.id,
+        "Created": rfc3339(spec.created_ns),
+        "Path": path,
+        "Args": arguments,
+        "State": _state(container),
+        "Image": spec.image_id,
+        "ResolvConfPath": str(home / "resolv.conf"),
+        "HostnamePath": str(home / "hostname"),
+        "HostsPath": str(home / "hosts"),
+        "LogPath": container.log.path,
+        "Name": "/" + record.name,
+        "RestartCount": record.state.restart_count,
+        "Driver": "overlayfs",
+        "Platform": spec.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": container.execs.ids() or None,
+        "HostConfig": msgspec.to_builtins(spec.host),
+        "GraphDriver": {"Name": "overlayfs", "Data": None},
+        "Mounts": [mount_point(point) for point in spec.points],
+        "Config": msgspec.to_builtins(spec.config),
+        "NetworkSettings": _network_settings(container, attachment),
+    }
+    descriptor = await engine.images.descriptor(spec.image_id)
+    if descriptor is not None:
+        document["ImageManifestDescriptor"] = msgspec.to_builtins(descriptor)
+    if size:
+        document |= await _sizes(engine, container)
+    return document
+
+
+async def summary(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:
+    """One entry of `GET /containers/json`."""
+    record, spec = container.record, container.record.spec
+    path, arguments = describe(spec.config)
+    attachment = engine.networks.attachment(record.id)
+    entry: dict[str, Any] = {
+        "Id": record.id,
+        "Names": ["/" + record.name],
+        "Image": spec.config.image,
+        "ImageID": spec.image_id,
+        "Command": " ".join([path, *(_quoted(argument) for argument in arguments)]),
+        "Created": spec.created_ns // 1_000_000_000,
+        "Ports": _ports(container, attachment),
+        "Labels": spec.config.labels,
+        "State": container.status.value,
+        "Status": status_text(container),
+        "HostConfig": {"NetworkMode": spec.host.network_mode, "Annotations": spec.host.annotations or {}},
+        "NetworkSettings": {"Networks": _networks(container, attachment)},
+        "Mounts": [mount_point(point) for point in spec.points],
+    }
+    if size:
+        entry |= await _sizes(engine, container)
+    return entry
+
+
+def status_text(container: Container) -> str:
+    """Docker's words for the state: `Up 2 minutes (healthy)`, `Exited (0) 3 hours ago`."""
+    state = container.record.state
+    now = time.time_ns()
+    up = ago((now - state.started_ns) / 1e9) if state.started_ns else ""
+    since = ago((now - state.finished_ns) / 1e9) if state.finished_ns else ""
+    match container.status:
+        case Status.PAUSED:
+            return f"Up {up} (Paused)"
+        case Status.RUNNING:
+            if state.health is None:
+                return f"Up {up}"
+            words = "health: starting" if state.health.status == "starting" else state.health.status
+            return f"Up {up} ({words})"
+        case Status.RESTARTING:
+            return f"Restarting ({state.exit_code}) {since} ago"
+        case Status.EXITED:
+            return f"Exited ({state.exit_code}) {since} ago"
+        case Status.REMOVING:
+            return "Removal In Progress"
+        case Status.DEAD:
+            return "Dead"
+    return "Created"
+
+
+def mount_point(point: MountPoint) -> dict[str, Any]:
+    """`MountPoint` of the specification."""
+    shown: dict[str, Any] = {"Type": point.type}
+    if point.type == "volume":
+        shown["Name"] = point.name
+    shown["Source"] = point.source
+    shown["Destination"] = point.destination
+    if point.type == "volume":
+        shown["Driver"] = point.driver
+    return shown | {"Mode": point.mode, "RW": point.rw, "Propagation": point.propagation}
+
+
+def _state(container: Container) -> dict[str, Any]:
+    state = container.record.state
+    shown: dict[str, Any] = {
+        "Status": state.status.value,
+        "Running": container.alive or state.status is Status.RESTARTING,
+        "Paused": state.status is Status.PAUSED,
+        "Restarting": state.status is Status.RESTARTING,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status is Status.DEAD,
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339(state.started_ns),
+        "FinishedAt": rfc3339(state.finished_ns),
+    }
+    if state.health is not None:
+        shown["Health"] = _health(state.health)
+    return shown
+
+
+def _health(health: Health) -> dict[str, Any]:
+    return {
+        "Status": health.status,
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": rfc3339(probe.start_ns),
+                "End": rfc3339(probe.end_ns),
+                "ExitCode": probe.exit_code,
+                "Output": probe.output,
+            }
+            for probe in health.log
+        ],
+    }
+
+
+def _network_settings(container: Container, attachment: Attachment | None) -> dict[str, Any]:
+    networks = _networks(container, attachment)
+    first: dict[str, Any] = (
+        next(iter(networks.values()), {}) if attachment and attachment.network_name == "bridge" else {}
+    )
+    return {
+        "Bridge": "",
+        "SandboxID": attachment.sandbox_id if attachment else "",
+        "SandboxKey": str(attachment.netns_path) if attachment else "",
+        "Ports": port_map(container.record.spec.config, attachment) if container.alive else {},
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": first.get("EndpointID", ""),
+        "Gateway": first.get("Gateway", ""),
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": first.get("IPAddress", ""),
+        "IPPrefixLen": first.get("IPPrefixLen", 0),
+        "IPv6Gateway": "",
+        "MacAddress": first.get("MacAddress", ""),
+        "Networks": networks,
+    }
+
+
+def _networks(container: Container, attachment: Attachment | None) -> dict[str, Any]:
+    mode = container.record.spec.host.network_mode
+    if mode.startswith("container:"):
+        return {}
+    name = "bridge" if mode == "default" else mode
+    asked = container.record.spec.endpoints.get(name) or EndpointSettings()
+    shown: dict[str, Any] = msgspec.to_builtins(asked)
+    if attachment is not None:
+        shown |= {
+            "NetworkID": attachment.network_id,
+            "EndpointID": attachment.endpoint_id,
+            "Gateway": attachment.gateway,
+            "IPAddress": attachment.ip,
+            "IPPrefixLen": attachment.prefix_len,
+            "MacAddress": attachment.mac,
+        }
+    return {name: shown}
+
+
+def _ports(container: Container, attachment: Attachment | None) -> list[dict[str, Any]]:
+    if not container.alive:
+        return []
+    found: list[dict[str, Any]] = []
+    for text, bindings in port_map(container.record.spec.config, attachment).items():
+        number, _, protocol = text.partition("/")
+        if not bindings:
+            found.append({"PrivatePort": int(number), "Type": protocol})
+        for binding in bindings or ():
+            port: dict[str, Any] = {
+                "PrivatePort": int(number),
+                "PublicPort": int(binding["HostPort"]),
+                "Type": protocol,
+            }
+            found.append({"IP": binding["HostIp"], **port} if binding["HostIp"] else port)
+    return found
+
+
+async def _sizes(engine: Engine, container: Container) -> dict[str, int]:
+    own = (await engine.snapshots.usage(container.id)).size_bytes
+    image = await engine.images.unpacked_size(container.record.spec.image_id)
+    return {"SizeRw": own, "SizeRootFs": own + image}
+
+
+def _quoted(argument: str) -> str:
+    """As Docker shows a command: an argument with a blank in it stands in single quotes."""
+    return f"'{argument}'" if " " in argument else argument

@@ -1,0 +1,122 @@
+"""Containers as objects: create, list, inspect, update, rename, prune, top, resize."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from aiohttp import web
+
+from dockwright.api.call import Call
+from dockwright.api.filters import Filters
+from dockwright.api.listing import LIST_FILTERS, select
+from dockwright.api.render.containers import inspect_container, summary
+from dockwright.api.router import Router
+from dockwright.container import Config, HostConfig, Request
+from dockwright.container.config import EndpointSettings, Resources, RestartPolicy, Wire
+from dockwright.container.top import top
+from dockwright.container.update import update
+from dockwright.errors import Invalid
+from dockwright.undo import shielded
+from dockwright.units import parse_time
+
+ROUTER = Router()
+
+
+class NetworkingConfig(Wire):
+    """Endpoints by network name."""
+
+    endpoints_config: dict[str, EndpointSettings] = {}
+
+
+class CreateBody(Config):
+    """The body of create: a `Config` with the host's half and the networks beside it."""
+
+    host_config: HostConfig = msgspec.field(default_factory=HostConfig)
+    networking_config: NetworkingConfig = msgspec.field(default_factory=NetworkingConfig)
+
+
+class UpdateBody(Resources):
+    """The body of update."""
+
+    restart_policy: RestartPolicy | None = None
+
+
+@ROUTER.add("POST", "/containers/create")
+async def create(call: Call) -> web.StreamResponse:
+    body = await call.json(CreateBody)
+    config = Config(**{name: getattr(body, name) for name in Config.__struct_fields__})
+    request = Request(
+        config=config,
+        host=body.host_config,
+        endpoints=body.networking_config.endpoints_config,
+        name=call.text("name"),
+        platform=call.text("platform"),
+    )
+    container, warnings = await call.engine.containers.create(request)
+    return call.answer({"Id": container.id, "Warnings": warnings}, 201)
+
+
+@ROUTER.add("GET", "/containers/json")
+async def listing(call: Call) -> web.StreamResponse:
+    filters = Filters.parse(call.text("filters"), LIST_FILTERS)
+    chosen = await select(call.engine, filters, all_states=call.flag("all"), limit=call.number("limit") or 0)
+    size = call.flag("size")
+    return call.answer([await summary(call.engine, container, size=size) for container in chosen])
+
+
+@ROUTER.add("GET", "/containers/{id}/json")
+async def inspect(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    return call.answer(await inspect_container(call.engine, container, size=call.flag("size")))
+
+
+@ROUTER.add("GET", "/containers/{id}/top")
+async def processes(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    titles, rows = await top(container, call.text("ps_args", "-ef") or "-ef")
+    return call.answer({"Titles": titles, "Processes": rows})
+
+
+@ROUTER.add("POST", "/containers/{id}/resize")
+async def resize(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    height, width = call.number("h"), call.number("w")
+    if height is None or width is None:
+        raise Invalid("h and w are needed")
+    await container.require_live("resize").monitor.resize(height, width)
+    await container.tell("resize", height=str(height), width=str(width))
+    return call.empty(200)
+
+
+@ROUTER.add("POST", "/containers/{id}/update")
+async def change(call: Call) -> web.StreamResponse:
+    body = await call.json(UpdateBody)
+    container = call.engine.containers.get(call["id"])
+    limits = Resources(**{name: getattr(body, name) for name in Resources.__struct_fields__})
+    await shielded(update(container, limits, body.restart_policy))
+    return call.answer({"Warnings": []})
+
+
+@ROUTER.add("POST", "/containers/{id}/rename")
+async def rename(call: Call) -> web.StreamResponse:
+    await shielded(call.engine.containers.rename(call["id"], call.text("name")))
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/prune")
+async def prune(call: Call) -> web.StreamResponse:
+    filters = Filters.parse(call.text("filters"), ("until", "label", "label!"))
+    until = filters.get("until")
+    if len(until) > 1:
+        raise Invalid("more than one until filter specified")
+    before_ns = parse_time(until[0], time.time_ns()) if until else None
+    chosen = [
+        container
+        for container in call.engine.containers.all()
+        if filters.labels(container.record.spec.config.labels)
+        and filters.no_labels(container.record.spec.config.labels)
+        and (before_ns is None or container.record.spec.created_ns < before_ns)
+    ]
+    removed, freed = await shielded(call.engine.containers.prune(chosen), limit_s=None)
+    return call.answer({"ContainersDeleted": removed, "SpaceReclaimed": freed})

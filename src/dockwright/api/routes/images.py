@@ -1,0 +1,185 @@
+"""Images: import, load, save, list, inspect, history, tag, remove, prune, and commit."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import msgspec
+from aiohttp import web
+
+from dockwright.api.call import Call, decode
+from dockwright.api.filters import Filters
+from dockwright.api.router import Router
+from dockwright.container import Config
+from dockwright.container.committing import commit
+from dockwright.engine import Engine
+from dockwright.errors import DockwrightError, Invalid, Unsupported
+from dockwright.image import ImageUser
+from dockwright.oci import Digest
+from dockwright.undo import shielded
+
+ROUTER = Router()
+_LIST_FILTERS = ("before", "dangling", "label", "label!", "reference", "since", "until")
+_PRUNE_FILTERS = ("dangling", "label", "label!", "until")
+
+
+def _users(engine: Engine) -> list[ImageUser]:
+    return [
+        ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+        for container in engine.containers.all()
+    ]
+
+
+def _users_by_image(engine: Engine) -> dict[Digest, list[str]]:
+    found: dict[Digest, list[str]] = {}
+    for user in _users(engine):
+        found.setdefault(user.image_id, []).append(user.container_id)
+    return found
+
+
+def _platform(call: Call) -> str | None:
+    """The `platform` parameter: a string, or since 1.48 its JSON form."""
+    text = call.text("platform")
+    if not text.startswith("{"):
+        return text or None
+    try:
+        parts = msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise Invalid(f"invalid platform: {error}") from error
+    return "/".join(filter(None, (parts.get("os"), parts.get("architecture"), parts.get("variant"))))
+
+
+@ROUTER.add("POST", "/images/create")
+async def create(call: Call) -> web.StreamResponse:
+    source = call.text("fromSrc")
+    if not source:
+        name = call.text("fromImage")
+        if not name:
+            raise Invalid("either fromImage or fromSrc is needed")
+        raise Unsupported(
+            f"pulling {name} is not supported by this release: "
+            "bring an image in with import (a root file system) or load (an archive)"
+        )
+    if source != "-":
+        raise Unsupported("fromSrc other than - (the request's body) is not supported by this release")
+    repository, tag = call.text("repo"), call.text("tag")
+    name = f"{repository}:{tag}" if repository and tag else repository
+    image_id = await call.engine.images.import_(
+        call.chunks(),
+        name,
+        message=call.text("message"),
+        changes=call.request.query.getall("changes", ()),
+        platform=_platform(call),
+    )
+    response = await call.stream("application/json")
+    await response.write(msgspec.json.encode({"status": image_id}) + b"\r\n")
+    await response.write_eof()
+    return response
+
+
+@ROUTER.add("POST", "/images/load")
+async def load(call: Call) -> web.StreamResponse:
+    async with aclosing(call.engine.images.load(call.chunks(), platform=_platform(call))) as progress:
+        # The first line before the head: what is no archive at all is an error with a status.
+        line = await anext(progress, None)
+        response = await call.stream("application/json")
+        try:
+            while line is not None:
+                await response.write(msgspec.json.encode({"stream": line + "\n"}) + b"\r\n")
+                line = await anext(progress, None)
+        except DockwrightError as error:
+            await response.write(
+                msgspec.json.encode({"errorDetail": {"message": str(error)}, "error": str(error)}) + b"\r\n"
+            )
+        await response.write_eof()
+    return response
+
+
+async def _save(call: Call, names: list[str]) -> web.StreamResponse:
+    if not names:
+        raise Invalid("no images were named")
+    for name in names:
+        await call.engine.images.resolve(name)
+    async with aclosing(call.engine.images.save(names, _platform(call))) as stream:
+        first = await anext(stream, b"")
+        response = await call.stream("application/x-tar")
+        await response.write(first)
+        async for chunk in stream:
+            await response.write(chunk)
+        await response.write_eof()
+    return response
+
+
+@ROUTER.add("GET", "/images/get")
+async def save_several(call: Call) -> web.StreamResponse:
+    given = call.request.query.getall("names", [])
+    return await _save(call, [name for entry in given for name in entry.split(",") if name])
+
+
+@ROUTER.add("GET", "/images/{name:path}/get")
+async def save_one(call: Call) -> web.StreamResponse:
+    return await _save(call, [call["name"]])
+
+
+@ROUTER.add("GET", "/images/json")
+async def listing(call: Call) -> web.StreamResponse:
+    filters = Filters.parse(call.text("filters"), _LIST_FILTERS)
+    found = await call.engine.images.list_(
+        {name: filters.get(name) for name in _LIST_FILTERS if filters.get(name)},
+        shared_size=call.flag("shared-size"),
+        manifests=call.flag("manifests"),
+        users=_users_by_image(call.engine),
+    )
+    return call.answer(found)
+
+
+@ROUTER.add("POST", "/images/prune")
+async def prune(call: Call) -> web.StreamResponse:
+    filters = Filters.parse(call.text("filters"), _PRUNE_FILTERS)
+    chosen = {name: filters.get(name) for name in _PRUNE_FILTERS if filters.get(name)}
+    return call.answer(await shielded(call.engine.images.prune(chosen, _users(call.engine)), limit_s=None))
+
+
+@ROUTER.add("GET", "/images/{name:path}/json")
+async def inspect(call: Call) -> web.StreamResponse:
+    found = await call.engine.images.inspect(
+        call["name"], _platform(call), manifests=call.flag("manifests"), users=_users_by_image(call.engine)
+    )
+    return call.answer(found)
+
+
+@ROUTER.add("GET", "/images/{name:path}/history")
+async def history(call: Call) -> web.StreamResponse:
+    return call.answer(await call.engine.images.history(call["name"], _platform(call)))
+
+
+@ROUTER.add("POST", "/images/{name:path}/tag")
+async def tag(call: Call) -> web.StreamResponse:
+    repository, label = call.text("repo"), call.text("tag")
+    await shielded(call.engine.images.tag(call["name"], f"{repository}:{label}" if label else repository))
+    return call.empty(201)
+
+
+@ROUTER.add("DELETE", "/images/{name:path}")
+async def remove(call: Call) -> web.StreamResponse:
+    removing = call.engine.images.remove(
+        call["name"], force=call.flag("force"), prune=not call.flag("noprune"), users=_users(call.engine)
+    )
+    return call.answer(await shielded(removing, limit_s=None))
+
+
+@ROUTER.add("POST", "/commit")
+async def make(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call.text("container"))
+    raw = await call.body()
+    repository, label = call.text("repo"), call.text("tag")
+    image_id = await commit(
+        container,
+        f"{repository}:{label}" if repository and label else repository,
+        config=decode(raw, Config) if raw.strip() not in (b"", b"null") else None,
+        author=call.text("author"),
+        comment=call.text("comment"),
+        changes=tuple(call.request.query.getall("changes", ())),
+        pause=call.flag("pause", default=True),
+    )
+    return call.answer({"Id": image_id}, 201)

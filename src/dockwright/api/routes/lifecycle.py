@@ -1,0 +1,79 @@
+"""Start, stop and what lies between. A verb that was begun goes on when the client leaves."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dockwright.api.call import Call
+from dockwright.api.router import Router
+from dockwright.container import Condition
+from dockwright.container.detach import parse as parse_keys
+from dockwright.container.waiting import Ending
+from dockwright.errors import NotFound
+from dockwright.undo import shielded
+
+ROUTER = Router()
+_WHOLE_LIFE_S = None
+
+
+@ROUTER.add("POST", "/containers/{id}/start")
+async def start(call: Call) -> web.StreamResponse:
+    parse_keys(call.text("detachKeys"))
+    await shielded(call.engine.containers.get(call["id"]).start(), limit_s=_WHOLE_LIFE_S)
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/stop")
+async def stop(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    await shielded(container.stop(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/restart")
+async def restart(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    await shielded(container.restart(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/kill")
+async def kill(call: Call) -> web.StreamResponse:
+    await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/pause")
+async def pause(call: Call) -> web.StreamResponse:
+    await shielded(call.engine.containers.get(call["id"]).pause())
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/unpause")
+async def unpause(call: Call) -> web.StreamResponse:
+    await shielded(call.engine.containers.get(call["id"]).unpause())
+    return call.empty()
+
+
+@ROUTER.add("DELETE", "/containers/{id}")
+async def remove(call: Call) -> web.StreamResponse:
+    container = call.engine.containers.get(call["id"])
+    if call.flag("link"):
+        raise NotFound(f"container {container.name} has no legacy link of that name")
+    await shielded(container.remove(force=call.flag("force"), volumes=call.flag("v")), limit_s=_WHOLE_LIFE_S)
+    return call.empty()
+
+
+@ROUTER.add("POST", "/containers/{id}/wait")
+async def wait(call: Call) -> web.StreamResponse:
+    condition = Condition.parse(call.text("condition"))
+    waiting = call.engine.containers.get(call["id"]).begin_wait(condition)
+    # The head goes out at once: a client that sees it knows that an exit from now on is not missed.
+    response = await call.stream("application/json")
+    ending: Ending = await waiting
+    body: dict[str, object] = {"StatusCode": ending.exit_code}
+    if ending.error:
+        body["Error"] = {"Message": ending.error}
+    await response.write(call.answer(body).body)  # type: ignore[arg-type]
+    await response.write_eof()
+    return response

@@ -1,0 +1,72 @@
+"""API versions: what is spoken, what is refused, and which fields a version has."""
+
+from __future__ import annotations
+
+import re
+
+from dockwright.errors import Invalid
+
+NEWEST = (1, 51)
+OLDEST = (1, 24)
+_VERSION = re.compile(r"^/v(\d{1,4})\.(\d{1,4})(/.*)$")
+
+Version = tuple[int, int]
+
+
+def text(version: Version) -> str:
+    """`(1, 51)` as 1.51."""
+    return f"{version[0]}.{version[1]}"
+
+
+def split(path: str) -> tuple[Version, str]:
+    """The version a path asks for (the newest without one) and the rest of the path."""
+    match = _VERSION.match(path)
+    if not match:
+        return NEWEST, path
+    return (int(match[1]), int(match[2])), match[3]
+
+
+def check(version: Version) -> None:
+    """Raises `Invalid` with Docker's wording for a version that is not spoken."""
+    if version > NEWEST:
+        raise Invalid(f"client version {text(version)} is too new. Maximum supported API version is {text(NEWEST)}")
+    if version < OLDEST:
+        raise Invalid(
+            f"client version {text(version)} is too old. Minimum supported API version is {text(OLDEST)}, "
+            "please upgrade your client to a newer version"
+        )
+
+
+# (version, container fields that later versions lack or earlier ones do not know yet)
+_SINCE: dict[str, Version] = {
+    "ImageManifestDescriptor": (1, 48),
+    "GwPriority": (1, 48),
+    "StartInterval": (1, 44),
+    "DNSNames": (1, 44),
+    "ReadOnlyForceRecursive": (1, 44),
+    "ReadOnlyNonRecursive": (1, 44),
+    "Annotations": (1, 43),
+    "CgroupnsMode": (1, 40),
+    "DeviceRequests": (1, 40),
+}
+_UNTIL: dict[str, Version] = {"KernelMemory": (1, 41), "KernelMemoryTCP": (1, 50)}
+
+
+def gate(document: object, version: Version) -> object:
+    """Remove from an answer the fields that `version` does not have, at any depth. Changes `document`."""
+    hidden = {name for name, since in _SINCE.items() if version < since}
+    hidden |= {name for name, until in _UNTIL.items() if version > until}
+    if version >= OLDEST and hidden:
+        _strip(document, hidden)
+    return document
+
+
+def _strip(document: object, hidden: set[str]) -> None:
+    if isinstance(document, dict):
+        for name in hidden & document.keys():
+            del document[name]
+        for value in document.values():
+            _strip(value, hidden)
+    elif isinstance(document, list):
+        for value in document:
+            _strip(value, hidden)

@@ -1,0 +1,35 @@
+"""Tar streams confined to a root: image layers, container exports, copies into and out of containers.
+
+What belongs here: the tar format, compression on the way in, paths that never leave their root, the bridge between the
+event loop and blocking archive code. What does not: what an archive means to an image or a container.
+
+The code that reads and writes tar is our own: unpacking 40,000 files spends 0.45 s in it and 1.7 s in the kernel (GNU tar
+and bsdtar need the same 1.7 s), the standard library's needs 3.2 s altogether, and libarchive resolves paths by name in a
+working directory that all threads share, where `openat2` cannot confine it.
+"""
+
+from dockwright.archive.bridge import consume, produce
+from dockwright.archive.copy import PathStat, export, read, stat_path, write
+from dockwright.archive.layers import Layer, apply_layer, pack_layer, unpack_layer
+from dockwright.archive.recipe import replay
+from dockwright.archive.root import Root
+from dockwright.archive.source import Source, Tapped, decompressed
+
+__all__ = [
+    "Layer",
+    "PathStat",
+    "Root",
+    "Source",
+    "Tapped",
+    "apply_layer",
+    "consume",
+    "decompressed",
+    "export",
+    "pack_layer",
+    "produce",
+    "read",
+    "replay",
+    "stat_path",
+    "unpack_layer",
+    "write",
+]

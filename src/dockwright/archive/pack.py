@@ -1,0 +1,195 @@
+"""Making tars of directories: container exports, copies out of containers, layers."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from dockwright.archive import tarformat as tar
+from dockwright.archive.root import DEPTH_LIMIT, DIRECTORY, Root
+from dockwright.archive.source import CHUNK
+from dockwright.archive.tarformat import Entry
+from dockwright.errors import Unsupported
+
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_GATHER = 256 * 1024
+_NOT_CARRIED = ("trusted.overlay.", "user.overlay.", "security.selinux", "security.ima", "security.evm")
+_KINDS = {
+    stat.S_IFREG: tar.REGULAR,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+    stat.S_IFIFO: tar.FIFO,
+}
+
+
+class Packer:
+    """Makes one tar of one tree. Blocking; nothing outside of the root is read, whatever changes meanwhile.
+
+    Members are sorted by name, hard links are kept, sockets are left out, attributes go along.
+    `subsecond` keeps the nanoseconds of times, at a kilobyte a file.
+    """
+
+    def __init__(self, root: Root, *, subsecond: bool) -> None:
+        self._root, self._subsecond = root, subsecond
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    def tree(self, path: bytes, name: bytes) -> Iterator[bytes]:
+        """What is at `path` (a link is packed as itself), its members named under `name`; with an empty `name` the members
+        of the directory alone. Raises `OSError` when `path` is not there."""
+        if not path.strip(b"/"):
+            start = os.dup(self._root.fd)
+        else:
+            folder, base = self._root.parent(path.strip(b"/"))
+            found = os.stat(base, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                yield from self._file(folder, os.fsdecode(base), name, found)
+                yield from self._end()
+                return
+            start = os.open(base, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+        yield from self._walk(start, name)
+        yield from self._end()
+
+    def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
+        """The entry of a directory that is about to be walked."""
+        if name:
+            self.header(self.entry(name + b"/", found, fd))
+
+    def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
+        """Anything that is neither directory nor regular file."""
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+        if kind is None:
+            return  # a socket: it means nothing without its process
+        entry = self.entry(name, found, None)
+        if kind == tar.SYMLINK:
+            entry.target = os.fsencode(os.readlink(base, dir_fd=folder))
+        elif kind != tar.FIFO:
+            entry.major, entry.minor = os.major(found.st_rdev), os.minor(found.st_rdev)
+        self.header(entry)
+
+    def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
+        """What every kind of entry has in common."""
+        return Entry(
+            name,
+            _KINDS[stat.S_IFMT(found.st_mode)],
+            found.st_mode & 0o7777,
+            found.st_uid,
+            found.st_gid,
+            mtime_ns=found.st_mtime_ns,
+            xattrs=_attributes(fd) if fd is not None else {},
+        )
+
+    def header(self, entry: Entry) -> None:
+        """Write the entry's header."""
+        self._put(tar.encode(entry, subsecond=self._subsecond))
+
+    def _walk(self, start: int, name: bytes) -> Iterator[bytes]:
+        stack: list[tuple[int, bytes, Iterator[str]]] = []
+        try:
+            stack.append(self._enter(start, name))
+            while stack:
+                fd, prefix, names = stack[-1]
+                base = next(names, None)
+                if base is None:
+                    os.close(stack.pop()[0])
+                    continue
+                try:
+                    found = os.stat(base, dir_fd=fd, follow_symlinks=False)
+                    full = prefix + os.fsencode(base)
+                    if stat.S_ISDIR(found.st_mode):
+                        stack.append(self._descend(fd, base, full, len(stack)))
+                    else:
+                        yield from self._file(fd, base, full, found)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # removed or replaced meanwhile
+                if self._pending_bytes >= _GATHER:
+                    yield self._gathered()
+        finally:
+            for fd, _, _ in stack:
+                os.close(fd)
+
+    def _descend(self, folder: int, base: str, full: bytes, depth: int) -> tuple[int, bytes, Iterator[str]]:
+        if depth > DEPTH_LIMIT:
+            raise Unsupported(f"directories are nested deeper than {DEPTH_LIMIT}: {os.fsdecode(full[:80])}...")
+        return self._enter(os.open(base, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder), full)
+
+    def _enter(self, fd: int, name: bytes) -> tuple[int, bytes, Iterator[str]]:
+        try:
+            self.directory(fd, name, os.fstat(fd))
+            return fd, name + b"/" if name else b"", iter(sorted(os.listdir(fd), key=os.fsencode))
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
+        if found.st_nlink > 1:
+            key = (found.st_dev, found.st_ino)
+            if (first := self._links.get(key)) is not None:
+                entry = self.entry(name, found, None)
+                entry.kind, entry.target = tar.HARDLINK, first
+                self.header(entry)
+                return
+            self._links[key] = name
+        if not stat.S_ISREG(found.st_mode):
+            self.special(folder, base, name, found)
+            return
+        fd = os.open(base, _OPEN, dir_fd=folder)
+        try:
+            found = os.fstat(fd)
+            if stat.S_ISREG(found.st_mode):
+                entry = self.entry(name, found, fd)
+                entry.size = found.st_size
+                self.header(entry)
+                yield from self._content(fd, entry.size)
+        finally:
+            os.close(fd)
+
+    def _content(self, fd: int, size: int) -> Iterator[bytes]:
+        left = size
+        while left:
+            # A file that shrinks while it is read is filled up with zeros: the header has promised its size.
+            chunk = os.read(fd, min(left, CHUNK)) or bytes(min(left, CHUNK))
+            left -= len(chunk)
+            self._put(chunk)
+            if self._pending_bytes >= _GATHER:
+                yield self._gathered()
+        if size % tar.BLOCK:
+            self._put(tar.padding(size))
+
+    def _put(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+
+    def _gathered(self) -> bytes:
+        data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        self._pending, self._pending_bytes = [], 0
+        return data
+
+    def _end(self) -> Iterator[bytes]:
+        self._put(tar.END)
+        yield self._gathered()
+
+
+def pack_tree(root: Root, path: bytes = b"", name: bytes = b"") -> Iterator[bytes]:
+    """A tar of what is at `path`, members named under `name`; whole seconds, as Docker gives them."""
+    return Packer(root, subsecond=False).tree(path, name)
+
+
+def _attributes(fd: int) -> dict[bytes, bytes]:
+    try:
+        names = os.listxattr(fd)
+    except OSError:
+        return {}  # a file system without attributes
+    found = {}
+    for name in names:
+        if name.startswith(_NOT_CARRIED):
+            continue
+        try:
+            found[os.fsencode(name)] = os.getxattr(fd, name)
+        except OSError:
+            continue  # removed meanwhile
+    return found

@@ -1,0 +1,459 @@
+"""The owner of one container: its record, its lock, and the only code that changes its state.
+
+Each transition is: do, persist, tell. The lock is held over transitions and never over a wait for a process to end, so that
+kill works while stop waits. What a verb does beside changing the state lives in a module of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal as signals
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from dockwright import faults
+from dockwright.container import health, mounting, restart, starting, state
+from dockwright.container.attaching import Attachments
+from dockwright.container.execs import Execs
+from dockwright.container.logging import ContainerLog
+from dockwright.container.parts import Parts
+from dockwright.container.record import Record
+from dockwright.container.signals import parse_signal
+from dockwright.container.starting import Live, Start
+from dockwright.container.state import Status
+from dockwright.container.waiting import Condition, Ending, Waiters
+from dockwright.errors import Conflict, DockwrightError, HostFailure, InUse, StartFailed
+from dockwright.runtime import Monitor
+from dockwright.undo import shielded
+
+if TYPE_CHECKING:
+    from dockwright.container.health import HealthChecker
+
+log = logging.getLogger(__name__)
+
+KILL_LIMIT_S = 30.0
+LOST_EXIT_CODE = 137
+
+
+class Container:
+    """One container. `forget` takes it out of the manager's index; `process_of` finds another container's pid."""
+
+    def __init__(
+        self, parts: Parts, record: Record, process_of: Callable[[str], int], forget: Callable[[Container], None]
+    ) -> None:
+        self.parts = parts
+        self.record = record
+        self.live: Live | None = None
+        self.log = ContainerLog(parts, record)
+        self.execs = Execs(self)
+        self.attachments = Attachments(self)
+        self._process_of = process_of
+        self._forget = forget
+        self._lock = asyncio.Lock()
+        self._waiters = Waiters()
+        self._teardown: asyncio.Task[None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._delay_s = 0.0
+        self._health: HealthChecker | None = None
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def status(self) -> Status:
+        return self.record.state.status
+
+    @property
+    def alive(self) -> bool:
+        """Whether its processes exist."""
+        return state.is_alive(self.status)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been removed."""
+        return self.status is Status.REMOVING
+
+    def require_live(self, verb: str) -> Live:
+        """The running process, for a verb that needs one. Raises `Conflict` with Docker's words."""
+        state.check(verb, self.status, self.id)
+        if self.live is None:
+            raise Conflict(f"container {self.id} is not running")
+        return self.live
+
+    # -- start -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start it. Raises `NotModified` when it runs, `StartFailed` and what `starting.Start.run` raises.
+
+        A failed start is recorded with its exit code and leaves nothing behind; a cancelled one too.
+        """
+        async with self._lock:
+            state.check("start", self.status, self.id)
+            self._cancel_restart()
+            self.record.state.stopped_by_hand = False
+            self.record.state.restart_count = 0
+            try:
+                await self._start()
+            except BaseException as error:
+                if self.live is None:  # else it was only the telling that was cancelled
+                    await shielded(self._start_failed(error))
+                raise
+
+    async def _start(self) -> None:
+        if self._teardown is not None:
+            await asyncio.wait((self._teardown,))
+        spool = await self.log.open()
+        begin = Start(self.parts, self.record, self._process_of, spool, self._on_created)
+        live = await begin.run()
+        try:
+            now = self.record.state
+            now.status, now.pid, now.exit_code, now.error = Status.RUNNING, live.pid, 0, ""
+            now.oom_killed, now.started_ns = False, time.time_ns()
+            self._health = health.checker(self)
+            faults.point("start.persist")
+            await self.parts.table.save_state(self.record)
+        except BaseException:
+            self._health = None
+            now.status, now.pid = Status.EXITED, 0
+            await live.held.aclose()
+            raise
+        self._run(live)
+        await self.tell("start")
+
+    def _run(self, live: Live) -> None:
+        self.live = live
+        self.parts.background.start(self._watch(live), name=f"watch {self.id[:12]}")
+        if self._health is not None:
+            self._health.start()
+
+    async def _on_created(self, monitor: Monitor) -> None:
+        self.attachments.connect(monitor)
+
+    async def _start_failed(self, error: BaseException) -> None:
+        now = self.record.state
+        code = error.exit_code if isinstance(error, StartFailed) else 128
+        now.status = Status.EXITED if now.finished_ns else Status.CREATED
+        now.pid, now.exit_code, now.error = 0, code, str(error) or "the start was cancelled"
+        self.attachments.end()
+        await self.log.ended()
+        await self.parts.table.save_state(self.record)
+        self._waiters.ended(Ending(code, str(error)))
+        if self.record.spec.host.auto_remove:
+            self.parts.background.start(self._auto_remove(), name=f"remove {self.id[:12]}")
+
+    # -- end -------------------------------------------------------------------------------------------------------
+
+    async def _watch(self, live: Live) -> None:
+        code = await live.monitor.wait()
+        if live.monitor.closed:
+            return  # the daemon is going, not the container
+        await shielded(self._on_exit(live, code))
+
+    async def _on_exit(self, live: Live, code: int | None) -> None:
+        async with self._lock:
+            if self.live is not live:
+                return
+            if code is None:  # conmon was killed: nobody holds the container's stdio any more
+                live.monitor.signal(signals.SIGKILL)
+            self.live = None
+            now = self.record.state
+            now.oom_killed = live.monitor.out_of_memory()
+            await self.record_exit(LOST_EXIT_CODE if code is None else code, time.time_ns())
+            self._teardown = self.parts.background.start(live.held.aclose(), name=f"tear down {self.id[:12]}")
+
+    async def record_exit(self, code: int, finished_ns: int) -> None:
+        """The process has ended: decide about a restart, release the network, persist, tell. The lock is held."""
+        now, host = self.record.state, self.record.spec.host
+        if self._health is not None:
+            self._health.stop()
+            self._health = None
+        ran_s = max(0.0, (finished_ns - now.started_ns) / 1e9)
+        again = restart.again(host.restart_policy, code, now.restart_count, now.stopped_by_hand)
+        now.status = Status.RESTARTING if again else Status.EXITED
+        now.pid, now.exit_code, now.finished_ns = 0, code, finished_ns
+        faults.point("exit.persist")
+        await self.parts.networks.detach(self.id)
+        await self.parts.table.save_state(self.record)
+        self.execs.container_ended()
+        await self.log.ended()
+        self._waiters.ended(Ending(code))
+        if now.oom_killed:
+            await self.tell("oom")
+        await self.tell("die", exitCode=str(code), execDuration=str(int(ran_s)))
+        if again:
+            self._delay_s = restart.next_delay_s(self._delay_s, ran_s)
+            self._restart = self.parts.background.start(
+                self._restart_later(self._delay_s), name=f"restart {self.id[:12]}"
+            )
+        elif host.auto_remove:
+            self.parts.background.start(self._auto_remove(), name=f"remove {self.id[:12]}")
+
+    async def _restart_later(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        async with self._lock:
+            if self.status is not Status.RESTARTING:
+                return
+            self.record.state.restart_count += 1
+            self._restart = None
+            try:
+                await self._start()
+            except DockwrightError as error:
+                log.warning("restart of %s: %s", self.id[:12], error)
+                await self._start_failed(error)
+
+    def _cancel_restart(self) -> None:
+        task, self._restart = self._restart, None
+        if task is not None:
+            task.cancel()
+
+    def begin_wait(self, condition: Condition) -> asyncio.Future[Ending]:
+        """A future that is resolved when the condition holds; an exit from this call on is not missed."""
+        waiting = self._waiters.add(condition)
+        if condition is Condition.NOT_RUNNING and not self.alive and self.status is not Status.RESTARTING:
+            waiting.set_result(Ending(self.record.state.exit_code, self.record.state.error))
+        return waiting
+
+    async def wait(self, condition: Condition) -> Ending:
+        """Wait until the condition holds and return how it ended."""
+        return await self.begin_wait(condition)
+
+    # -- signals ---------------------------------------------------------------------------------------------------
+
+    async def stop(self, timeout_s: int | None = None, signal: str = "") -> None:
+        """Send the stop signal, and SIGKILL after `timeout_s` seconds (negative: never). Raises `NotModified`.
+
+        A cancelled call leaves the signal sent and does not kill.
+        """
+        state.check("stop", self.status, self.id)
+        number = parse_signal(signal or self.record.spec.config.stop_signal or "SIGTERM")
+        await self._stop_by_hand()
+        if self.alive:
+            await self._end(number, self._stop_timeout_s(timeout_s))
+        await self.tell("stop")
+
+    async def kill(self, signal: str = "SIGKILL") -> None:
+        """Send a signal; with SIGKILL wait for the end. Raises `Conflict` when it does not run, `Invalid`."""
+        number = parse_signal(signal or "SIGKILL")
+        state.check("kill", self.status, self.id)
+        if number in (signals.SIGKILL, parse_signal(self.record.spec.config.stop_signal or "SIGTERM")):
+            await self._stop_by_hand()
+        await self.tell("kill", signal=str(int(number)))
+        if not self.alive:
+            return
+        if number == signals.SIGKILL:
+            await self._end(number, None)
+        else:
+            await self._signal(number)
+
+    async def restart(self, timeout_s: int | None = None, signal: str = "") -> None:
+        """Stop it, when it runs, and start it again."""
+        if self.alive:
+            number = parse_signal(signal or self.record.spec.config.stop_signal or "SIGTERM")
+            auto_remove, self.record.spec.host.auto_remove = self.record.spec.host.auto_remove, False
+            try:
+                await self._stop_by_hand()
+                await self._end(number, self._stop_timeout_s(timeout_s))
+            finally:
+                self.record.spec.host.auto_remove = auto_remove
+        elif self.status is Status.RESTARTING:
+            await self._stop_by_hand()
+        await self.start()
+        await self.tell("restart")
+
+    async def _stop_by_hand(self) -> None:
+        async with self._lock:
+            self._cancel_restart()
+            now = self.record.state
+            now.stopped_by_hand = True
+            if now.status is Status.RESTARTING:
+                now.status = Status.EXITED
+            await self.parts.table.save_state(self.record)
+
+    async def _end(self, number: int, timeout_s: float | None) -> None:
+        """Signal, wait, and kill after `timeout_s` (None: SIGKILL was meant; negative: wait for ever)."""
+        ended = self._waiters.add(Condition.NEXT_EXIT)
+        if not self.alive:
+            return
+        await self._signal(number)
+        if number != signals.SIGKILL:
+            try:
+                async with asyncio.timeout(timeout_s if timeout_s is None or timeout_s >= 0 else None):
+                    await asyncio.wait((ended,))
+                    return
+            except TimeoutError:
+                await self._signal(signals.SIGKILL)
+        try:
+            async with asyncio.timeout(KILL_LIMIT_S):
+                await asyncio.wait((ended,))
+        except TimeoutError:
+            raise HostFailure(f"container {self.id} did not end within {KILL_LIMIT_S:g} s of SIGKILL") from None
+
+    async def _signal(self, number: int) -> None:
+        live = self.live
+        if live is None:
+            return
+        live.monitor.signal(number)
+        if self.status is Status.PAUSED:  # a frozen process takes no signal
+            await live.runtime.resume(self.id)
+
+    def _stop_timeout_s(self, asked_s: int | None) -> int:
+        if asked_s is not None:
+            return asked_s
+        own = self.record.spec.config.stop_timeout
+        return own if own is not None else self.parts.defaults.stop_timeout_s
+
+    # -- pause -----------------------------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Freeze its processes. Raises `Conflict`."""
+        async with self._lock:
+            live = self.require_live("pause")
+            await live.runtime.pause(self.id)
+            await self._set_status(Status.PAUSED)
+        await self.tell("pause")
+
+    async def unpause(self) -> None:
+        """Thaw its processes. Raises `Conflict`."""
+        async with self._lock:
+            live = self.require_live("unpause")
+            await live.runtime.resume(self.id)
+            await self._set_status(Status.RUNNING)
+        await self.tell("unpause")
+
+    async def _set_status(self, status: Status) -> None:
+        self.record.state.status = status
+        await self.parts.table.save_state(self.record)
+
+    # -- the record ------------------------------------------------------------------------------------------------
+
+    async def changed(self) -> None:
+        """Persist name and specification after a change."""
+        async with self._lock:
+            await self.parts.table.save_spec(self.record)
+
+    async def save_state(self) -> None:
+        """Persist the state after a change that is no transition (health)."""
+        await self.parts.table.save_state(self.record)
+
+    async def tell(self, action: str, /, **attributes: str) -> None:
+        """Publish an event of this container: its image, name and labels, and what the action adds."""
+        config = self.record.spec.config
+        base = {"image": config.image, "name": self.name, **config.labels}
+        await self.parts.events.publish("container", action, self.id, **(base | attributes))
+
+    # -- removal ---------------------------------------------------------------------------------------------------
+
+    async def remove(self, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it with its writable layer, log and (with `volumes`) anonymous volumes.
+
+        Raises `Conflict` when it runs and `force` is not given, or is being removed already. When it returns nothing is left.
+        """
+        if self.alive and not force:
+            what = "is paused and must be unpaused first" if self.status is Status.PAUSED else "is running"
+            hint = "" if self.status is Status.PAUSED else ": stop the container before removing or force remove"
+            raise InUse(f'cannot remove container "/{self.name}": container {what}{hint}')
+        if self.status is Status.REMOVING:
+            raise Conflict(f"removal of container {self.id} is already in progress")
+        await self._stop_by_hand()
+        if self.alive:
+            await self.tell("kill", signal="9")
+            await self._end(signals.SIGKILL, None)
+        await shielded(self._remove(volumes))
+
+    async def _auto_remove(self) -> None:
+        if self.status is not Status.REMOVING:
+            await self._remove(volumes=True)
+
+    async def _remove(self, volumes: bool) -> None:
+        async with self._lock:
+            if self.status is Status.REMOVING:
+                raise Conflict(f"removal of container {self.id} is already in progress")
+            self.record.state.status = Status.REMOVING
+            faults.point("remove.persist")
+            # The row goes first: from here on what is left of it is garbage, which a start of the daemon collects.
+            await self.parts.table.delete(self.id)
+            self._forget(self)
+            self.attachments.end()
+            self._waiters.removed(Ending(self.record.state.exit_code))
+            await self.tell("destroy")
+            if self._teardown is not None:
+                await asyncio.wait((self._teardown,))
+            faults.point("remove.release")
+            await self.parts.snapshots.remove(self.id)
+            await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
+            await starting.remove_home(self.parts, self.id)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """While the context lasts it does not run, start or go. Raises `Conflict` when it runs."""
+        async with self._lock:
+            if self.live is not None or self.gone:
+                raise Conflict(f"container {self.id} is {'running' if self.live else 'being removed'}")
+            if self._teardown is not None:
+                await asyncio.wait((self._teardown,))
+            yield
+
+    # -- the daemon's life -----------------------------------------------------------------------------------------
+
+    async def adopt(self) -> bool:
+        """At the daemon's start: take over the process a former daemon started. False when there is none any more."""
+        monitor = await self.parts.conmon.adopt(self.id, self.parts.paths.bundle(self.id))
+        runtime = self.parts.runtime(self.record.spec.host.runtime)
+        seen = await runtime.state(self.id)
+        if monitor is None or seen is None or seen.status not in ("running", "paused"):
+            if monitor is not None:
+                monitor.close()
+            return False
+        now = self.record.state
+        now.status = Status.PAUSED if seen.status == "paused" else Status.RUNNING
+        now.pid = monitor.pid
+        now.started_ns = now.started_ns or time.time_ns()
+        await self.log.open()
+        self._health = health.checker(self, keep=True)
+        await self.parts.table.save_state(self.record)
+        self._run(await starting.adopt(self.parts, self.record, monitor))
+        return True
+
+    async def recover(self, exit_code: int, finished_ns: int) -> None:
+        """At the daemon's start: it ended while no daemon ran. Record it, and clear what its start had acquired."""
+        async with self._lock:
+            await starting.tear_down(self.parts, self.record)
+            await self.log.open()
+            await self.record_exit(exit_code, finished_ns)
+
+    @property
+    def restart_pending(self) -> bool:
+        """Whether a restart by policy is under way."""
+        return self._restart is not None
+
+    async def end_with_daemon(self) -> None:
+        """Stop it because the daemon stops: its restart policy starts it again with the next daemon."""
+        self._cancel_restart()
+        number = parse_signal(self.record.spec.config.stop_signal or "SIGTERM")
+        by_hand, self.record.state.stopped_by_hand = self.record.state.stopped_by_hand, True
+        try:
+            await self._end(number, self._stop_timeout_s(None))
+        finally:
+            self.record.state.stopped_by_hand = by_hand
+            await self.parts.table.save_state(self.record)
+
+    async def let_go(self) -> None:
+        """At the daemon's end: stop watching; the process goes on."""
+        self._cancel_restart()
+        if self._health is not None:
+            self._health.stop()
+        if self.live is not None:
+            self.live.monitor.close()
+        self.execs.close()
+        self.attachments.end()
+        await self.log.close()

@@ -1,0 +1,287 @@
+"""All containers of an engine: create, find, list, prune; and what the daemon does with them when it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from dockwright import faults, workers
+from dockwright.container import creating, mounting, mounts, names, restart, starting
+from dockwright.container.container import Container
+from dockwright.container.execs import Exec
+from dockwright.container.parts import Parts
+from dockwright.container.record import Record, Specification, State
+from dockwright.container.state import Status
+from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound
+from dockwright.runtime.conmon import exit_file, read_exit_code
+from dockwright.undo import UndoStack, shielded
+
+LOST_EXIT_CODE = 255
+
+
+class Containers:
+    """The index of containers by id and name."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._by_id: dict[str, Container] = {}
+        self._by_name: dict[str, Container] = {}
+
+    # -- find ------------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[Container]:
+        """Every container, newest first."""
+        return sorted(self._by_id.values(), key=lambda container: container.record.spec.created_ns, reverse=True)
+
+    def get(self, reference: str) -> Container:
+        """By id, name or unique prefix of an id. Raises `NotFound`, `Invalid` for an ambiguous prefix."""
+        if found := self._by_id.get(reference) or self._by_name.get(reference.removeprefix("/")):
+            return found
+        matches = [container for key, container in self._by_id.items() if reference and key.startswith(reference)]
+        if len(matches) > 1:
+            raise Invalid(f"Multiple IDs found with provided prefix: {reference}")
+        if not matches:
+            raise NotFound(f"No such container: {reference}")
+        return matches[0]
+
+    def get_exec(self, exec_id: str) -> Exec:
+        """An exec of any container. Raises `NotFound`."""
+        for container in self._by_id.values():
+            if found := container.execs.get(exec_id):
+                return found
+        raise NotFound(f"No such exec instance: {exec_id}")
+
+    def using_image(self, image_id: str) -> list[Container]:
+        """The containers made from an image."""
+        return [container for container in self._by_id.values() if container.record.spec.image_id == image_id]
+
+    # -- create ----------------------------------------------------------------------------------------------------
+
+    async def create(self, request: creating.Request) -> tuple[Container, list[str]]:
+        """A new container, and warnings for a person.
+
+        Raises `NotFound` (image), `Conflict` (name), `Invalid`, `Unsupported`. A failed or cancelled create leaves nothing.
+        """
+        parts, config, host = self._parts, request.config, request.host
+        name = names.validate(request.name) if request.name else ""
+        if name:
+            self._check_free(name)
+        image = await parts.images.resolve(config.image, request.platform or None)
+        creating.merge_image(config, image.config.run)
+        creating.apply_defaults(parts, config, host)
+        warnings = await workers.quick(creating.validate, parts, config, host)
+        self._check_shared(host.network_mode, host.pid_mode, host.ipc_mode)
+        container_id = secrets.token_hex(32)
+        if not config.hostname and not host.network_mode.startswith("container:") and host.network_mode != "host":
+            config.hostname = container_id[:12]
+        points = mounts.resolve(config, host, lambda other: self.get(other).record.spec.points)
+        record = Record(
+            container_id,
+            name,
+            Specification(time.time_ns(), image.id, config, host, request.endpoints, points),
+            State(),
+        )
+        async with UndoStack() as undo:
+            faults.point("create.volumes")
+            undo.push_undo(self._undo_volumes, record)
+            await mounting.claim_volumes(parts, container_id, points)
+            faults.point("create.snapshot")
+            undo.push_undo(self._undo_snapshot, container_id)
+            await parts.snapshots.prepare(container_id, image.snapshot)
+            faults.point("create.persist")
+            container = await self._insert(record, generated=not name)
+            undo.release()
+        await container.tell("create")
+        return container, warnings
+
+    async def _insert(self, record: Record, *, generated: bool) -> Container:
+        for attempt in range(100):
+            if generated:
+                record.name = names.generate(attempt)
+                if record.name in self._by_name:
+                    continue
+            self._check_free(record.name)
+            container = Container(self._parts, record, self.process_of, self._forget)
+            # Reserved before the write, in the same step as the check: two creates of one name cannot both pass.
+            self._by_name[record.name] = container
+            try:
+                await self._parts.table.insert(record)
+            except BaseException:
+                self._by_name.pop(record.name, None)
+                raise
+            self._by_id[record.id] = container
+            return container
+        raise Conflict("no free name was found")
+
+    def _check_free(self, name: str) -> None:
+        if taken := self._by_name.get(name):
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{taken.id}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    def _check_shared(self, *modes: str) -> None:
+        for mode in modes:
+            kind, found, reference = mode.partition(":")
+            if found and kind == "container":
+                self.get(reference)
+
+    async def _undo_volumes(self, record: Record) -> None:
+        await mounting.release_volumes(self._parts, record, remove_anonymous=True)
+
+    async def _undo_snapshot(self, container_id: str) -> None:
+        try:
+            await self._parts.snapshots.remove(container_id)
+        except NotFound:
+            pass  # prepare had not come so far
+
+    # -- change ----------------------------------------------------------------------------------------------------
+
+    async def rename(self, reference: str, new_name: str) -> None:
+        """Raises `NotFound`, `Conflict` for a taken name, `Invalid`."""
+        container = self.get(reference)
+        if not new_name:
+            raise Invalid("Neither old nor new names may be empty")
+        name = names.validate(new_name)
+        old = container.name
+        if name == old:
+            raise Invalid("Renaming a container with the same name as its current name")
+        self._check_free(name)
+        self._by_name[name] = container
+        container.record.name = name
+        try:
+            await container.changed()
+        except BaseException:
+            container.record.name = old
+            self._by_name.pop(name, None)
+            raise
+        self._by_name.pop(old, None)
+        await container.tell("rename", oldName="/" + old)
+
+    async def prune(self, chosen: Iterable[Container]) -> tuple[list[str], int]:
+        """Remove those of `chosen` that do not run; their ids and the bytes that came free."""
+        removed, freed = [], 0
+        for container in chosen:
+            if container.status not in (Status.CREATED, Status.EXITED, Status.DEAD):
+                continue
+            size = (await self._parts.snapshots.usage(container.id)).size_bytes
+            try:
+                await container.remove()
+            except Conflict:
+                continue  # it was started or removed meanwhile
+            removed.append(container.id)
+            freed += size
+        return removed, freed
+
+    def process_of(self, reference: str) -> int:
+        """The pid of a running container, to share its namespaces. Raises `NotFound`, `Conflict`."""
+        container = self.get(reference)
+        if container.live is None:
+            raise Conflict(f"cannot join namespace of a non running container: container {container.id} is not running")
+        return container.live.pid
+
+    def _forget(self, container: Container) -> None:
+        self._by_id.pop(container.id, None)
+        if self._by_name.get(container.name) is container:
+            self._by_name.pop(container.name)
+
+    # -- the daemon's life -----------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read every record. Call once, before `reconcile`."""
+        for record in await self._parts.table.load():
+            container = Container(self._parts, record, self.process_of, self._forget)
+            self._by_id[record.id] = self._by_name[record.name] = container
+            for point in record.spec.points:
+                if point.type == "volume":
+                    self._parts.volumes.claim(point.name, record.id)
+
+    async def adopt(self) -> set[str]:
+        """Take over what still runs; the ids of it. The rest waits for `recover`."""
+        bundles = await workers.quick(self._bundles)
+        found = [container for container in self.all() if container.id in bundles]
+        adopted = await asyncio.gather(*(container.adopt() for container in found))
+        return {container.id for container, lives in zip(found, adopted, strict=True) if lives}
+
+    async def recover(self) -> None:
+        """Record what ended while no daemon ran, clear what starts left behind, and apply restart policies."""
+        bundles = await workers.quick(self._bundles)
+        for container in self.all():
+            if container.live is not None:
+                continue
+            state = container.record.state
+            bundle = self._parts.paths.bundle(container.id)
+            ended = await workers.quick(_ending, bundle, container.id) if container.id in bundles else None
+            was_alive = state.status in (Status.RUNNING, Status.PAUSED) or (
+                ended is not None and _newer(ended[1], state)
+            )
+            if was_alive:
+                code, finished_ns = ended or (LOST_EXIT_CODE, time.time_ns())
+                await container.recover(code, finished_ns)
+            elif container.id in bundles:
+                await starting.tear_down(self._parts, container.record)
+        await workers.quick(self._remove_strays, bundles)
+
+    async def start_by_policy(self) -> None:
+        """Start what its restart policy wants started with the daemon."""
+        for container in self.all():
+            state, policy = container.record.state, container.record.spec.host.restart_policy
+            if container.alive or (container.status is Status.RESTARTING and container.restart_pending):
+                continue
+            ran = bool(state.started_ns)
+            if container.status is Status.RESTARTING or restart.at_daemon_start(
+                policy, state.exit_code, state.restart_count, state.stopped_by_hand, ran
+            ):
+                try:
+                    await container.start()
+                except DockwrightError:
+                    continue  # recorded with the container
+
+    async def stop_all(self) -> None:
+        """Stop every running container, as a daemon without live-restore does when it ends."""
+
+        async def stop(container: Container) -> None:
+            try:
+                await container.end_with_daemon()
+            except DockwrightError:
+                pass  # it had ended
+
+        await asyncio.gather(*(stop(container) for container in self.all() if container.alive))
+
+    async def let_go(self) -> None:
+        """Stop watching; what runs goes on."""
+        await shielded(self._let_go())
+
+    async def _let_go(self) -> None:
+        for container in self.all():
+            await container.let_go()
+
+    def _bundles(self) -> set[str]:
+        try:
+            return {entry.name for entry in self._parts.paths.exec.iterdir() if entry.is_dir()}
+        except FileNotFoundError:
+            return set()
+
+    def _remove_strays(self, bundles: set[str]) -> None:
+        """Bundles and homes of containers that are no more."""
+        for name in bundles - set(self._by_id):
+            starting.remove_stray_bundle(self._parts, name)
+        if self._parts.paths.data.is_dir():
+            for entry in self._parts.paths.data.iterdir():
+                if entry.name not in self._by_id:
+                    mounting.remove_tree(entry)
+
+
+def _ending(bundle: Path, container_id: str) -> tuple[int, int] | None:
+    code = read_exit_code(bundle, container_id)
+    if code is None:
+        return None
+    return code, exit_file(bundle, container_id).stat().st_mtime_ns
+
+
+def _newer(finished_ns: int, state: State) -> bool:
+    """Whether an exit file tells of a run that the record does not know to have ended."""
+    return finished_ns > max(state.finished_ns, state.started_ns)

@@ -1,0 +1,160 @@
+"""Mount points made real: volumes mounted and filled, bind sources checked; and everything unmounted again."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from dockwright import faults, rooted, workers
+from dockwright.container.mounts import MountPoint
+from dockwright.container.parts import Parts
+from dockwright.container.record import Record
+from dockwright.errors import HostFailure, Invalid
+
+_MNT_DETACH = 2
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_libc = ctypes.CDLL(None, use_errno=True)
+
+__all__ = ["MountPoint", "claim_volumes", "mount_volumes", "release_volumes", "unmount_volumes"]
+
+
+async def claim_volumes(parts: Parts, container_id: str, points: list[MountPoint]) -> list[str]:
+    """At create: make the volumes that the points name (anonymous ones get their name) and claim them.
+
+    Returns the names of the volumes that were made now. Raises `Invalid` when a bind source that must exist does not.
+    """
+    made = []
+    for point in points:
+        if point.type == "bind" and not point.create_source and not await workers.quick(os.path.exists, point.source):
+            raise Invalid(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+        if point.type != "volume":
+            continue
+        known = {volume.name for volume in parts.volumes.all()}
+        volume = await parts.volumes.create(
+            point.name, driver=point.driver or "local", labels=point.labels, options=point.driver_options
+        )
+        if volume.name not in known:
+            made.append(volume.name)
+        point.name, point.driver = volume.name, volume.driver
+        point.source = str(await parts.volumes.mountpoint(volume.name))
+        parts.volumes.claim(volume.name, container_id)
+    return made
+
+
+async def release_volumes(parts: Parts, record: Record, *, remove_anonymous: bool) -> None:
+    """The container is gone: give up its claims, and with `remove_anonymous` delete what nobody else can name."""
+    for point in record.spec.points:
+        if point.type != "volume":
+            continue
+        parts.volumes.release(point.name, record.id)
+        if remove_anonymous and point.anonymous and not parts.volumes.users(point.name):
+            await parts.volumes.remove(point.name)
+
+
+async def mount_volumes(parts: Parts, record: Record, rootfs: Path) -> list[MountPoint]:
+    """At start: mount every volume, fill empty ones from the image's directory, check every bind source.
+
+    Returns the points with host paths. Raises `Invalid` for a source that cannot be used.
+    """
+    for point in record.spec.points:
+        if point.type == "volume":
+            faults.point("start.volume")
+            path = await parts.volumes.mount(point.name, record.id)
+            point.source = str(await workers.quick(_subpath, path, point.subpath))
+            if not point.no_copy and not point.subpath:
+                await workers.bulk(_populate, rootfs, point)
+        elif point.type == "bind":
+            await workers.quick(_check_bind, point)
+    return record.spec.points
+
+
+async def unmount_volumes(parts: Parts, record: Record) -> None:
+    """The undo of `mount_volumes`."""
+    for point in record.spec.points:
+        if point.type == "volume":
+            await parts.volumes.unmount(point.name, record.id)
+
+
+def mount_shared_memory(path: Path, size_bytes: int) -> None:
+    """A tmpfs that other containers may join. Raises `HostFailure`."""
+    path.mkdir(mode=0o1777, parents=True, exist_ok=True)
+    if os.path.ismount(path):
+        return
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    data = f"mode=1777,size={size_bytes or 64 << 20}".encode()
+    if _libc.mount(b"shm", os.fsencode(path), b"tmpfs", flags, data):
+        raise HostFailure(f"mounting {path}: {os.strerror(ctypes.get_errno())}")
+
+
+def unmount_below(directory: Path) -> None:
+    """Detach whatever is mounted at or below `directory`, deepest first."""
+    prefix = os.fsencode(directory)
+    with open("/proc/self/mountinfo", "rb") as table:
+        targets = [line.split(b" ")[4].decode("unicode_escape").encode("latin-1") for line in table if prefix in line]
+    for target in sorted(targets, key=len, reverse=True):
+        if target == prefix or target.startswith(prefix + b"/"):
+            _libc.umount2(target, _MNT_DETACH)
+
+
+def remove_tree(directory: Path) -> None:
+    """Delete a directory of ours; one that is not there is fine. Never crosses into a mount: call `unmount_below` first."""
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass
+
+
+def _subpath(volume: Path, subpath: str) -> Path:
+    if not subpath:
+        return volume
+    volume_fd = os.open(volume, os.O_PATH | os.O_DIRECTORY)
+    try:
+        fd = rooted.open_in_root(volume_fd, subpath, os.O_PATH)
+        try:
+            return Path(os.readlink(f"/proc/self/fd/{fd}"))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise Invalid(f"cannot access path {subpath} of the volume: {error.strerror}") from error
+    finally:
+        os.close(volume_fd)
+
+
+def _populate(rootfs: Path, point: MountPoint) -> None:
+    """Docker fills an empty volume with what the image has at the mount point, owner and mode included."""
+    target = Path(point.source)
+    if any(target.iterdir()):
+        return
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY)
+    try:
+        source_fd = rooted.open_in_root(root_fd, point.destination, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return  # the image has nothing there
+    finally:
+        os.close(root_fd)
+    try:
+        # GNU cp keeps owners, modes, times, xattrs and hard links; the descriptor keeps it inside the image.
+        copied = subprocess.run(
+            ["cp", "-a", "--reflink=auto", f"/proc/self/fd/{source_fd}/.", str(target)],
+            pass_fds=(source_fd,),
+            capture_output=True,
+            check=False,
+        )
+        if copied.returncode:
+            raise HostFailure(f"filling volume {point.name}: {copied.stderr.decode(errors='replace').strip()}")
+    finally:
+        os.close(source_fd)
+
+
+def _check_bind(point: MountPoint) -> None:
+    if os.path.lexists(point.source):
+        return
+    if not point.create_source:
+        raise Invalid(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+    try:
+        os.makedirs(point.source, exist_ok=True)
+    except OSError as error:
+        raise Invalid(f"error while creating mount source path '{point.source}': {error.strerror}") from error

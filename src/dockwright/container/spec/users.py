@@ -1,0 +1,80 @@
+"""Who a process runs as: Docker's `--user` looked up in the container's own /etc/passwd and /etc/group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dockwright import rooted
+from dockwright.errors import Invalid
+
+_MAX_ID = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class User:
+    """A resolved user: ids, supplementary group ids, home directory."""
+
+    uid: int
+    gid: int
+    groups: list[int] = field(default_factory=list)
+    home: str = "/"
+
+
+def resolve(root: Path, user: str, group_add: list[str]) -> User:
+    """Resolve `name|uid[:group|gid]` and `--group-add` names or ids below `root`.
+
+    A numeric user need not exist. Raises `Invalid` for a name that does not. Supplementary groups of the user are taken
+    from /etc/group only when no group is named, as Docker does.
+    """
+    passwd = [line.split(":") for line in _lines(root, "/etc/passwd")]
+    groups = [line.split(":") for line in _lines(root, "/etc/group")]
+    name, has_group, group = user.partition(":")
+    entry = _find_user(passwd, name or "0")
+    if entry is None and name and not name.isdigit():
+        raise Invalid(f"unable to find user {name}: no matching entries in passwd file")
+    uid = _number(entry[2]) if entry else _id(name or "0", "uid")
+    gid = _number(entry[3]) if entry else 0
+    home = entry[5] if entry and len(entry) > 5 and entry[5] else "/"
+    supplementary: list[int] = []
+    if has_group and group:
+        gid = _group_id(groups, group)
+    elif entry:
+        members = (line for line in groups if len(line) > 3 and entry[0] in line[3].split(","))
+        supplementary = [_number(line[2]) for line in members if _number(line[2]) != gid]
+    for extra in group_add:
+        found = _group_id(groups, extra)
+        if found not in supplementary:
+            supplementary.append(found)
+    return User(uid, gid, supplementary, home)
+
+
+def _lines(root: Path, path: str) -> list[str]:
+    return rooted.read_file(root, path).decode("utf-8", "surrogateescape").splitlines()
+
+
+def _find_user(passwd: list[list[str]], name: str) -> list[str] | None:
+    usable = [line for line in passwd if len(line) >= 4]
+    by_name = next((line for line in usable if line[0] == name), None)
+    if by_name or not name.isdigit():
+        return by_name
+    return next((line for line in usable if line[2] == name), None)
+
+
+def _group_id(groups: list[list[str]], name: str) -> int:
+    for line in groups:
+        if len(line) >= 3 and line[0] == name:
+            return _number(line[2])
+    if not name.isdigit():
+        raise Invalid(f"unable to find group {name}: no matching entries in group file")
+    return _id(name, "gid")
+
+
+def _id(text: str, kind: str) -> int:
+    if not text.isdigit() or int(text) > _MAX_ID:
+        raise Invalid(f"{kind}s must be in range 0-{_MAX_ID}")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,221 @@
+"""Bringing a container's process to life, step by step, each with its undo; and undoing it all after the end.
+
+Every step passes a fault point; after a failure at any of them nothing is left, and the same start may be tried again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from dockwright import faults, rooted, workers
+from dockwright.container import hostfiles, mounting, ports
+from dockwright.container.parts import Parts
+from dockwright.container.record import Record
+from dockwright.container.spec import build as specification
+from dockwright.errors import HostFailure, Unsupported
+from dockwright.network import Attachment, AttachRequest
+from dockwright.runtime import Monitor, MonitorOptions, Runtime
+from dockwright.undo import UndoStack
+
+ProcessOf = Callable[[str], int]
+
+
+@dataclass
+class Live:
+    """A container whose process exists: its monitor, and the undo of everything that was acquired for it."""
+
+    monitor: Monitor
+    runtime: Runtime
+    held: UndoStack
+
+    @property
+    def pid(self) -> int:
+        """The first process, in the host's pid namespace."""
+        return self.monitor.pid
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of one container. `on_created` runs between the runtime's create and start: attached clients connect there."""
+
+    parts: Parts
+    record: Record
+    process_of: ProcessOf
+    spool: Path | None
+    on_created: Callable[[Monitor], Awaitable[None]]
+
+    async def run(self) -> Live:
+        """Start the process. Raises `StartFailed`, `Conflict` (ports), `Invalid`, `Unsupported`, `HostFailure`.
+
+        A failed or cancelled start leaves nothing behind.
+        """
+        parts, record = self.parts, self.record
+        spec = record.spec
+        runtime = parts.runtime(spec.host.runtime)
+        rootfs = parts.paths.rootfs(record.id)
+        async with UndoStack() as undo:
+            await prepare_undo(parts, record, undo)
+            faults.point("start.directories")
+            await workers.quick(self._make_directories, rootfs)
+            faults.point("start.mount")
+            await parts.snapshots.mount(record.id, rootfs)
+            faults.point("start.volumes")
+            points = await mounting.mount_volumes(parts, record, rootfs)
+            faults.point("start.network")
+            attachment, network = await self._network()
+            faults.point("start.files")
+            files = await workers.quick(hostfiles.write, parts, record, attachment)
+            faults.point("start.specification")
+            await workers.quick(self._write_bundle, rootfs, points, network, files)
+            faults.point("start.create")
+            undo.push_undo(self._delete, runtime)
+            monitor = await parts.conmon.create(
+                runtime, record.id, parts.paths.bundle(record.id), self._monitor_options()
+            )
+            undo.callback(monitor.close)
+            faults.point("start.attach")
+            await self.on_created(monitor)
+            faults.point("start.run")
+            await runtime.start(record.id)
+            faults.point("start.started")
+            return Live(monitor, runtime, undo.release())
+
+    def _make_directories(self, rootfs: Path) -> None:
+        rootfs.mkdir(parents=True, exist_ok=True)
+        self.parts.paths.home(self.record.id).mkdir(parents=True, exist_ok=True)
+        if self.record.spec.host.ipc_mode == "shareable":
+            mounting.mount_shared_memory(
+                self.parts.paths.bundle(self.record.id) / "shm", self.record.spec.host.shm_size
+            )
+
+    async def _network(self) -> tuple[Attachment | None, str | None]:
+        """The attachment, and the namespace for the specification: a path, "" for a new one, None for the host's."""
+        spec, networks = self.record.spec, self.parts.networks
+        mode = spec.host.network_mode
+        if spec.config.network_disabled:
+            mode = "none"
+        if mode == "host":
+            return None, None
+        if mode.startswith("container:"):
+            return None, f"/proc/{self.process_of(mode.partition(':')[2])}/ns/net"
+        if mode == "none":
+            return None, str(await networks.sandbox(self.record.id))
+        name = "bridge" if mode == "default" else mode
+        settings = spec.endpoints.get(mode) or spec.endpoints.get(name)
+        address = settings.ipam_config.ipv4_address if settings and settings.ipam_config else ""
+        request = AttachRequest(
+            name=self.record.name,
+            mac_address=(settings.mac_address if settings else "") or spec.config.mac_address or "",
+            ipv4_address=address,
+            ports=tuple(ports.requests(spec.config, spec.host)),
+        )
+        attachment = await networks.attach(self.record.id, request, name)
+        return attachment, str(attachment.netns_path)
+
+    def _write_bundle(
+        self, rootfs: Path, points: list[mounting.MountPoint], network: str | None, files: dict[str, str]
+    ) -> None:
+        spec, defaults, paths = self.record.spec, self.parts.defaults, self.parts.paths
+        bundle = paths.bundle(self.record.id)
+        if spec.config.working_dir:
+            os.close(rooted.make_directories(rootfs, spec.config.working_dir))
+        wants_init = spec.host.init if spec.host.init is not None else defaults.init
+        if wants_init and not defaults.init_path:
+            raise Unsupported("--init needs an init program: install catatonit or tini")
+        around = specification.Surroundings(
+            rootfs=rootfs,
+            hostname=hostfiles.hostname(self.record),
+            cgroup_path=cgroup_path(self.parts, self.record),
+            network=network,
+            points=points,
+            host_files=files,
+            process_of=self.process_of,
+            shm_source=self._shared_memory(bundle),
+            init=defaults.init_path if wants_init else "",
+            default_ulimits=defaults.ulimits,
+            no_new_privileges=defaults.no_new_privileges,
+            seccomp_profile=defaults.seccomp_profile,
+        )
+        built = specification.build(spec.config, spec.host, around)
+        (bundle / "config.json").write_bytes(msgspec.json.encode(built))
+
+    def _shared_memory(self, bundle: Path) -> str:
+        mode = self.record.spec.host.ipc_mode
+        if mode == "host":
+            return "/dev/shm"
+        if mode == "shareable":
+            return str(bundle / "shm")
+        if mode.startswith("container:"):
+            return f"/proc/{self.process_of(mode.partition(':')[2])}/root/dev/shm"
+        return ""
+
+    def _monitor_options(self) -> MonitorOptions:
+        config = self.record.spec.config
+        return MonitorOptions(
+            terminal=config.tty,
+            stdin=config.open_stdin,
+            keep_stdin_open=not config.stdin_once,
+            log_spool=self.spool,
+        )
+
+    async def _delete(self, runtime: Runtime) -> None:
+        await runtime.delete(self.record.id, force=True)
+
+
+async def prepare_undo(parts: Parts, record: Record, undo: UndoStack) -> None:
+    """Push the undo of everything a start acquires, before it is acquired: each is safe when nothing was."""
+    undo.push_undo(remove_bundle, parts, record.id)
+    undo.push_undo(mounting.unmount_volumes, parts, record)
+    undo.push_undo(parts.snapshots.unmount, parts.paths.rootfs(record.id))
+    undo.push_undo(parts.networks.detach, record.id)
+
+
+async def adopt(parts: Parts, record: Record, monitor: Monitor) -> Live:
+    """Take over a container that a former daemon started."""
+    runtime = parts.runtime(record.spec.host.runtime)
+    undo = UndoStack()
+    await prepare_undo(parts, record, undo)
+    undo.push_undo(runtime.delete, record.id, force=True)
+    undo.callback(monitor.close)
+    return Live(monitor, runtime, undo)
+
+
+async def tear_down(parts: Parts, record: Record) -> None:
+    """Undo whatever a start of this container may have left, by this daemon or a former one."""
+    async with UndoStack() as undo:
+        await prepare_undo(parts, record, undo)
+        undo.push_undo(parts.runtime(record.spec.host.runtime).delete, record.id, force=True)
+
+
+async def remove_bundle(parts: Parts, container_id: str) -> None:
+    """Remove the bundle directory and what is still mounted below it."""
+    await workers.quick(_remove_bundle, parts.paths.bundle(container_id))
+
+
+async def remove_home(parts: Parts, container_id: str) -> None:
+    """Remove log, hosts, hostname and resolv.conf."""
+    await workers.bulk(mounting.remove_tree, parts.paths.home(container_id))
+
+
+def remove_stray_bundle(parts: Parts, container_id: str) -> None:
+    """Remove the bundle of a container that is no more; blocking."""
+    _remove_bundle(parts.paths.bundle(container_id))
+
+
+def cgroup_path(parts: Parts, record: Record) -> str:
+    """The container's cgroup below each hierarchy's root."""
+    parent = record.spec.host.cgroup_parent or parts.defaults.cgroup_parent
+    return f"/{parent.strip('/')}/{record.id}"
+
+
+def _remove_bundle(bundle: Path) -> None:
+    mounting.unmount_below(bundle)
+    try:
+        mounting.remove_tree(bundle)
+    except OSError as error:
+        raise HostFailure(f"{bundle}: {error.strerror}") from error

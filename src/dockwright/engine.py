@@ -1,0 +1,276 @@
+"""The embeddable engine: opens the store, puts the managers together, and closes them again. It knows no HTTP.
+
+async with Engine.open(Path("/var/lib/mine")) as engine:
+    result = await engine.run("debian:bookworm", ["echo", "hi"])
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockwright import cgroup, faults, workers
+from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
+from dockwright.container.config import EndpointSettings
+from dockwright.container.parts import ContainerPaths, Defaults, Parts
+from dockwright.container.record import ContainerTable
+from dockwright.content import LocalBlobs
+from dockwright.errors import Conflict, Unsupported
+from dockwright.events import EVENT_SCHEMA, Events
+from dockwright.image import IMAGE_SCHEMA, Images
+from dockwright.logs import Logs
+from dockwright.network import NETWORK_SCHEMA, Networks
+from dockwright.runtime import Conmon, OciRuntime, Runtime
+from dockwright.settings import Settings
+from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
+from dockwright.store import Database, Schema
+from dockwright.tasks import Background
+from dockwright.undo import UndoStack
+from dockwright.volume import VOLUME_SCHEMA, LocalVolumes, Volumes
+
+ENGINE_SCHEMA = Schema("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"])
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a container run to its end said, and how it ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Engine:
+    """One engine over one data root. Open it with `Engine.open`; its managers are its attributes."""
+
+    def __init__(self, settings: Settings, engine_id: str, database: Database, parts: Parts) -> None:
+        self.settings = settings
+        self.id = engine_id
+        self.parts = parts
+        self.events = parts.events
+        self.images = parts.images
+        self.networks = parts.networks
+        self.volumes = parts.volumes
+        self.snapshots = parts.snapshots
+        self.containers = Containers(parts)
+        self.warnings: list[str] = []
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings | Path | str) -> AsyncIterator[Engine]:
+        """Open the engine of a data root, take over what runs there, and let go of it at the end.
+
+        A path puts everything below one directory. Containers go on running after the context ends unless
+        `settings.live_restore` is off. Raises `Conflict` when another engine has the root open, `Unsupported` when the
+        host lacks something (the message names it), `Corrupt` for a state that cannot be read.
+        """
+        if not isinstance(settings, Settings):
+            settings = Settings.under(Path(settings))
+        async with UndoStack() as undo:
+            await workers.quick(_make_roots, settings)
+            undo.callback(os.close, await workers.quick(_lock, settings.data_root))
+            await workers.quick(cgroup.mount_missing)
+            engine = await cls._assemble(settings, undo)
+            await engine._take_over()
+            undo.push_undo(engine._end)
+            yield engine
+
+    @classmethod
+    async def _assemble(cls, settings: Settings, undo: UndoStack) -> Engine:
+        schemas = [
+            ENGINE_SCHEMA,
+            EVENT_SCHEMA,
+            SNAPSHOT_SCHEMA,
+            IMAGE_SCHEMA,
+            NETWORK_SCHEMA,
+            VOLUME_SCHEMA,
+            CONTAINER_SCHEMA,
+        ]
+        database = await Database.open(settings.data_root / "state.db", schemas)
+        undo.push_undo(database.aclose)
+        events = Events(database)
+        blobs = await LocalBlobs.open_at(settings.data_root / "content")
+        snapshots = await Overlay.open_at(settings.data_root / "snapshots", database)
+        undo.push_undo(snapshots.aclose)
+        images = await Images.open(database, blobs, snapshots, events)
+        volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
+        await volumes.load()
+        networks = await Networks.open(database, settings.exec_root, settings.network)
+        undo.push_undo(networks.aclose)
+        runtimes = await workers.quick(_find_runtimes, settings)
+        logs = Logs()
+        undo.push_undo(logs.aclose)
+        cgroups = await workers.quick(cgroup.detect)
+        background = Background("engine")
+        undo.push_undo(background.aclose)
+        parts = Parts(
+            paths=ContainerPaths(settings.data_root / "containers", settings.exec_root / "containers"),
+            defaults=await workers.quick(_defaults, settings, runtimes, cgroups.version),
+            table=ContainerTable(database),
+            events=events,
+            images=images,
+            snapshots=snapshots,
+            networks=networks,
+            logs=logs,
+            cgroups=cgroups,
+            volumes=volumes,
+            runtimes=runtimes,
+            conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
+            background=background,
+        )
+        return cls(settings, await _engine_id(database), database, parts)
+
+    async def run(
+        self,
+        image: str,
+        command: Sequence[str] | None = None,
+        *,
+        config: Config | None = None,
+        host: HostConfig | None = None,
+        stdin: bytes | None = None,
+    ) -> RunResult:
+        """Run a container of `image` to its end, remove it, and return what it said.
+
+        `config` and `host` are as in the Engine API. Raises as create and start do. Cancelled, it removes the container.
+        """
+        config, host = config or Config(), host or HostConfig()
+        config.image = image
+        config.cmd = list(command) if command is not None else config.cmd
+        config.open_stdin = config.stdin_once = stdin is not None
+        endpoints: dict[str, EndpointSettings] = {}
+        container, _ = await self.containers.create(Request(config, host, endpoints))
+        async with UndoStack() as undo:
+            undo.push_undo(container.remove, force=True, volumes=True)
+            said = {1: bytearray(), 2: bytearray()}
+            async with asyncio.TaskGroup() as group:
+                collecting = group.create_task(_collect(container.attachments.attach(), stdin, said))
+                await container.start()
+                ending = await container.wait(Condition.NOT_RUNNING)
+                await collecting
+            return RunResult(ending.exit_code, bytes(said[1]), bytes(said[2]))
+
+    async def _take_over(self) -> None:
+        """Make host and state agree after whatever happened to the former daemon."""
+        await self.containers.load()
+        live = await self.containers.adopt()
+        faults.point("engine.adopted")
+        self.warnings += await self.networks.reconcile(live)
+        await self.containers.recover()
+        await self._collect_garbage()
+        await self.containers.start_by_policy()
+
+    async def _collect_garbage(self) -> None:
+        known = {container.id for container in self.containers.all()}
+        for snapshot in self.snapshots.walk():
+            if snapshot.kind == "active" and snapshot.key not in known:
+                await self.snapshots.remove(snapshot.key)
+
+    async def _end(self) -> None:
+        if not self.settings.live_restore:
+            await self.containers.stop_all()
+        await self.containers.let_go()
+        await self.networks.settle()
+
+
+async def _collect(attaching: object, stdin: bytes | None, said: dict[int, bytearray]) -> None:
+    stdio = await attaching  # type: ignore[misc]
+    if stdio is None:
+        return
+    try:
+        if stdin is not None:
+            await stdio.write(stdin)
+            await stdio.close_stdin()
+        while (chunk := await stdio.read()) is not None:
+            said[chunk[0]] += chunk[1]
+    finally:
+        stdio.close()
+
+
+def _make_roots(settings: Settings) -> None:
+    for root, mode in ((settings.data_root, 0o710), (settings.exec_root, 0o711)):
+        root.mkdir(mode=mode, parents=True, exist_ok=True)
+    for name in ("containers", "volumes"):
+        (settings.data_root / name).mkdir(mode=0o710, exist_ok=True)
+    (settings.exec_root / "containers").mkdir(mode=0o711, exist_ok=True)
+
+
+def _lock(data_root: Path) -> int:
+    """Hold the root for as long as the descriptor is open; the kernel lets go of it with the process."""
+    fd = os.open(data_root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        os.close(fd)
+        raise Conflict(f"{data_root} is in use by another engine (pid {owner or 'unknown'})") from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+async def _engine_id(database: Database) -> str:
+    fresh = "-".join(secrets.token_hex(4 if part in (0, 4) else 2) for part in range(5))
+
+    def work(connection: sqlite3.Connection) -> str:
+        connection.execute("INSERT OR IGNORE INTO engine VALUES ('id', ?)", (fresh,))
+        return str(connection.execute("SELECT value FROM engine WHERE key = 'id'").fetchone()[0])
+
+    return await database.write(work)
+
+
+def _find_runtimes(settings: Settings) -> dict[str, Runtime]:
+    found: dict[str, Runtime] = {}
+    for name in ("crun", "runc"):
+        if path := shutil.which(name):
+            found[name] = _runtime(name, Path(path), settings)
+    for name, entry in settings.runtimes.items():
+        if not os.access(entry.path, os.X_OK):
+            raise Unsupported(f"runtime {name}: {entry.path} cannot be executed")
+        found[name] = _runtime(name, entry.path, settings, entry.arguments)
+    if not found:
+        raise Unsupported("no OCI runtime was found: install crun or runc")
+    if settings.default_runtime and settings.default_runtime not in found:
+        raise Unsupported(f"the default runtime {settings.default_runtime!r} is not known: add it with --add-runtime")
+    return found
+
+
+def _runtime(name: str, path: Path, settings: Settings, extra: tuple[str, ...] = ()) -> Runtime:
+    state = settings.exec_root / "runtime" / name
+    return OciRuntime(name, path, state, systemd_cgroup=settings.systemd_cgroup, extra=extra)
+
+
+def _defaults(settings: Settings, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
+    init = settings.init_path or shutil.which("catatonit") or shutil.which("tini") or shutil.which("docker-init") or ""
+    return Defaults(
+        runtime=settings.default_runtime or next(iter(runtimes)),
+        cgroup_parent=settings.cgroup_parent,
+        cgroupns_mode=settings.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
+        log=settings.log,
+        shm_size=settings.shm_size,
+        ipc_mode=settings.ipc_mode,
+        init=settings.init,
+        init_path=init,
+        ulimits=settings.ulimits,
+        no_new_privileges=settings.no_new_privileges,
+        seccomp_profile=settings.seccomp_profile,
+        dns=settings.dns,
+        dns_search=settings.dns_search,
+        dns_options=settings.dns_options,
+        host_gateway_ips=settings.host_gateway_ips,
+    )
+
+
+def _program(name: str, purpose: str) -> Path:
+    path = shutil.which(name)
+    if path is None:
+        raise Unsupported(f"{name} was not found ({purpose}): install the package {name}")
+    return Path(path)

@@ -1,0 +1,173 @@
+"""Images made here: imported from a tar, committed from a container's snapshot.
+
+Their layers are kept unpacked, with a recipe, and no tar beside that: the tar is made again when it is saved or pushed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from dockwright import archive, faults, workers
+from dockwright.archive import Source
+from dockwright.content import put
+from dockwright.image.changes import apply_changes
+from dockwright.image.leases import Lease
+from dockwright.image.store import Image, Store
+from dockwright.oci import (
+    Descriptor,
+    Digest,
+    History,
+    ImageConfig,
+    Manifest,
+    Platform,
+    Reference,
+    RootFS,
+    RunConfig,
+    chain_ids,
+    describe,
+    mediatypes,
+    write,
+)
+from dockwright.oci import platform as platforms
+from dockwright.snapshot import Staged, source_of
+from dockwright.units import rfc3339
+
+_OCI_LAYERS = {
+    mediatypes.DOCKER_LAYER: mediatypes.OCI_LAYER,
+    mediatypes.DOCKER_LAYER_GZIP: mediatypes.OCI_LAYER_GZIP,
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit says about its image. `run` is the container's configuration, `created_by` its command line."""
+
+    run: RunConfig
+    author: str = ""
+    comment: str = ""
+    created_by: str = ""
+    container_id: str = ""
+    changes: tuple[str, ...] = ()
+
+
+async def import_tar(
+    store: Store,
+    stream: AsyncIterable[bytes],
+    names: Iterable[Reference],
+    *,
+    message: str,
+    changes: Iterable[str],
+    platform: Platform | None,
+) -> Digest:
+    """An image of one layer, whose files are those of the tar `stream` (plain or compressed)."""
+    run = apply_changes(RunConfig(), changes)
+    here = platform or platforms.host()
+    async with store.leases.lease() as lease, store.layers.stage() as staged:
+        await archive.consume(stream, lambda source: staged.fill(archive.decompressed(source)))
+        faults.point("image.import")
+        if staged.contents.regenerable and staged.contents.independent:
+            return await _import_layer(store, lease, staged, names, run, here, message)
+        # The tar names files twice, or takes directories for granted. Nobody knows its digest yet: ours is as good.
+        async with store.layers.stage() as again:
+            await workers.bulk(_refill, again, staged)
+            return await _import_layer(store, lease, again, names, run, here, message)
+
+
+async def commit(store: Store, key: str, base: Image | None, what: Commit, names: Iterable[Reference]) -> Digest:
+    """An image of what the snapshot `key` changed, on top of `base`."""
+    run = apply_changes(what.run, what.changes)
+    parent = base.config if base else ImageConfig()
+    here = base.platform if base else platforms.host()
+    created = rfc3339(time.time_ns())
+    async with store.leases.lease() as lease, store.layers.stage() as staged:
+        if base is not None:
+            await lease.hold([base.id, *chain_ids(parent.diff_ids)])
+        tree = store.snapshots.tree(store.snapshots.node(key).layer)
+        await workers.bulk(lambda: staged.fill(source_of(archive.pack_layer(tree))))
+        faults.point("image.commit")
+        layer, diff_id = _described(staged)
+        step = History(created, what.created_by, what.author, what.comment)
+        config = msgspec.structs.replace(
+            parent,
+            architecture=parent.architecture or here.architecture,
+            os=parent.os or here.os,
+            variant=parent.variant or here.variant,
+            created=created,
+            author=what.author,
+            comment=what.comment,
+            container=what.container_id,
+            config=run,
+            rootfs=RootFS(diff_ids=(*parent.diff_ids, diff_id)),
+            history=(*(parent.history or ()), step),
+        )
+        below = base.variant.manifest.layers or () if base else ()
+        layers = (*(_as_oci(descriptor) for descriptor in below), layer)
+        return await _keep(store, lease, {diff_id: staged}, config, layers, names, base.id if base else None)
+
+
+async def _import_layer(
+    store: Store,
+    lease: Lease,
+    staged: Staged,
+    names: Iterable[Reference],
+    run: RunConfig,
+    here: Platform,
+    message: str,
+) -> Digest:
+    created = rfc3339(time.time_ns())
+    layer, diff_id = _described(staged)
+    config = ImageConfig(
+        here.architecture,
+        here.os,
+        created,
+        variant=here.variant,
+        config=run,
+        comment=message,
+        rootfs=RootFS(diff_ids=(diff_id,)),
+        history=(History(created, comment=message),),
+    )
+    return await _keep(store, lease, {diff_id: staged}, config, (layer,), names, None)
+
+
+async def _keep(
+    store: Store,
+    lease: Lease,
+    staged: dict[Digest, Staged],
+    config: ImageConfig,
+    layers: tuple[Descriptor, ...],
+    names: Iterable[Reference],
+    parent: Digest | None,
+) -> Digest:
+    """Layers, then documents, then the row: a crash in between leaves garbage."""
+    body = write(config)
+    described = describe(body, mediatypes.OCI_CONFIG)
+    manifest = write(Manifest(described, layers))
+    target = describe(manifest, mediatypes.OCI_MANIFEST)
+    await lease.hold(
+        [described.digest, target.digest, *chain_ids(config.diff_ids), *(layer.digest for layer in layers)]
+    )
+    await store.layers.stack(config.diff_ids, staged)
+    await put(store.blobs, body)
+    await put(store.blobs, manifest)
+    faults.point("image.record")
+    await store.records.add(target, names, parent)
+    return target.digest
+
+
+def _described(staged: Staged) -> tuple[Descriptor, Digest]:
+    assert staged.diff_id is not None, "the layer was filled"
+    return Descriptor(mediatypes.OCI_LAYER, staged.diff_id, staged.tar_bytes), staged.diff_id
+
+
+def _refill(again: Staged, staged: Staged) -> None:
+    source: Source = source_of(archive.pack_layer(staged.tree))
+    again.fill(source)
+
+
+def _as_oci(layer: Descriptor) -> Descriptor:
+    """An OCI manifest lists OCI layers; the bytes are the same."""
+    return msgspec.structs.replace(layer, media_type=_OCI_LAYERS.get(layer.media_type, layer.media_type))

@@ -1,0 +1,165 @@
+"""The image manager: every verb of the Engine API about images, without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Sequence
+from dataclasses import dataclass
+
+from dockwright.content import LocalBlobs
+from dockwright.errors import Invalid, NotFound
+from dockwright.events import Events
+from dockwright.image import describing, listing, making, removal, sizes
+from dockwright.image.describing import Users
+from dockwright.image.listing import Filters
+from dockwright.image.making import Commit
+from dockwright.image.removal import ImageUser
+from dockwright.image.store import Image, Store
+from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
+from dockwright.oci import Descriptor, Digest, Platform
+from dockwright.oci import platform as platforms
+from dockwright.snapshot import Overlay
+from dockwright.store import Database
+
+
+@dataclass(frozen=True)
+class ImageUsage:
+    """`layers_size`: bytes on the disk of all images together; `images`: their summaries with shared sizes."""
+
+    layers_size: int
+    images: list[ImageSummary]
+
+
+class Images:
+    """All images of an engine. Names may be familiar or full references, IDs or the beginnings of IDs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @classmethod
+    async def open(cls, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> Images:
+        """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's."""
+        store = Store(database, blobs, snapshots, events)
+        await store.records.load()
+        await store.collect()
+        return cls(store)
+
+    async def resolve(self, name: str, platform: Platform | str | None = None) -> Image:
+        """The image `name`, with the variant for `platform`, else for this host, else any.
+
+        Raises `Invalid`; `NotFound` (`No such image: busybox:latest`), also when it has no variant for `platform`.
+        """
+        return await self._store.image(self._store.find(name), _platform(platform))
+
+    async def import_(
+        self,
+        stream: AsyncIterable[bytes],
+        name: str = "",
+        *,
+        message: str = "",
+        changes: Iterable[str] = (),
+        platform: Platform | str | None = None,
+    ) -> Digest:
+        """Make an image of a root file system, a tar `stream` (plain or compressed), and name it `name` if given.
+
+        A cancelled import leaves nothing. Raises `Invalid` or `Corrupt` for a bad name, change or archive.
+        """
+        names = listing.parse_names([name] if name else [])
+        said = message or "Imported from -"
+        image = await making.import_tar(
+            self._store, stream, names, message=said, changes=changes, platform=_platform(platform)
+        )
+        await self._store.publish("import", self._store.records.images[image])
+        return image
+
+    async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
+        """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given."""
+        names = listing.parse_names([name] if name else [])
+        below = await self.resolve(base) if base else None
+        image = await making.commit(self._store, key, below, what, names)
+        await self._store.publish("create", self._store.records.images[image])
+        return image
+
+    async def tag(self, name: str, new_name: str) -> None:
+        """Give the image `name` the name `new_name` (with a tag, else `latest`), taking it from whoever had it."""
+        row = self._store.find(name)
+        (wanted,) = listing.parse_names([new_name])
+        await self._store.records.add(row.target, [wanted])
+        await self._store.publish("tag", row, wanted.familiar)
+
+    async def remove(
+        self, name: str, *, force: bool = False, prune: bool = True, users: Sequence[ImageUser] = ()
+    ) -> list[DeleteItem]:
+        """Untag or delete. `users` are the containers there are. Raises `NotFound`, `InUse`."""
+        return await removal.remove(self._store, name, force=force, prune=prune, users=users)
+
+    async def prune(self, filters: Filters, users: Sequence[ImageUser] = ()) -> PruneReport:
+        """Remove unused images. Raises `Invalid` for an unknown filter."""
+        return await removal.prune(self._store, filters, users)
+
+    async def list_(
+        self,
+        filters: Filters | None = None,
+        *,
+        shared_size: bool = False,
+        manifests: bool = False,
+        users: Users | None = None,
+    ) -> list[ImageSummary]:
+        """The images, newest first. With `users` (container IDs by image) the summaries count containers."""
+        return await listing.summaries(
+            self._store, filters or {}, shared_size=shared_size, manifests=manifests, users=users
+        )
+
+    async def inspect(
+        self, name: str, platform: Platform | str | None = None, *, manifests: bool = False, users: Users | None = None
+    ) -> ImageInspect:
+        """Everything about one image. Raises `NotFound`; `Invalid` when both platform and manifests are asked for."""
+        if platform is not None and manifests:
+            raise Invalid("conflicting options: manifests and platform options cannot both be set")
+        image = await self.resolve(name, platform)
+        found = await describing.manifests(self._store, image.row, users or {}) if manifests else None
+        return await describing.inspect(self._store, image, found)
+
+    async def history(self, name: str, platform: Platform | str | None = None) -> list[HistoryItem]:
+        """How an image was made, newest step first. Raises `NotFound`."""
+        return describing.history(self._store, await self.resolve(name, platform))
+
+    async def descriptor(self, image_id: str) -> Descriptor | None:
+        """The descriptor of the manifest that containers of the image are made from; None when the image is gone."""
+        try:
+            return (await self.resolve(image_id)).variant.descriptor
+        except NotFound:
+            return None
+
+    async def unpacked_size(self, image_id: str) -> int:
+        """Bytes of the image's unpacked layers on the disk; 0 when the image is gone."""
+        try:
+            image = await self.resolve(image_id)
+        except NotFound:
+            return 0
+        return sum(sizes.layers(self._store, image.config.diff_ids).values())
+
+    async def descendants(self, image_id: Digest) -> set[Digest]:
+        """Every image built on the layers of `image_id`, itself not counted."""
+        base = (await self.resolve(image_id)).config.diff_ids
+        found = set()
+        for row in list(self._store.records.images.values()):
+            for variant in await self._store.documents.variants(row.target):
+                own = variant.config.diff_ids
+                if len(own) > len(base) > 0 and own[: len(base)] == base:
+                    found.add(row.digest)
+        return found - {image_id}
+
+    async def count(self) -> int:
+        """How many images there are."""
+        return len(self._store.records.images)
+
+    async def disk_usage(self, users: Users | None = None) -> ImageUsage:
+        """What images take on the disk, as `du` counts it."""
+        rows = list(self._store.records.images.values())
+        footprints = {row.digest: await sizes.footprint(self._store, row) for row in rows}
+        summaries = await self.list_(shared_size=True, users=users or {})
+        return ImageUsage(sizes.union_bytes(footprints), summaries)
+
+
+def _platform(wanted: Platform | str | None) -> Platform | None:
+    return platforms.parse(wanted) if isinstance(wanted, str) else wanted

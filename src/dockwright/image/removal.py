@@ -1,0 +1,148 @@
+"""Removing images: what may go, in which order, and Docker's words for what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockwright import faults
+from dockwright.errors import InUse
+from dockwright.image.documents import Variant
+from dockwright.image.listing import PRUNE_FILTERS, Filters, compile_filters
+from dockwright.image.records import ImageRow
+from dockwright.image.store import Store
+from dockwright.image.types import DeleteItem, PruneReport
+from dockwright.oci import Digest, ImageConfig, Reference, reference
+
+
+@dataclass(frozen=True)
+class ImageUser:
+    """A container, and the ID of the image it was made from."""
+
+    image_id: Digest
+    container_id: str
+    running: bool
+
+
+async def remove(store: Store, asked: str, *, force: bool, prune: bool, users: Sequence[ImageUser]) -> list[DeleteItem]:
+    """Take a name away, and with the last one, or when asked by ID, the image.
+
+    Raises `NotFound`, and `InUse` with Docker's wording when something speaks against it; nothing is changed then.
+    `prune` also removes parents that are left without name and use.
+    """
+    row = store.find(asked)
+    names = store.records.names(row.digest)
+    using = [user for user in users if user.image_id == row.digest]
+    by_id = _is_id(row.digest, asked)
+    if not by_id:
+        name = _meant(store, asked, names)
+        if not force and len(names) == 1 and using:
+            raise InUse(
+                f'conflict: unable to remove repository reference "{asked}" (must force) - '
+                f"container {using[0].container_id[:12]} is using its referenced image {_short(row.digest)}"
+            )
+        if len(names) > 1:
+            return await _untag(store, row, [name])
+        _check(row.digest, [name], using, force=force)
+    else:
+        _check(row.digest, names, using, force=force)
+    done = await _untag(store, row, names)
+    done += await _delete(store, row)
+    if prune:
+        done += await _prune_parents(store, row, users)
+    await store.collect()
+    return done
+
+
+async def prune(store: Store, filters: Filters, users: Sequence[ImageUser]) -> PruneReport:
+    """Remove images that no container uses: dangling ones, or all of them with the filter `dangling=false`."""
+    meant = _rest(filters) if _all(filters) else {"dangling": ["true"], **filters}
+    matches = await compile_filters(store, meant, PRUNE_FILTERS)
+    used = {user.image_id for user in users}
+    removed: list[DeleteItem] = []
+    for row in list(store.records.images.values()):
+        if row.digest in used or not matches(row, await _config(store, row)):
+            continue
+        removed += await _untag(store, row, store.records.names(row.digest))
+        removed += await _delete(store, row)
+    freed = await store.collect()
+    await store.events.publish("image", "prune", "", reclaimed=str(freed))
+    return PruneReport(removed or None, freed)
+
+
+async def _untag(store: Store, row: ImageRow, names: list[Reference]) -> list[DeleteItem]:
+    faults.point("image.untag")
+    await store.records.untag(names)
+    for name in names:
+        await store.publish("untag", row, name.familiar)
+    return [DeleteItem(untagged=name.familiar) for name in names]
+
+
+async def _delete(store: Store, row: ImageRow) -> list[DeleteItem]:
+    faults.point("image.delete")
+    await store.publish("delete", row, row.digest)
+    await store.records.remove(row.digest)
+    return [DeleteItem(deleted=row.digest)]
+
+
+async def _prune_parents(store: Store, row: ImageRow, users: Sequence[ImageUser]) -> list[DeleteItem]:
+    done: list[DeleteItem] = []
+    in_use = {user.image_id for user in users}
+    while row.parent is not None and (parent := store.records.images.get(row.parent)) is not None:
+        others = any(other.parent == parent.digest for other in store.records.images.values())
+        if store.records.names(parent.digest) or parent.digest in in_use or others:
+            break
+        done += await _delete(store, parent)
+        row = parent
+    return done
+
+
+def _check(image: Digest, names: list[Reference], using: list[ImageUser], *, force: bool) -> None:
+    """Raise what speaks against deleting the image: first what no force overcomes."""
+    short = _short(image)
+    for user in using:
+        if user.running:
+            raise InUse(
+                f"conflict: unable to delete {short} (cannot be forced) - "
+                f"image is being used by running container {user.container_id[:12]}"
+            )
+    if force:
+        return
+    if len(names) > 1:
+        raise InUse(
+            f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+        )
+    if using:
+        raise InUse(
+            f"conflict: unable to delete {short} (must be forced) - "
+            f"image is being used by stopped container {using[0].container_id[:12]}"
+        )
+
+
+def _meant(store: Store, asked: str, names: list[Reference]) -> Reference:
+    parsed = reference.parse(asked).tagged
+    if store.records.target(parsed) is not None:
+        return parsed
+    # `name@digest` of an image that has the name with a tag.
+    return next(name for name in names if name.name == parsed.name)
+
+
+def _is_id(image: Digest, asked: str) -> bool:
+    return image.startswith(asked) or image.partition(":")[2].startswith(asked)
+
+
+def _short(image: Digest) -> str:
+    return image.partition(":")[2][:12]
+
+
+def _all(filters: Filters) -> bool:
+    return [value.lower() for value in filters.get("dangling", ())] in (["false"], ["0"])
+
+
+def _rest(filters: Filters) -> Filters:
+    return {key: value for key, value in filters.items() if key != "dangling"}
+
+
+async def _config(store: Store, row: ImageRow) -> ImageConfig:
+    variant: Variant | None = await store.documents.choose(row.target)
+    return variant.config if variant else ImageConfig()

@@ -1,0 +1,185 @@
+"""What every verb of the image manager stands on: rows, documents, blobs, layers, leases; and collecting garbage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from dockwright import archive, faults
+from dockwright.content import LocalBlobs
+from dockwright.errors import NotFound
+from dockwright.events import Events
+from dockwright.image.documents import Documents, Variant
+from dockwright.image.leases import Leases
+from dockwright.image.records import ImageRow, Records
+from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, Reference, chain_ids, reference
+from dockwright.snapshot import Layers, Overlay
+from dockwright.store import Database
+
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
+# Names of parameters of `Events.publish`, which labels of the same name would collide with.
+_RESERVED = frozenset({"self", "type", "action", "actor_id"})
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, resolved: its row, and the variant for one platform."""
+
+    row: ImageRow
+    names: list[Reference]
+    variant: Variant
+
+    @property
+    def id(self) -> Digest:
+        """The digest of the target descriptor."""
+        return self.row.digest
+
+    @property
+    def config(self) -> ImageConfig:
+        """The variant's configuration document; what containers start with is `config.run`."""
+        return self.variant.config
+
+    @property
+    def snapshot(self) -> Digest | None:
+        """The parent for `snapshots.prepare`."""
+        return self.variant.snapshot
+
+    @property
+    def platform(self) -> Platform:
+        """What the variant runs on."""
+        return self.variant.platform
+
+    @property
+    def repo_tags(self) -> list[str]:
+        """Familiar names with tags."""
+        return [name.familiar for name in self.names if name.tag]
+
+    @property
+    def repo_digests(self) -> list[str]:
+        """Familiar names with the image's digest."""
+        return list(dict.fromkeys(f"{name.familiar_name}@{self.id}" for name in self.names))
+
+
+class Store:
+    """Shared by the verbs; nobody outside of the package uses it."""
+
+    def __init__(self, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> None:
+        self.blobs, self.snapshots, self.events = blobs, snapshots, events
+        self.records = Records(database)
+        self.documents = Documents(blobs)
+        self.layers = Layers(snapshots)
+        self.leases = Leases()
+
+    def find(self, name: str) -> ImageRow:
+        """The image that a name, an ID or the beginning of an ID means.
+
+        Raises `Invalid` for what is no reference, `NotFound` with Docker's wording.
+        """
+        if _ID.fullmatch(name) and (len(name) == 64 or name.startswith("sha256:")):
+            return self._by_id(name, name)
+        parsed = reference.parse(name).tagged
+        if (target := self._by_name(parsed)) is not None:
+            return self.records.images[target]
+        if _ID.fullmatch(name):
+            return self._by_id(name, parsed.familiar)
+        raise NotFound(f"No such image: {parsed.familiar}")
+
+    async def image(self, row: ImageRow, platform: Platform | None = None) -> Image:
+        """`row` with its variant. Raises `NotFound` when the image has none for `platform`."""
+        variant = await self.documents.choose(row.target, platform)
+        names = self.records.names(row.digest)
+        if variant is None:
+            called = names[0].familiar if names else row.digest
+            wanted = f" for platform {platform}" if platform else ""
+            raise NotFound(
+                f"image with reference {called} was found but does not provide the specified platform{wanted}"
+            )
+        return Image(row, names, variant)
+
+    async def publish(self, action: str, row: ImageRow, name: str | None = None) -> None:
+        """Tell what happened to an image, with Docker's attributes: its name and its labels."""
+        names = self.records.names(row.digest)
+        labels: dict[str, str] = {}
+        variant = await self.documents.choose(row.target)
+        if variant is not None:
+            labels = {key: value for key, value in (variant.config.run.labels or {}).items() if key not in _RESERVED}
+        labels["name"] = name or (names[0].familiar if names else row.digest)
+        await self.events.publish("image", action, row.digest, **labels)
+
+    async def open_layer(self, layer: Descriptor) -> AsyncIterator[bytes]:
+        """A layer's blob, from the blob store or made again from its directory. Raises `NotFound`."""
+        try:
+            async for chunk in self.blobs.open(layer.digest):
+                yield chunk
+            return
+        except NotFound:
+            if not self.layers.regenerable(layer.digest):
+                raise
+        async for chunk in archive.produce(lambda: self.layers.tar(layer.digest)):
+            yield chunk
+
+    def has_content(self, digest: Digest) -> bool:
+        """Whether a blob can be read, made again or not. Touches the disk."""
+        return self.blobs.path(digest).exists() or self.layers.regenerable(digest)
+
+    async def collect(self) -> int:
+        """Delete what no image, container or lease leads to; the bytes that came free.
+
+        A snapshot that something stands on stays, so containers keep the layers they run on.
+        """
+        async with self.leases.collecting:
+            kept_blobs, kept_snapshots = await self._mark()
+            held = self.leases.held()
+            freed = await self._sweep_snapshots(kept_snapshots | held)
+            if self.leases.idle:
+                freed += await self._sweep_blobs(kept_blobs | held)
+            return freed
+
+    async def _mark(self) -> tuple[set[Digest], set[Digest]]:
+        blobs, snapshots = set[Digest](), set[Digest]()
+        for row in list(self.records.images.values()):
+            blobs.update([descriptor.digest async for descriptor in self.documents.reachable(row.target)])
+            for variant in await self.documents.variants(row.target):
+                snapshots.update(chain_ids(variant.config.diff_ids))
+        return blobs, snapshots
+
+    async def _sweep_snapshots(self, kept: set[Digest]) -> int:
+        infos = self.snapshots.walk()
+        needed: set[str] = {*kept}
+        freed = 0
+        for info in reversed(infos):  # children before parents
+            if info.kind != "committed" or info.key in needed:
+                if info.parent is not None:
+                    needed.add(info.parent)
+                continue
+            size = (await self.snapshots.usage(info.key)).size_bytes
+            faults.point("image.collect")
+            if await self.snapshots.remove(info.key):
+                freed += size
+        return freed
+
+    async def _sweep_blobs(self, kept: set[Digest]) -> int:
+        freed = 0
+        async for blob in self.blobs.walk():
+            if blob.digest not in kept:
+                await self.blobs.delete(blob.digest)
+                freed += blob.size_bytes
+        return freed
+
+    def _by_name(self, name: Reference) -> Digest | None:
+        if name.digest is None:
+            return self.records.target(name)
+        if name.digest in self.records.images:
+            called = self.records.names(name.digest)
+            if any(other.name == name.name for other in called):
+                return name.digest
+        return self.records.target(name)
+
+    def _by_id(self, prefix: str, told: str) -> ImageRow:
+        found = self.records.with_prefix(prefix)
+        if len(found) > 1:
+            raise NotFound(f"ambiguous reference: {prefix} is the beginning of {len(found)} image IDs")
+        if not found:
+            raise NotFound(f"No such image: {told}")
+        return self.records.images[found[0]]

@@ -1,0 +1,119 @@
+"""An OCI runtime by its command line: crun, runc, and what follows them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dockwright.errors import HostFailure, StartFailed
+from dockwright.runtime import programs
+from dockwright.runtime.seam import ContainerStatus
+
+_GONE = re.compile(r"does not exist|no such process|container not running|not found|already stopped|is stopped", re.I)
+
+
+class OciRuntime:
+    """One runtime program with its state directory. Several containers and callers at once are fine."""
+
+    def __init__(
+        self, name: str, path: Path, state_dir: Path, *, systemd_cgroup: bool = False, extra: tuple[str, ...] = ()
+    ) -> None:
+        self._name = name
+        self._path = path
+        self._arguments = ["--root", str(state_dir), *(["--systemd-cgroup"] if systemd_cgroup else []), *extra]
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def arguments(self) -> list[str]:
+        return list(self._arguments)
+
+    async def version(self) -> str:
+        """What `--version` says, or "" when it cannot be run."""
+        try:
+            done = await programs.run([str(self._path), "--version"], limit_s=10)
+        except HostFailure:
+            return ""
+        match = re.search(rb"version:? (\S+)", done.output)
+        return match[1].decode() if match else ""
+
+    async def start(self, container_id: str) -> None:
+        done = await self._verb("start", container_id)
+        if done.code:
+            raise start_error(done.errors)
+
+    async def state(self, container_id: str) -> ContainerStatus | None:
+        done = await self._verb("state", container_id)
+        if done.code:
+            return None
+        answer = msgspec.json.decode(done.output)
+        return ContainerStatus(answer["status"], answer.get("pid") or 0)
+
+    async def kill(self, container_id: str, signal: int, *, all_processes: bool = False) -> None:
+        flags = ["--all"] if all_processes else []
+        done = await self._verb("kill", *flags, container_id, str(signal))
+        if done.code and not _GONE.search(done.errors):
+            raise HostFailure(f"{self._name} kill: {done.errors}")
+
+    async def delete(self, container_id: str, *, force: bool = False) -> None:
+        done = await self._verb("delete", *(["--force"] if force else []), container_id)
+        if done.code and not _GONE.search(done.errors):
+            raise HostFailure(f"{self._name} delete: {done.errors}")
+
+    async def pause(self, container_id: str) -> None:
+        await self._must("pause", container_id)
+
+    async def resume(self, container_id: str) -> None:
+        await self._must("resume", container_id)
+
+    async def update(self, container_id: str, resources: dict[str, Any]) -> None:
+        done = await programs.run(
+            [str(self._path), *self._arguments, "update", "--resources", "-", container_id],
+            stdin=msgspec.json.encode(resources),
+        )
+        if done.code:
+            raise HostFailure(f"{self._name} update: {done.errors}")
+
+    def exec_arguments(self, container_id: str, process_spec: Path, pid_file: Path) -> list[str]:
+        head = [str(self._path), *self._arguments, "exec"]
+        return [*head, "--process", str(process_spec), "--pid-file", str(pid_file), container_id]
+
+    async def _must(self, *arguments: str) -> None:
+        done = await self._verb(*arguments)
+        if done.code:
+            raise HostFailure(f"{self._name} {arguments[0]}: {done.errors}")
+
+    async def _verb(self, *arguments: str) -> programs.Completed:
+        return await programs.run([str(self._path), *self._arguments, *arguments])
+
+
+def start_error(message: str) -> StartFailed:
+    """Docker's wording and exit code for a runtime's refusal: clients derive 127 and 126 from the text.
+
+    docker/cli maps "executable file not found" and "no such file or directory" to 127, "permission denied" to 126.
+    """
+    text = message.strip().splitlines()[-1] if message.strip() else "no message"
+    lower = text.lower()
+    prefix = "failed to create task for container: OCI runtime create failed: "
+    command = re.search(
+        r"executable file [`'\"]?(.*?)[`'\"]? (?:not found|in \$PATH)|exec: \"(.*?)\"|open executable.*?`(.*?)`", text
+    )
+    name = next((part for part in command.groups() if part), "") if command else ""
+    if name and ("not found in $path" in lower or "executable file not found" in lower):
+        return StartFailed(f'{prefix}exec: "{name}": executable file not found in $PATH: unknown', 127)
+    if "no such file or directory" in lower or "executable file not found" in lower:
+        return StartFailed(f"{prefix}{text}: unknown", 127)
+    if "open executable" in lower and "operation not permitted" in lower:  # crun's words for a directory
+        return StartFailed(f"{prefix}exec: permission denied: unknown", 126)
+    if "permission denied" in lower or "is a directory" in lower:
+        return StartFailed(f"{prefix}{text}: unknown", 126)
+    return StartFailed(f"{prefix}{text}: unknown", 125)

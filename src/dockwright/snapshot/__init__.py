@@ -1,0 +1,22 @@
+"""File system trees on overlayfs: the seam `Snapshotter` and its implementation `Overlay`.
+
+What belongs here: layers, what stands on what, mounting, differences, sizes. What does not: images, containers, the tar
+format.
+"""
+
+from dockwright.snapshot.layers import Layers, Staged, source_of
+from dockwright.snapshot.overlay import SNAPSHOT_SCHEMA, Overlay
+from dockwright.snapshot.snapshotter import Change, ChangeKind, SnapshotInfo, Snapshotter, Usage
+
+__all__ = [
+    "SNAPSHOT_SCHEMA",
+    "Change",
+    "ChangeKind",
+    "Layers",
+    "Overlay",
+    "SnapshotInfo",
+    "Snapshotter",
+    "Staged",
+    "Usage",
+    "source_of",
+]

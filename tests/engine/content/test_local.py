@@ -1,0 +1,54 @@
+"""`LocalBlobs`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from tests.engine.content.conformance import BlobStoreConformance
+
+from dockwright import faults
+from dockwright.content import LocalBlobs, put, read
+from dockwright.errors import Corrupt, HostFailure
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> LocalBlobs:
+    return await LocalBlobs.open_at(tmp_path / "content")
+
+
+class TestLocalBlobs(BlobStoreConformance):
+    pass
+
+
+async def test_opening_collects_what_a_crash_left(tmp_path: Path) -> None:
+    store = await LocalBlobs.open_at(tmp_path)
+    lost = store.begin()
+    lost.write(b"lost")
+    lost.close()
+    async with store.ingest("kept") as ingest:
+        await ingest.write(b"kept")
+    async with store.ingest("old") as ingest:
+        await ingest.write(b"old")
+    for path in (tmp_path / "ingest").iterdir():
+        if path.read_bytes() == b"old":
+            os.utime(path, (time.time() - 90_000,) * 2)
+    await LocalBlobs.open_at(tmp_path)
+    assert [path.read_bytes() for path in (tmp_path / "ingest").iterdir()] == [b"kept"]
+
+
+async def test_a_blob_that_the_disk_changed_is_corrupt(store: LocalBlobs) -> None:
+    info = await put(store, b"good")
+    store.path(info.digest).write_bytes(b"evil")
+    with pytest.raises(Corrupt):
+        await read(store, info.digest)
+
+
+@pytest.mark.parametrize("step", ["content.sync", "content.rename"])
+async def test_a_failure_on_the_way_in_leaves_nothing(store: LocalBlobs, tmp_path: Path, step: str) -> None:
+    with faults.armed(step), pytest.raises(HostFailure):
+        await put(store, b"x")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await put(store, b"x")

@@ -1,0 +1,113 @@
+"""Real bridges, namespaces and traffic: each test has a bridge and a daemon state of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from dockwright.network import NETWORK_SCHEMA, AttachRequest, NetworkOptions, Networks, PortRequest
+from dockwright.store import Database
+
+Open = Callable[..., Awaitable[Networks]]
+
+
+@pytest.fixture
+def bridge_name(request: pytest.FixtureRequest) -> str:
+    """A name no other bridge of this host has."""
+    return f"dwt{os.getpid() % 100000}{abs(hash(request.node.name)) % 1000}"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(tmp_path / "state.db", [NETWORK_SCHEMA])
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+async def open_networks(database: Database, tmp_path: Path, bridge_name: str) -> AsyncIterator[Open]:
+    """Opens (again) the networks of one daemon; what is open at the end is emptied and closed."""
+    opened: list[Networks] = []
+
+    async def open_(live: set[str] | None = None, **options: object) -> Networks:
+        settings = {"bridge": bridge_name, "prepared": 0, **options}
+        networks = await Networks.open(database, tmp_path / "exec", NetworkOptions(**settings))
+        opened.append(networks)
+        networks.reconcile_warnings = await networks.reconcile(live or set())
+        return networks
+
+    yield open_
+    for networks in opened:
+        for container in list(networks._endpoints):
+            await networks.detach(container)
+        await networks.aclose()
+
+
+@pytest.fixture
+async def networks(open_networks: Open) -> Networks:
+    return await open_networks()
+
+
+def inside(netns: Path, code: str, *arguments: str, timeout_s: float = 20) -> str:
+    """Run Python in a namespace; returns what it prints. Raises `CalledProcessError`."""
+    command = ["nsenter", f"--net={netns}", sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout_s).stdout.strip()
+
+
+class Server:
+    """A server in a namespace: answers each connection or datagram with the peer's address and what it sent."""
+
+    CODE = """
+import socket, socketserver, sys
+kind, port = sys.argv[1], int(sys.argv[2])
+if kind == "tcp":
+    class H(socketserver.BaseRequestHandler):
+        def handle(self):
+            data = b""
+            while chunk := self.request.recv(65536): data += chunk
+            self.request.sendall(f"{self.client_address[0]} ".encode() + data)
+    class S(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+        request_queue_size = 1024
+    s = S(("0.0.0.0", port), H)
+else:
+    class H(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request[1].sendto(f"{self.client_address[0]} ".encode() + self.request[0], self.client_address)
+    class S(socketserver.UDPServer):
+        max_packet_size = 65536
+    s = S(("0.0.0.0", port), H)
+print("ready", flush=True)
+s.serve_forever()
+"""
+
+    def __init__(self, netns: Path, kind: str, port: int) -> None:
+        self._process = subprocess.Popen(
+            ["nsenter", f"--net={netns}", sys.executable, "-c", self.CODE, kind, str(port)], stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+TCP_ASK = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+s.sendall(sys.argv[3].encode()); s.shutdown(1)
+data = b""
+while chunk := s.recv(65536): data += chunk
+print(data.decode())
+"""
+
+__all__ = ["TCP_ASK", "AttachRequest", "Open", "PortRequest", "Server", "inside"]
