@@ -24,7 +24,7 @@ _LISTS = frozenset(
     BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps Mounts Aliases
     DNSNames MaskedPaths ReadonlyPaths Env RepoTags RepoDigests Layers Capabilities Shell
     SecondaryIPAddresses SecondaryIPv6Addresses Log
-    """.split()  # noqa: SIM905 - a list of this length reads better as text
+    """.split()
 )
 _TEXT_MAPS = frozenset(["Labels", "Sysctls", "Tmpfs", "StorageOpt", "DriverOpts", "Options", "Annotations", "Data"])
 _MAPS = _TEXT_MAPS | frozenset(["Volumes", "PortBindings", "Ports", "ExposedPorts", "Networks"])

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 _ULIMITS = frozenset(
     """
     core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
-    """.split()  # noqa: SIM905 - a list of this length reads better as text
+    """.split()
 )
 _SYSCTLS = frozenset(
     """
     kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni
     kernel.shm_rmid_forced
-    """.split()  # noqa: SIM905 - a list of this length reads better as text
+    """.split()
 )
 
 
