@@ -20,7 +20,6 @@ FLAGS = (
         "docker",
         "Where the engine is: host=…, and for TLS ca=FILE, cert=FILE, key=FILE, skip-tls-verify=true; from=NAME copies",
         kind="stringToString",
-        default="[]",
     ),
 )
 _FILES = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
