@@ -13,7 +13,6 @@ from pathlib import Path
 import docker
 import pytest
 import requests
-
 from tests.host import Daemon
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]

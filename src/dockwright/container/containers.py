@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockwright import faults, workers
-from dockwright.container import creating, mounting, mounts, names, restart, starting
+from dockwright.container import creating, initlayer, mounting, mounts, names, restart, starting
 from dockwright.container.container import Container
 from dockwright.container.execs import Exec
 from dockwright.container.parts import Parts
@@ -90,12 +90,21 @@ class Containers:
             await mounting.claim_volumes(parts, container_id, points)
             faults.point("create.snapshot")
             undo.push_undo(self._undo_snapshot, container_id)
-            await parts.snapshots.prepare(container_id, image.snapshot)
+            await self._prepare(container_id, image.snapshot)
             faults.point("create.persist")
             container = await self._insert(record, generated=not name)
             undo.release()
         await container.tell("create")
         return container, warnings
+
+    async def _prepare(self, container_id: str, parent: str | None) -> None:
+        for attempt in (1, 2):
+            below = await initlayer.on_top_of(self._parts, parent)
+            try:
+                return await self._parts.snapshots.prepare(container_id, below)
+            except NotFound:
+                if attempt == 2:  # once is a collection that came between
+                    raise
 
     async def _insert(self, record: Record, *, generated: bool) -> Container:
         for attempt in range(100):

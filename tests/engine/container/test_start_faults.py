@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.host import footprint
 
 import dockwright
 from dockwright import faults
@@ -16,7 +17,6 @@ from dockwright.container.container import Container
 from dockwright.container.state import Status
 from dockwright.engine import Engine
 from dockwright.errors import HostFailure
-from tests.host import footprint
 
 pytestmark = pytest.mark.root
 
@@ -75,9 +75,8 @@ async def test_a_start_cancelled_at_any_step_leaves_nothing(engine: Engine, poin
     container, _ = await engine.containers.create(request())
     before = await settled(engine)
     task = asyncio.get_running_loop().create_task(container.start())
-    with faults.armed(point, lambda: task.cancel() and None):
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    with faults.armed(point, lambda: task.cancel() and None), pytest.raises(asyncio.CancelledError):
+        await task
     assert await settled(engine) == before
     assert not container.alive
     await container.start()

@@ -22,7 +22,11 @@ def _code(key: str) -> int | None:
     if len(key) == 1 and key.isascii():
         return ord(key)
     letter = key.removeprefix("ctrl-").lower()
-    if key.startswith("ctrl-") and len(letter) == 1 and ((letter.isascii() and letter.isalpha()) or letter in "@[\\]^_"):
+    if (
+        key.startswith("ctrl-")
+        and len(letter) == 1
+        and ((letter.isascii() and letter.isalpha()) or letter in "@[\\]^_")
+    ):
         return ord(letter.upper()) - 64
     return None
 
