@@ -16,6 +16,8 @@ _NAME = Path("shared", "specs", "engine-api-v1.51.yaml")
 # Beside the repository, or beside the directory that holds its work trees.
 SPECIFICATION = next((up / _NAME for up in Path(__file__).parents[3:] if (up / _NAME).is_file()), Path("..") / _NAME)
 METHODS = ("get", "head", "post", "put", "delete")
+# `UnpackedSize` is required and described nowhere: the real daemon has `Size.Unpacked` in its place.
+NEVER_REQUIRED = frozenset(("UnpackedSize",))
 UNLISTED = {
     # EventMessage of moby also carries the fields from before 1.22.
     "EventMessage": {"status", "id", "from"},
@@ -62,17 +64,18 @@ class Contract:
 
     def _nullable(self, schema: dict[str, Any], name: str = "") -> dict[str, Any]:
         schema, name = self._flat(schema, name)
-        converted = {key: schema[key] for key in ("type", "enum", "required", "pattern") if key in schema}
+        converted = {key: schema[key] for key in ("type", "enum", "pattern") if key in schema}
+        converted["required"] = sorted(set(schema.get("required", ())) - NEVER_REQUIRED)
         if "properties" in schema:
             converted["properties"] = {
-                key: {"anyOf": [{"type": "null"}, self._nullable(value)]} for key, value in schema["properties"].items()
+                key: _or_null(self._nullable(value)) for key, value in schema["properties"].items()
             }
             for extra in UNLISTED.get(name, ()):
                 converted["properties"].setdefault(extra, {})
             converted["additionalProperties"] = False
         further = schema.get("additionalProperties")
         if isinstance(further, dict):
-            converted["additionalProperties"] = {"anyOf": [{"type": "null"}, self._nullable(further)]}
+            converted["additionalProperties"] = _or_null(self._nullable(further))
         elif further is True:
             converted["additionalProperties"] = True
         if "items" in schema:
@@ -85,11 +88,21 @@ class Contract:
             name = schema["$ref"].rpartition("/")[2]
             schema = self.document["definitions"][name]
         if "allOf" in schema:
-            merged: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+            merged: dict[str, Any] = {"properties": {}, "required": []}
             for part in schema["allOf"]:
                 flat, _ = self._flat(part, name)
+                if flat.get("type", "object") != "object":
+                    return flat, name
                 merged["properties"] |= flat.get("properties", {})
                 merged["required"] += flat.get("required", [])
             merged["properties"] |= schema.get("properties", {})
             return merged, name
         return schema, name
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "type" in schema:
+        schema["type"] = [schema["type"], "null"]
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    return schema
