@@ -32,7 +32,7 @@ def as_json(results: Sequence[Result], engines: Sequence[str], facts: Sequence[s
     rows = [
         {
             "name": result.row.name,
-            "title": result.row.title,
+            "title": result.title,
             "unit": result.row.unit,
             "budget": result.row.budget,
             "ratio": result.ratio(engines),
@@ -51,7 +51,7 @@ def _header(engines: Sequence[str]) -> list[str]:
 
 
 def _cells(result: Result, engines: Sequence[str]) -> list[str]:
-    cells = [result.row.title, *(_value(result, name) for name in engines)]
+    cells = [result.title, *(_value(result, name) for name in engines)]
     if len(engines) < 2:
         return cells
     ratio, budget, holds = result.ratio(engines), result.row.budget, result.holds(engines)

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class Scale:
     long_samples: int
     burst: int
     listed: int
-    running: tuple[int, ...]
+    running: tuple[int, int]
     archive_mib: int
     small_files: int
     stream_mib: int
@@ -41,7 +41,7 @@ class Scale:
     @classmethod
     def quick(cls) -> Scale:
         """A first impression."""
-        return cls(5, 1, 24, 100, (20,), 40, 500, 100, 50_000)
+        return cls(5, 1, 24, 100, (5, 20), 40, 500, 100, 50_000)
 
     def with_samples(self, samples: int) -> Scale:
         """The same with another number of samples."""
@@ -57,6 +57,8 @@ class Session(Protocol):
 @dataclass(frozen=True)
 class Row:
     """`prepare` gives a context in which one engine is ready; `higher_is_better` for throughput.
+
+    `title` may name fields of the scale in braces.
 
     `budget` is the ratio to dockerd the design asks for, None where it asks none.
     """
@@ -82,6 +84,7 @@ class Result:
     """Every sample of a row by engine, and what failed."""
 
     row: Row
+    title: str
     samples: dict[str, list[float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -108,7 +111,7 @@ class Result:
 def measure(row: Row, engines: Sequence[Engine], scale: Scale, scratch: Path) -> Result:
     """Prepare the row on every engine, then sample in turns: A B, B A, A B … The first pair warms up and is dropped
     from rows with many samples. An engine that fails keeps its reason and leaves the row to the others."""
-    result = Result(row)
+    result = Result(row, row.title.format(**asdict(scale)))
     contexts: list[AbstractContextManager[Session]] = []
     sessions: list[tuple[Engine, Session]] = []
     try:

@@ -128,11 +128,11 @@ def _row(name: str, title: str, prepare: Prepare) -> Row:
 
 
 ROWS = (
-    _row("cp-in-big", "`docker cp` into a container, one file of 160 MiB", _copy_in(_big)),
+    _row("cp-in-big", "`docker cp` into a container, one file of {archive_mib} MiB", _copy_in(_big)),
     _row("cp-out-big", "`docker cp` out of it", _copy_out(_big)),
-    _row("cp-in-small", "`docker cp` into a container, 5,000 files", _copy_in(_small)),
+    _row("cp-in-small", "`docker cp` into a container, {small_files} files", _copy_in(_small)),
     _row("cp-out-small", "`docker cp` out of it", _copy_out(_small)),
-    _row("import", "`docker import`, a tar of 160 MiB", _import),
+    _row("import", "`docker import`, a tar of {archive_mib} MiB", _import),
     _row("save", "`docker save` of that image", _save),
     _row("load", "`docker load` of what was saved", _load),
     _row("export", "`docker export` of a container of it", _export),

@@ -25,7 +25,7 @@ def _idle(engine: Engine, scale: Scale, scratch: Path) -> Iterator[Sample]:
 
 def _running(index: int) -> Prepare:
     def make(engine: Engine, scale: Scale, scratch: Path) -> Iterator[Sample]:
-        count = scale.running[min(index, len(scale.running) - 1)]
+        count = scale.running[index]
 
         def sample() -> float:
             before = engine.pss_kib()
@@ -49,7 +49,7 @@ def _row(name: str, title: str, budget: float, prepare: Prepare) -> Row:
 
 ROWS = (
     _row("memory-idle", "memory: idle, fresh", 0.6, _idle),
-    _row("memory-20", "memory: per running container, 20 of them", 0.3, _running(0)),
-    _row("memory-100", "memory: per running container, 100 of them (--quick: 20)", 0.3, _running(1)),
+    _row("memory-20", "memory: per running container, {running[0]} of them", 0.3, _running(0)),
+    _row("memory-100", "memory: per running container, {running[1]} of them", 0.3, _running(1)),
 )
 AFTERWARDS = (_row("memory-after", "memory: idle, after all of the above", 0.6, _idle),)

@@ -92,7 +92,7 @@ def _run(engine: Engine, scale: Scale, scratch: Path) -> Iterator[Sample]:
 ROWS = (
     Row(
         "burst-start",
-        "many started from 8 clients, created beforehand, bridge",
+        "{burst} started from 8 clients, created beforehand, bridge",
         "/s",
         3.0,
         _start,
@@ -102,7 +102,7 @@ ROWS = (
     ),
     Row(
         "burst-run",
-        "many created and started (`run -d`) from 8 clients, bridge",
+        "{burst} created and started (`run -d`) from 8 clients, bridge",
         "/s",
         3.0,
         _run,
