@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from dockwright import archive, faults
@@ -107,7 +107,7 @@ class Store:
         labels["name"] = name or (names[0].familiar if names else row.digest)
         await self.events.publish("image", action, row.digest, **labels)
 
-    async def open_layer(self, layer: Descriptor) -> AsyncIterator[bytes]:
+    async def open_layer(self, layer: Descriptor) -> AsyncGenerator[bytes, None]:
         """A layer's blob, from the blob store or made again from its directory. Raises `NotFound`."""
         try:
             async for chunk in self.blobs.open(layer.digest):
