@@ -99,13 +99,12 @@ class Containers:
         return container, warnings
 
     async def _prepare(self, container_id: str, parent: str | None) -> None:
-        for attempt in (1, 2):
+        below = await initlayer.on_top_of(self._parts, parent)
+        try:
+            await self._parts.snapshots.prepare(container_id, below)
+        except NotFound:  # a collection came between
             below = await initlayer.on_top_of(self._parts, parent)
-            try:
-                return await self._parts.snapshots.prepare(container_id, below)
-            except NotFound:
-                if attempt == 2:  # once is a collection that came between
-                    raise
+            await self._parts.snapshots.prepare(container_id, below)
 
     async def _insert(self, record: Record, *, generated: bool) -> Container:
         for attempt in range(100):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dockwright import archive, faults
 from dockwright.content import LocalBlobs
-from dockwright.errors import NotFound
+from dockwright.errors import InUse, NotFound
 from dockwright.events import Events
 from dockwright.image.documents import Documents, Variant
 from dockwright.image.leases import Leases
@@ -155,8 +155,11 @@ class Store:
                 continue
             size = (await self.snapshots.usage(info.key)).size_bytes
             faults.point("image.collect")
-            if await self.snapshots.remove(info.key):
-                freed += size
+            try:
+                if await self.snapshots.remove(info.key):
+                    freed += size
+            except InUse:
+                needed.add(info.parent or "")  # a container was made on it meanwhile
         return freed
 
     async def _sweep_blobs(self, kept: set[Digest]) -> int:
