@@ -35,7 +35,7 @@ async def elements(nft: Nft, table: str) -> set[int]:
 
 
 async def test_a_refused_transaction_changes_nothing_and_says_why(nft: Nft, table: str) -> None:
-    with pytest.raises(NftError, match="nftables: .*No such file") as refused:
+    with pytest.raises(NftError, match=r"nftables: .*No such file") as refused:
         await nft.run(f"add element inet {table} ports {{ 1 }}\ndelete element inet {table} ports {{ 2 }}")
     assert refused.value.absent
     assert await elements(nft, table) == set()
