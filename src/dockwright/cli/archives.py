@@ -21,9 +21,7 @@ def download(session: Session, call: Call, path: str, *, what: str) -> None:
     """The answer's body to `path`, or to standard output where that is empty. Raises `errors.Invalid`."""
     if not path:
         if os.isatty(STDOUT):
-            raise errors.Invalid(
-                f"failed to {what}: cowardly refusing to {what} to a terminal. Use the -o flag or redirect"
-            )
+            raise errors.Invalid("cowardly refusing to save to a terminal. Use the -o flag or redirect")
         for piece in session.client.send(call):
             session.write(STDOUT, piece)
         return
@@ -50,9 +48,9 @@ def check_output(path: str, what: str) -> None:
     """Raises `errors.Invalid` before any work where `path` cannot be written."""
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
-        raise errors.Invalid(f'failed to {what}: invalid output path: directory "{directory}" does not exist')
+        raise errors.Invalid(f"failed to {what}: invalid output path: stat {directory}: no such file or directory")
     if os.path.isdir(path):
-        raise errors.Invalid(f'failed to {what}: invalid output path: "{path}" is a directory')
+        raise errors.Invalid(f"failed to {what}: cannot write to a directory")
 
 
 def upload(path: str, *, what: str) -> Iterator[bytes]:

@@ -182,8 +182,8 @@ class Parser:
         options.set(flag, value)
 
     def _take_short(self, letters: str, rest: list[str], options: Options) -> None:
-        cluster = letters
         while letters:
+            cluster = letters
             letter, letters = letters[0], letters[1:]
             flag = self._short.get(letter)
             if flag is None:

@@ -21,6 +21,8 @@ NOUNS = {
     "system": "Look after the engine",
 }
 
+_RESERVED = {"import": "import_"}
+
 # Names that differ from their file's: only to spare the search through all files, a missing one costs time alone.
 _HINTS = {
     "ps": "container ls",
@@ -60,7 +62,7 @@ def _load(home: str, name: str) -> Command | None:
 
 
 def _import(noun: str, verb: str) -> Command | None:
-    file_name = verb.replace("-", "_")
+    file_name = _RESERVED.get(verb) or verb.replace("-", "_")
     if not file_name.isidentifier() or file_name.startswith("_"):
         return None
     return _command_of(f"{_PACKAGE}.{noun}.{file_name}" if noun else f"{_PACKAGE}.{file_name}")

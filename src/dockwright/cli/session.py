@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dockwright import errors
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dockwright.client.config import Config
@@ -42,7 +44,10 @@ class Session:
     def endpoint(self) -> Endpoint:
         from dockwright.client.endpoint import resolve
 
-        return resolve(self.config, host=self.host, context=self.context, tls=self._tls)
+        try:
+            return resolve(self.config, host=self.host, context=self.context, tls=self._tls)
+        except errors.DockwrightError as error:
+            raise type(error)(f"Failed to initialize: {error}") from error
 
     @property
     def client(self) -> Client:
@@ -87,7 +92,6 @@ class Session:
         while not answer.endswith(b"\n"):
             piece = os.read(STDIN, 1)
             if not piece:
-                self.out("\n")
                 break
             answer += piece
         return answer.strip().lower() in (b"y", b"yes")

@@ -104,7 +104,11 @@ class Watcher:
 
     def _add(self, rows: dict[str, tuple[Usage, Response, wirejson.Stream]], name: str) -> None:
         try:
-            rows[name] = (Usage(name), self._session.client.send(containers.stats(name)), wirejson.Stream())
+            usage, stream = Usage(name), wirejson.Stream()
+            response = self._session.client.send(containers.stats(name))
+            for sample in stream.feed(response.buffered() or b"\n"):
+                usage.take(sample)
+            rows[name] = (usage, response, stream)
         except errors.NotFound:
             if self._names:
                 raise

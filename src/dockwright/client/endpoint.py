@@ -144,6 +144,11 @@ def resolve(config: Config, *, host: str = "", context: str = "", tls: Tls | Non
         from dockwright.client import contexts
 
         return contexts.Store(config.directory).endpoint(name)
+    return default_endpoint(config, host, tls)
+
+
+def default_endpoint(config: Config, host: str = "", tls: Tls | None = None) -> Endpoint:
+    """The engine of no context: `host`, `DOCKER_HOST`, or the default socket."""
     text = host or os.environ.get("DOCKER_HOST", "")
     tls = tls or tls_from_environment(config.directory)
     return Endpoint.parse(text, tls) if text else Endpoint.default()

@@ -41,7 +41,9 @@ def dial(endpoint: Endpoint) -> _socket.socket:
     reap()
     ours, theirs = socket_pair()
     try:
-        _children.append(subprocess.Popen(command(endpoint), stdin=theirs, stdout=theirs, start_new_session=True))
+        _children.append(
+            subprocess.Popen(command(endpoint), stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True)
+        )
     except OSError as error:
         ours.close()
         raise CannotConnect(f"cannot run {PROGRAM}: {error.strerror}") from error

@@ -176,6 +176,10 @@ class Response:
     def fileno(self) -> int:
         return self.transport.fileno()
 
+    def buffered(self) -> bytes:
+        """Body bytes that came together with the head: a poll loop asks for them once, before it waits for more."""
+        return self._parser.take()
+
     def receive(self) -> bytes:
         """One read of the connection: the body bytes it brought, perhaps none; see `finished`."""
         if not self._parser.finished:
@@ -288,6 +292,10 @@ class Stream:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._response)
+
+    def buffered(self) -> bytes:
+        """Bytes that came together with the answer's head."""
+        return self._response.buffered()
 
     def receive(self) -> bytes:
         """One read: the bytes it brought; see `finished`."""

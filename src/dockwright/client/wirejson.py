@@ -40,7 +40,7 @@ class _ScannerSettings:
 try:
     import _json
 
-    _scan = _json.make_scanner(_ScannerSettings())
+    _scan = _json.make_scanner(_ScannerSettings())  # type: ignore[arg-type]  # any object with its settings
     _encode = _json.make_encoder(None, _default, _json.encode_basestring, None, ":", ",", False, False, True)
     _encode_sorted = _json.make_encoder(None, _default, _json.encode_basestring, None, ":", ",", True, False, True)
 except ImportError:  # pragma: no cover - not CPython

@@ -73,7 +73,8 @@ class Containers:
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
-        self._check_shared(host.network_mode, host.pid_mode, host.ipc_mode)
+        for kind in ("network_mode", "pid_mode", "ipc_mode"):
+            setattr(host, kind, self._with_id(getattr(host, kind)))
         container_id = secrets.token_hex(32)
         if not config.hostname and not host.network_mode.startswith("container:") and host.network_mode != "host":
             config.hostname = container_id[:12]
@@ -98,13 +99,12 @@ class Containers:
         return container, warnings
 
     async def _prepare(self, container_id: str, parent: str | None) -> None:
-        for attempt in (1, 2):
+        below = await initlayer.on_top_of(self._parts, parent)
+        try:
+            await self._parts.snapshots.prepare(container_id, below)
+        except NotFound:  # a collection came between
             below = await initlayer.on_top_of(self._parts, parent)
-            try:
-                return await self._parts.snapshots.prepare(container_id, below)
-            except NotFound:
-                if attempt == 2:  # once is a collection that came between
-                    raise
+            await self._parts.snapshots.prepare(container_id, below)
 
     async def _insert(self, record: Record, *, generated: bool) -> Container:
         for attempt in range(100):
@@ -132,11 +132,10 @@ class Containers:
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
 
-    def _check_shared(self, *modes: str) -> None:
-        for mode in modes:
-            kind, found, reference = mode.partition(":")
-            if found and kind == "container":
-                self.get(reference)
+    def _with_id(self, mode: str) -> str:
+        """`container:NAME` with the id in place of the name: a rename of the donor changes nothing. Raises `NotFound`."""
+        kind, found, reference = mode.partition(":")
+        return f"container:{self.get(reference).id}" if found and kind == "container" else mode
 
     async def _undo_volumes(self, record: Record) -> None:
         await mounting.release_volumes(self._parts, record, remove_anonymous=True)

@@ -151,8 +151,18 @@ class Start:
         if mode == "shareable":
             return str(bundle / "shm")
         if mode.startswith("container:"):
-            return f"/proc/{self.process_of(mode.partition(':')[2])}/root/dev/shm"
+            return self._donated_shared_memory(mode.partition(":")[2])
         return ""
+
+    def _donated_shared_memory(self, donor_id: str) -> str:
+        """The /dev/shm of a container that shares its own. It must run, and must have been told to share."""
+        self.process_of(donor_id)
+        source = self.parts.paths.bundle(donor_id) / "shm"
+        if not source.is_dir():
+            raise Invalid(
+                f"container {donor_id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+            )
+        return str(source)
 
     def _monitor_options(self) -> MonitorOptions:
         config = self.record.spec.config

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncGenerator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -70,7 +70,7 @@ class _Spooled:
         raise Invalid(f"invalid archive: it lacks {path}")
 
 
-async def load(store: Store, stream: AsyncIterable[bytes], platform: Platform | None) -> AsyncIterator[str]:
+async def load(store: Store, stream: AsyncIterable[bytes], platform: Platform | None) -> AsyncGenerator[str, None]:
     """Load every image of the archive; a line for a person as each is there. Close the generator when you stop early.
 
     Raises `Invalid` or `Corrupt` for a bad archive; images told before that stay. `NotFound` without `platform` in it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ class Images:
             await unpack(self._store, image.variant)
         return image
 
-    def load(self, stream: AsyncIterable[bytes], platform: Platform | str | None = None) -> AsyncIterator[str]:
+    def load(self, stream: AsyncIterable[bytes], platform: Platform | str | None = None) -> AsyncGenerator[str, None]:
         """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed.
 
         Yields a line for each (`Loaded image: busybox:latest`). Close it when you stop early (`contextlib.aclosing`).
@@ -65,7 +65,7 @@ class Images:
         """
         return loading.load(self._store, stream, _platform(platform))
 
-    def save(self, names: Sequence[str], platform: Platform | str | None = None) -> AsyncIterator[bytes]:
+    def save(self, names: Sequence[str], platform: Platform | str | None = None) -> AsyncGenerator[bytes, None]:
         """A tar of images, Docker archive and OCI layout in one. Close it when you stop early.
 
         Raises `NotFound` on the first step.
@@ -122,7 +122,7 @@ class Images:
         await self._store.records.add(target, named)
         return await self._store.image(self._store.records.images[target.digest], _platform(platform))
 
-    def blob(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+    def blob(self, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
         """A blob of an image, byte for byte, made again where it is not kept. Raises `NotFound` on the first step."""
         return self._store.open_layer(descriptor)
 

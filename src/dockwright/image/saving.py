@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -31,7 +31,7 @@ class _Saved:
     names: list[Reference] = field(default_factory=list)
 
 
-async def save(store: Store, names: Sequence[str], platform: Platform | None) -> AsyncIterator[bytes]:
+async def save(store: Store, names: Sequence[str], platform: Platform | None) -> AsyncGenerator[bytes, None]:
     """A tar of the named images with everything they lead to; of one variant each with `platform`.
 
     A name without a tag means all tags of that repository. Raises `NotFound` before the first byte; `Corrupt` when what is
@@ -106,7 +106,7 @@ def _require(image: _Saved, blobs: dict[Digest, Descriptor]) -> None:
             raise NotFound(f"content {descriptor.digest} not found")
 
 
-async def _blob(store: Store, descriptor: Descriptor) -> AsyncIterator[bytes]:
+async def _blob(store: Store, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
     yield tarformat.encode(Entry(_path(descriptor).encode(), size=descriptor.size))
     left = descriptor.size
     async for chunk in store.open_layer(descriptor):

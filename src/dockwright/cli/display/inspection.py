@@ -18,13 +18,16 @@ FORMAT_HELP = "How to print each thing: 'json', or a Go TEMPLATE over its fields
 
 # What Go's types say where JSON says null or nothing. The names are unambiguous among the things `inspect` shows.
 _LISTS = frozenset(
-    "Binds CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links VolumesFrom SecurityOpt Entrypoint Cmd OnBuild "
-    "ExecIDs Devices DeviceRequests DeviceCgroupRules Ulimits BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps "
-    "BlkioDeviceReadIOps BlkioDeviceWriteIOps Mounts Aliases DNSNames MaskedPaths ReadonlyPaths Env RepoTags RepoDigests "
-    "Layers Capabilities Shell SecondaryIPAddresses SecondaryIPv6Addresses Log".split()
+    """
+    Binds CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links VolumesFrom SecurityOpt
+    Entrypoint Cmd OnBuild ExecIDs Devices DeviceRequests DeviceCgroupRules Ulimits BlkioWeightDevice
+    BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps Mounts Aliases
+    DNSNames MaskedPaths ReadonlyPaths Env RepoTags RepoDigests Layers Capabilities Shell
+    SecondaryIPAddresses SecondaryIPv6Addresses Log
+    """.split()
 )
-_TEXT_MAPS = frozenset("Labels Sysctls Tmpfs StorageOpt DriverOpts Options Annotations Data".split())
-_MAPS = _TEXT_MAPS | frozenset("Volumes PortBindings Ports ExposedPorts Networks".split())
+_TEXT_MAPS = frozenset(["Labels", "Sysctls", "Tmpfs", "StorageOpt", "DriverOpts", "Options", "Annotations", "Data"])
+_MAPS = _TEXT_MAPS | frozenset(["Volumes", "PortBindings", "Ports", "ExposedPorts", "Networks"])
 _OPTIONAL: dict[str, tuple[str, ...]] = {
     "State": ("Health",),
     "Config": (

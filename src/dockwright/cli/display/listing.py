@@ -25,7 +25,8 @@ class Listing:
     """What one kind of list can show.
 
     `fields` are the names a template may use, each a function of the row; `headers` their column titles; `methods` take
-    arguments (`{{.Label "x"}}`). `raw` is the template behind the old name `raw`. `type_name` is what Docker's error for an unknown field calls the row.
+    arguments (`{{.Label "x"}}`). `raw` is the template behind the
+    old name `raw`. `type_name` is what Docker's error for an unknown field calls the row.
     """
 
     def __init__(

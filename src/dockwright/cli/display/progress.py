@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dockwright import errors
 from dockwright.cli.session import STDERR, STDOUT
-from dockwright.client.errors import EngineFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ _BAR_WIDTH = 50
 
 
 def show(session: Session, values: Iterable[Any], *, quiet: bool = False, to_stderr: bool = False) -> list[Any]:
-    """Print `values` as they arrive; returns those that carry a result (`aux`). Raises `EngineFailure` for an error."""
+    """Print `values` as they arrive; returns those that carry a result (`aux`). Raises `errors.HostFailure` for an error."""
     descriptor = STDERR if to_stderr else STDOUT
     screen = _Screen(session, descriptor) if os.isatty(descriptor) else None
     results = []
     for value in values:
         problem = (value.get("errorDetail") or {}).get("message") or value.get("error")
         if problem:
-            raise EngineFailure(problem, 500)
+            raise errors.HostFailure(problem)
         if "aux" in value:
             results.append(value["aux"])
         elif quiet:

@@ -57,3 +57,21 @@ def _headers(listing: Listing) -> Record:
     # As Docker: the title of a column made by a method is the method's argument.
     methods = {name: lambda argument: argument for name in listing.methods}
     return Record(listing.type_name, fields, methods)
+
+
+def render_one(format: str, value: Any) -> str:
+    """One thing by `json` or a template. Raises `ExitStatus` with Docker's wording."""
+    from dockwright.cli.command import ExitStatus
+    from dockwright.cli.display.inspection import typed
+    from dockwright.client import wirejson
+
+    if format == "json":
+        return wirejson.encode(value)
+    try:
+        template = Template(format, strict=True)
+    except ParseError as error:
+        raise ExitStatus(64, f"template parsing error: {error}") from error
+    try:
+        return template.render(typed(value))
+    except ExecutionError as error:
+        raise ExitStatus(1, str(error)) from error

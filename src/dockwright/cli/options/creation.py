@@ -26,7 +26,7 @@ def check_pull_policy(options: Options) -> str:
 
 
 def create(session: Session, options: Options, request: dict[str, Any]) -> str:
-    """Create the container of `request` and return its id; the image is pulled as `--pull` says. Raises what the engine does."""
+    """Create the container of `request` and return its id; the image is pulled as `--pull` says."""
     cidfile = options.text("cidfile")
     if cidfile and os.path.exists(cidfile):
         raise errors.Conflict(

@@ -8,9 +8,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_ULIMITS = "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+_ULIMITS = frozenset(
+    """
+    core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
+    """.split()
+)
 _SYSCTLS = frozenset(
-    "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni kernel.shm_rmid_forced".split()
+    """
+    kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni
+    kernel.shm_rmid_forced
+    """.split()
 )
 
 

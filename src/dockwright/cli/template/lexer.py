@@ -6,7 +6,7 @@ from dockwright.cli.template.errors import ParseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 _SPACE = " \t\r\n"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
@@ -71,7 +71,7 @@ class Lexer:
             return end + 6, True
         raise self.error(at, "comment ends before closing delimiter")
 
-    def _action(self, at: int) -> Iterator[Token]:  # type: ignore[misc]  # returns (at, trim) to `yield from`
+    def _action(self, at: int) -> Generator[Token, None, tuple[int, bool]]:
         text, depth = self._text, 0
         while True:
             if text.startswith("}}", at):
@@ -153,7 +153,8 @@ class Lexer:
         return Token("number", self._text[at:end], at), end
 
     def _string(self, at: int, quote: str = '"') -> tuple[Token, int]:
-        value, end = [], at + 1
+        value: list[str] = []
+        end = at + 1
         while True:
             letter = self._text[end : end + 1]
             if not letter or letter == "\n":

@@ -126,6 +126,10 @@ class Call(Node):
         self.name = name
         self.pipeline = pipeline
 
+    def __str__(self) -> str:
+        given = f" {self.pipeline}" if self.pipeline else ""
+        return f'{{{{template "{self.name}"{given}}}}}'
+
 
 class Jump(Node):
     """`break` or `continue`."""

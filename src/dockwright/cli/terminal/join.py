@@ -86,8 +86,9 @@ class Joint:
 
         Without `on_signal`, a signal that would end this process raises `ExitStatus` here.
         """
-        status = b""
+        status = exit.buffered() if exit is not None else b""
         with self._raw:
+            self._print(self._stream.buffered())
             while not self._stream.finished or (exit is not None and not exit.finished):
                 for descriptor, events in self._wait(watch, exit):
                     if descriptor == watch.fileno():
@@ -120,10 +121,11 @@ class Joint:
             self._send()
         if events & ~POLLOUT:
             data = self._stream.receive()
-            if data and not self._muted:
-                self._print(data)
+            self._print(data)
 
     def _print(self, data: bytes) -> None:
+        if not data or self._muted:
+            return
         try:
             self._output.feed(data)
         except OutputClosed:

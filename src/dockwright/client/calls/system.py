@@ -31,9 +31,9 @@ def events(*, since: str = "", until: str = "", filters: Filters = None) -> Call
     return Call("GET", "/events", (("since", since), ("until", until), ("filters", encode_filters(filters))))
 
 
-def prune(kind: str, *, filters: Filters = None) -> Call:
+def prune(kind: str, *, filters: Filters = None, all: bool = False) -> Call:
     """`kind` is `networks`, `volumes` or `build`."""
-    return Call("POST", f"/{kind}/prune", (("filters", encode_filters(filters)),))
+    return Call("POST", f"/{kind}/prune", (("filters", encode_filters(filters)), ("all", all)))
 
 
 def inspect(kind: str, name: str) -> Call:

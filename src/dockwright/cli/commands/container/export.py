@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run(session: Session, options: Options, arguments: list[str]) -> None:
     from dockwright.cli.archives import download
 
-    download(session, containers.export(arguments[0]), options.text("output"), what="export")
+    download(session, containers.export(arguments[0]), options.text("output"), what="export container")
 
 
 COMMAND = Command(

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 WARNING = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"
 
 
-def run(session: Session, options: Options, arguments: list[str]) -> int:
+def run(session: Session, options: Options, arguments: list[str]) -> None:
     if not options.on("force") and not session.confirmed(WARNING):
-        session.error("container prune has been cancelled")
-        return 1
+        return
     found = session.client.json(containers.prune(filters=options.filters()))
     deleted = found.get("ContainersDeleted") or []
     if deleted:
         session.out("Deleted Containers:\n" + "".join(f"{name}\n" for name in deleted) + "\n")
     session.line(f"Total reclaimed space: {units.size(found.get('SpaceReclaimed', 0))}")
-    return 0
 
 
 COMMAND = Command(

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dockwright.cli.flags import Options
     from dockwright.cli.session import Session
+    from dockwright.client.call import Call
 
 
 def run(session: Session, options: Options, arguments: list[str]) -> int:
@@ -35,7 +36,7 @@ def run(session: Session, options: Options, arguments: list[str]) -> int:
     return 0
 
 
-def _call(container: str, options: Options) -> containers.Call:
+def _call(container: str, options: Options) -> Call:
     return containers.start(
         container,
         detach_keys=options.text("detach-keys"),

@@ -28,7 +28,8 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     }
     if options.given("restart"):
         change["RestartPolicy"] = restart_policy(options.text("restart"))
-    warnings, failed = [], []
+    warnings: list[str] = []
+    failed: list[str] = []
     for name in arguments:
         try:
             answer = session.client.json(containers.update(name, change)) or {}
