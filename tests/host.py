@@ -64,7 +64,9 @@ class Daemon:
             if self._process.poll() is not None:
                 if expect_death:
                     return
-                raise AssertionError(f"the daemon ended with {self._process.returncode}: {self.log.read_text()[-2000:]}")
+                raise AssertionError(
+                    f"the daemon ended with {self._process.returncode}: {self.log.read_text()[-2000:]}"
+                )
             if not expect_death and self._answers():
                 return
             time.sleep(0.02)

@@ -43,7 +43,7 @@ async def select(engine: Engine, filters: Filters, *, all_states: bool, limit: i
     ancestors = await _ancestors(engine, filters.get("ancestor"))
     exits = {_number(value) for value in filters.get("exited")}
     # Docker: limit, before, since and status look at every state, as `all` does.
-    every = all_states or bool(limit or before or since or exits or filters.get("status"))
+    every = all_states or bool(limit > 0 or before or since or exits or filters.get("status"))
     chosen = []
     for container in engine.containers.all():
         created = container.record.spec.created_ns

@@ -31,7 +31,7 @@ class Daemon:
 
     def server(self) -> web.Server:
         """A server for any number of sockets. A client that goes away cancels what it alone asked for."""
-        return web.Server(
+        return _Server(
             self.handle,
             handler_cancellation=True,
             keepalive_timeout=60.0,
@@ -76,3 +76,29 @@ class Daemon:
             return errors.response(meanings.NotFound("page not found"))
         log.debug("%s %s", request.method, request.path_qs)
         return await route.handler(Call(request, self, version, parameters))
+
+
+class _Connection(web.RequestHandler):
+    """Answers what is no HTTP at all as every other error: `{"message": …}`, and the connection ends."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer has been sent already")
+        first = (message or "bad request").strip().partition("\n")[0].rstrip(":")
+        log.debug("refused what a client sent: %s", first)
+        response = errors.response(meanings.Invalid(f"malformed HTTP request: {first[:200]}"), status)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)

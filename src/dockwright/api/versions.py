@@ -37,27 +37,38 @@ def check(version: Version) -> None:
         )
 
 
-# (version, container fields that later versions lack or earlier ones do not know yet)
+# Fields that earlier versions do not know yet, wherever they stand (docs/api/version-history of moby).
 _SINCE: dict[str, Version] = {
+    "DiscoveredDevices": (1, 50),
+    "FirewallBackend": (1, 49),
     "ImageManifestDescriptor": (1, 48),
+    "Descriptor": (1, 48),
     "GwPriority": (1, 48),
+    "CDISpecDirs": (1, 44),
     "StartInterval": (1, 44),
     "DNSNames": (1, 44),
     "ReadOnlyForceRecursive": (1, 44),
     "ReadOnlyNonRecursive": (1, 44),
     "Annotations": (1, 43),
+    "CgroupVersion": (1, 41),
     "CgroupnsMode": (1, 40),
     "DeviceRequests": (1, 40),
 }
-_UNTIL: dict[str, Version] = {"KernelMemory": (1, 41), "KernelMemoryTCP": (1, 50)}
+_ANNOTATIONS_LISTED: Version = (1, 46)
+_VIRTUAL_SIZE_UNTIL: Version = (1, 43)
 
 
 def gate(document: object, version: Version) -> object:
-    """Remove from an answer the fields that `version` does not have, at any depth. Changes `document`."""
+    """Give an answer the fields that `version` has, and no newer ones, at any depth. Changes `document`."""
     hidden = {name for name, since in _SINCE.items() if version < since}
-    hidden |= {name for name, until in _UNTIL.items() if version > until}
-    if version >= OLDEST and hidden:
+    if isinstance(document, list) and version < _ANNOTATIONS_LISTED:
+        hidden.add("Annotations")
+    if hidden:
         _strip(document, hidden)
+    if version <= _VIRTUAL_SIZE_UNTIL:
+        for entry in document if isinstance(document, list) else [document]:
+            if isinstance(entry, dict) and "RepoTags" in entry:
+                entry["VirtualSize"] = entry["Size"]
     return document
 
 

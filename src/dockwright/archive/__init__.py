@@ -10,7 +10,7 @@ working directory that all threads share, where `openat2` cannot confine it.
 
 from dockwright.archive.bridge import consume, produce
 from dockwright.archive.copy import PathStat, export, read, stat_path, write
-from dockwright.archive.layers import Layer, apply_layer, pack_layer, unpack_layer
+from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
 from dockwright.archive.source import Source, Tapped, decompressed
@@ -25,6 +25,7 @@ __all__ = [
     "consume",
     "decompressed",
     "export",
+    "hide_base",
     "pack_layer",
     "produce",
     "read",

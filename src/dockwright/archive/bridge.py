@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -139,7 +139,7 @@ async def consume(stream: AsyncIterable[bytes], work: Callable[[_Pipe], T]) -> T
     return done.result()
 
 
-async def produce(work: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:
+async def produce(work: Callable[[], Iterator[bytes]]) -> AsyncGenerator[bytes, None]:
     """What the generator `work()` yields, run in a thread of its own, a window ahead of the reader.
 
     Raises what `work` raises, after everything it yielded before. Closing the generator stops `work` and awaits it.

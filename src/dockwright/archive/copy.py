@@ -10,7 +10,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ async def stat_path(where: Path | int, path: str) -> PathStat:
     return await workers.quick(_stat, where, path)
 
 
-async def read(where: Path | int, path: str) -> AsyncIterator[bytes]:
+async def read(where: Path | int, path: str) -> AsyncGenerator[bytes, None]:
     """A tar of what is at `path`, its entries named after the base name; a link is packed as a link unless `path` ends in
     a slash or `/.`. Raises `NotFound` on the first step."""
     with await workers.quick(Root, where) as root:
@@ -49,7 +49,7 @@ async def read(where: Path | int, path: str) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def export(where: Path | int) -> AsyncIterator[bytes]:
+async def export(where: Path | int) -> AsyncGenerator[bytes, None]:
     """A tar of the whole tree."""
     with await workers.quick(Root, where) as root:
         async for chunk in bridge.produce(lambda: pack_tree(root)):

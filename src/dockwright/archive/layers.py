@@ -34,18 +34,20 @@ class Layer:
     """What unpacking a layer showed.
 
     `implied`: directories, parents first, that the tar took for granted; `links`: hard links (name, target) to files that
-    are not in the layer; `rooted`: the tar describes `/` itself; `regenerable`: there is a recipe.
+    are not in the layer; `rooted`: the tar describes `/` itself; `hides_all`: it deletes everything below, `/` being
+    opaque; `regenerable`: there is a recipe.
     """
 
     implied: list[bytes] = field(default_factory=list)
     links: list[tuple[bytes, bytes]] = field(default_factory=list)
     rooted: bool = False
+    hides_all: bool = False
     regenerable: bool = False
 
     @property
     def independent(self) -> bool:
         """Whether the directory is right on any base."""
-        return not self.implied and not self.links
+        return not self.implied and not self.links and not self.hides_all
 
 
 def unpack_layer(source: Source, tree: Path, recipe: Path | None = None) -> Layer:
@@ -74,11 +76,11 @@ class _LayerUnpacker(Unpacker):
         self._recipe = recipe
         self._implied: dict[bytes, None] = {}
         self._links: list[tuple[bytes, bytes]] = []
-        self._rooted = False
+        self._rooted = self._hides_all = False
         self._hops = _LINKS
 
     def layer(self) -> Layer:
-        return Layer(list(self._implied), self._links, self._rooted)
+        return Layer(list(self._implied), self._links, self._rooted, self._hides_all)
 
     def place(self, path: bytes, entry: Entry) -> None:
         name = path.rpartition(b"/")[2]
@@ -147,9 +149,12 @@ class _LayerUnpacker(Unpacker):
 
     def _whiteout(self, path: bytes, name: bytes) -> None:
         folder = path.rpartition(b"/")[0]
+        if name == OPAQUE_MARK and not folder:
+            self._hides_all = True  # overlayfs does not look whether a root is opaque
+            return
         if name == OPAQUE_MARK:
             # `parent` of a name inside makes the directory when the layer did not name it.
-            fd, _ = self.parent(folder + b"/." if folder else b".")
+            fd, _ = self.parent(folder + b"/.")
             os.setxattr(fd, OPAQUE, b"y")
             return
         if name.startswith(_AUFS):
@@ -180,6 +185,19 @@ class _LayerUnpacker(Unpacker):
     def _spoil(self) -> None:
         if self._recipe is not None:
             self._recipe.spoil()
+
+
+def hide_base(tree: Path, base: Path) -> None:
+    """Make `tree`, a layer's directory, hide everything that `base`, what is below it, has. Blocking."""
+    with Root(tree) as root:
+        for name in (os.fsencode(name) for name in os.listdir(base)):
+            try:
+                found = os.stat(name, dir_fd=root.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                os.mknod(name, stat.S_IFCHR, 0, dir_fd=root.fd)
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                _set_opaque(root.fd, name)
 
 
 def _set_opaque(folder: int, name: bytes) -> None:

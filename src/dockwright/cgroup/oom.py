@@ -6,9 +6,10 @@ import asyncio
 import ctypes
 import logging
 import os
-from collections.abc import Callable
 
+from dockwright import workers
 from dockwright.cgroup.hierarchy import Cgroup
+from dockwright.undo import shielded
 
 log = logging.getLogger(__name__)
 
@@ -31,51 +32,63 @@ def kills(cgroup: Cgroup) -> int:
     return 0
 
 
-class Watch:
-    """Calls `told` in the event loop, once, when the kernel has killed a process of the cgroup.
+async def killed(cgroup: Cgroup, *, seen: int = 0) -> int:
+    """Wait until the kernel has killed more than `seen` processes of the cgroup; returns how many by then.
 
     v1: an eventfd registered in cgroup.event_control; v2: inotify on memory.events. Where neither works (the cgroup is
-    gone, inotify used up) nothing is told, and `kills` at the end still says.
+    gone, inotify used up) this waits for ever, and `kills` at the end still says. Cancel it when the container has ended.
     """
+    opened: list[int] = []
 
-    def __init__(self, cgroup: Cgroup, told: Callable[[], None]) -> None:
-        self._cgroup = cgroup
-        self._told = told
-        self._fd = -1
-        try:
-            self._fd = _inotify(cgroup) if cgroup.version == 2 else _eventfd(cgroup)
-        except OSError as error:
-            log.debug("memory events of %s: %s", cgroup.directories.get("memory"), error)
-        if self._fd >= 0:
-            asyncio.get_running_loop().add_reader(self._fd, self._woken)
+    async def register() -> None:
+        opened.append(await workers.quick(_register, cgroup))
 
-    def close(self) -> None:
-        """Watch no more. Safe to call twice."""
-        if self._fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+    signalled = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        await shielded(register())
+        loop.add_reader(opened[0], _drain, opened[0], signalled)
+        count = await workers.quick(kills, cgroup)
+        while count <= seen:
+            await signalled.wait()
+            signalled.clear()
+            count = await _count_after_signal(cgroup, seen)
+        return count
+    finally:
+        for fd in opened:
+            loop.remove_reader(fd)
+            os.close(fd)
 
-    def _woken(self) -> None:
-        os.read(self._fd, 4096)
-        self._look(_LOOKS)
 
-    def _look(self, left: int) -> None:
-        """v1 signals before it kills, and when a cgroup is removed; v2's file counts more than kills: look what it was."""
-        if self._fd < 0:
-            return
-        if kills(self._cgroup):
-            self.close()
-            self._told()
-        elif left:
-            asyncio.get_running_loop().call_later(_LOOK_S, self._look, left - 1)
+async def _count_after_signal(cgroup: Cgroup, seen: int) -> int:
+    """v1 signals before it kills, and when a cgroup is removed; v2's file counts more than kills: look for a while."""
+    for _ in range(_LOOKS):
+        count = await workers.quick(kills, cgroup)
+        if count > seen:
+            return count
+        await asyncio.sleep(_LOOK_S)
+    return seen
+
+
+def _drain(fd: int, signalled: asyncio.Event) -> None:
+    os.read(fd, 4096)
+    signalled.set()
+
+
+def _register(cgroup: Cgroup) -> int:
+    """A descriptor that becomes readable; one that never does where the kernel does not tell."""
+    try:
+        return _inotify(cgroup) if cgroup.version == 2 else _eventfd(cgroup)
+    except OSError as error:
+        log.debug("memory events of %s: %s", cgroup.directories.get("memory"), error)
+        return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
 def _eventfd(cgroup: Cgroup) -> int:
+    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     control, events = cgroup.file("memory", "memory.oom_control"), cgroup.file("memory", "cgroup.event_control")
     if control is None or events is None:
-        return -1
-    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        return event
     try:
         target = os.open(control, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -90,12 +103,11 @@ def _eventfd(cgroup: Cgroup) -> int:
 
 def _inotify(cgroup: Cgroup) -> int:
     path = cgroup.file("memory", "memory.events")
-    if path is None:
-        return -1
     fd = int(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
-    if fd < 0 or _libc.inotify_add_watch(fd, os.fsencode(path), _IN_MODIFY) < 0:
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "inotify")
+    if path is not None and _libc.inotify_add_watch(fd, os.fsencode(path), _IN_MODIFY) < 0:
         number = ctypes.get_errno()
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
         raise OSError(number, os.strerror(number))
     return fd

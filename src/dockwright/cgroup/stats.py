@@ -98,7 +98,6 @@ class Stats(msgspec.Struct):
 
     id: str = ""
     name: str = ""
-    os_type: str = "linux"
     read: str = ZERO_TIME
     preread: str = ZERO_TIME
     cpu_stats: CpuStats = msgspec.field(default_factory=CpuStats)

@@ -304,7 +304,15 @@ class Container:
             return
         live.monitor.signal(number)
         if self.status is Status.PAUSED:  # a frozen process takes no signal
+            await self._thaw(live)
+
+    async def _thaw(self, live: Live) -> None:
+        async with self._lock:
+            if self.live is not live or self.status is not Status.PAUSED:
+                return
             await live.runtime.resume(self.id)
+            await self._set_status(Status.RUNNING)
+        await self.tell("unpause")
 
     def _stop_timeout_s(self, asked_s: int | None) -> int:
         if asked_s is not None:

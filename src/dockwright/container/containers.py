@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockwright import faults, workers
-from dockwright.container import creating, mounting, mounts, names, restart, starting
+from dockwright.container import creating, initlayer, mounting, mounts, names, restart, starting
 from dockwright.container.container import Container
 from dockwright.container.execs import Exec
 from dockwright.container.parts import Parts
@@ -73,7 +73,8 @@ class Containers:
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
-        self._check_shared(host.network_mode, host.pid_mode, host.ipc_mode)
+        for kind in ("network_mode", "pid_mode", "ipc_mode"):
+            setattr(host, kind, self._with_id(getattr(host, kind)))
         container_id = secrets.token_hex(32)
         if not config.hostname and not host.network_mode.startswith("container:") and host.network_mode != "host":
             config.hostname = container_id[:12]
@@ -90,12 +91,20 @@ class Containers:
             await mounting.claim_volumes(parts, container_id, points)
             faults.point("create.snapshot")
             undo.push_undo(self._undo_snapshot, container_id)
-            await parts.snapshots.prepare(container_id, image.snapshot)
+            await self._prepare(container_id, image.snapshot)
             faults.point("create.persist")
             container = await self._insert(record, generated=not name)
             undo.release()
         await container.tell("create")
         return container, warnings
+
+    async def _prepare(self, container_id: str, parent: str | None) -> None:
+        below = await initlayer.on_top_of(self._parts, parent)
+        try:
+            await self._parts.snapshots.prepare(container_id, below)
+        except NotFound:  # a collection came between
+            below = await initlayer.on_top_of(self._parts, parent)
+            await self._parts.snapshots.prepare(container_id, below)
 
     async def _insert(self, record: Record, *, generated: bool) -> Container:
         for attempt in range(100):
@@ -123,11 +132,10 @@ class Containers:
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
 
-    def _check_shared(self, *modes: str) -> None:
-        for mode in modes:
-            kind, found, reference = mode.partition(":")
-            if found and kind == "container":
-                self.get(reference)
+    def _with_id(self, mode: str) -> str:
+        """`container:NAME` with the id in place of the name: a rename of the donor changes nothing. Raises `NotFound`."""
+        kind, found, reference = mode.partition(":")
+        return f"container:{self.get(reference).id}" if found and kind == "container" else mode
 
     async def _undo_volumes(self, record: Record) -> None:
         await mounting.release_volumes(self._parts, record, remove_anonymous=True)

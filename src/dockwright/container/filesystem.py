@@ -7,7 +7,7 @@ as long as the copy lasts, and a start waits for that.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ async def stat(container: Container, path: str) -> PathStat:
 
 
 @asynccontextmanager
-async def reading(container: Container, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+async def reading(container: Container, path: str) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
     """What is at `path`, and a tar of it. Raises `NotFound` with Docker's wording."""
     async with _inside(container) as root:
         try:
@@ -63,7 +63,7 @@ async def write(
 
 
 @asynccontextmanager
-async def exporting(container: Container) -> AsyncIterator[AsyncIterator[bytes]]:
+async def exporting(container: Container) -> AsyncIterator[AsyncGenerator[bytes, None]]:
     """A tar of the root file system, without what is mounted in it."""
     live = container.live
     if live is not None:

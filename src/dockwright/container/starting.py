@@ -17,7 +17,7 @@ from dockwright.container import hostfiles, mounting, ports
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.container.spec import build as specification
-from dockwright.errors import HostFailure, Unsupported
+from dockwright.errors import HostFailure, Invalid, Unsupported
 from dockwright.network import Attachment, AttachRequest
 from dockwright.runtime import Monitor, MonitorOptions, Runtime
 from dockwright.undo import UndoStack
@@ -123,7 +123,7 @@ class Start:
         spec, defaults, paths = self.record.spec, self.parts.defaults, self.parts.paths
         bundle = paths.bundle(self.record.id)
         if spec.config.working_dir:
-            os.close(rooted.make_directories(rootfs, spec.config.working_dir))
+            _make_working_directory(rootfs, spec.config.working_dir)
         wants_init = spec.host.init if spec.host.init is not None else defaults.init
         if wants_init and not defaults.init_path:
             raise Unsupported("--init needs an init program: install catatonit or tini")
@@ -151,8 +151,18 @@ class Start:
         if mode == "shareable":
             return str(bundle / "shm")
         if mode.startswith("container:"):
-            return f"/proc/{self.process_of(mode.partition(':')[2])}/root/dev/shm"
+            return self._donated_shared_memory(mode.partition(":")[2])
         return ""
+
+    def _donated_shared_memory(self, donor_id: str) -> str:
+        """The /dev/shm of a container that shares its own. It must run, and must have been told to share."""
+        self.process_of(donor_id)
+        source = self.parts.paths.bundle(donor_id) / "shm"
+        if not source.is_dir():
+            raise Invalid(
+                f"container {donor_id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+            )
+        return str(source)
 
     def _monitor_options(self) -> MonitorOptions:
         config = self.record.spec.config
@@ -211,6 +221,16 @@ def cgroup_path(parts: Parts, record: Record) -> str:
     """The container's cgroup below each hierarchy's root."""
     parent = record.spec.host.cgroup_parent or parts.defaults.cgroup_parent
     return f"/{parent.strip('/')}/{record.id}"
+
+
+def _make_working_directory(rootfs: Path, path: str) -> None:
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.close(rooted.make_directories(root_fd, path))
+    except OSError as error:
+        raise Invalid(f"cannot use the working directory {path}: {error.strerror}") from error
+    finally:
+        os.close(root_fd)
 
 
 def _remove_bundle(bundle: Path) -> None:

@@ -25,7 +25,7 @@ from dockwright.image.types import (
     image_data,
     manifest_size,
 )
-from dockwright.oci import Descriptor, Digest, Manifest, mediatypes
+from dockwright.oci import Descriptor, Digest, ImageConfig, Manifest, mediatypes
 from dockwright.units import parse_time, rfc3339
 
 # Containers by the image they were made from.
@@ -82,20 +82,18 @@ def history(store: Store, image: Image) -> list[HistoryItem]:
     return items
 
 
-async def summary(store: Store, row: ImageRow, used: Footprint) -> ImageSummary:
+def summary(store: Store, row: ImageRow, config: ImageConfig, used: Footprint) -> ImageSummary:
     """One line of the list, as far as it does not depend on other images."""
     names = store.records.names(row.digest)
-    variant = await store.documents.choose(row.target)
-    config = variant.config if variant else None
     return ImageSummary(
         id=row.digest,
         parent_id=row.parent or "",
         repo_tags=[name.familiar for name in names if name.tag],
         repo_digests=list(dict.fromkeys(f"{name.familiar_name}@{row.digest}" for name in names)),
-        created=created_s(config.created if config else None),
+        created=created_s(config.created),
         size=used.total_bytes,
         shared_size=-1,
-        labels=config.run.labels if config else None,
+        labels=config.run.labels,
         containers=-1,
         descriptor=row.target,
     )

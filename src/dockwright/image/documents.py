@@ -108,6 +108,8 @@ class Documents:
     async def choose(self, target: Descriptor, wanted: Platform | None = None) -> Variant | None:
         """The variant that suits `wanted` best; without, the host's, else any."""
         variants = await self.variants(target)
+        if len(variants) == 1 and wanted is None:
+            return variants[0]
         host = wanted or platform.host()
         ranked = [(rank, at) for at, one in enumerate(variants) if (rank := host.rank(one.platform)) is not None]
         if ranked:

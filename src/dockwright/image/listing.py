@@ -29,7 +29,7 @@ async def summaries(
 ) -> list[ImageSummary]:
     """The images that `filters` let through, the newest first."""
     matches = await compile_filters(store, filters, LIST_FILTERS)
-    footprints = {row.digest: await sizes.footprint(store, row) for row in list(store.records.images.values())}
+    footprints = await sizes.footprints(store, list(store.records.images.values()))
     shared = sizes.shared_bytes(footprints) if shared_size else {}
     found: list[tuple[int, ImageSummary]] = []
     for digest, used in footprints.items():
@@ -39,7 +39,7 @@ async def summaries(
         config = await _config(store, row)
         if not matches(row, config):
             continue
-        line = await describing.summary(store, row, used)
+        line = describing.summary(store, row, config, used)
         if "reference" in filters:
             _narrow(line, row, store, filters["reference"])
         if shared_size:

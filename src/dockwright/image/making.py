@@ -78,14 +78,17 @@ async def import_tar(
 
 
 async def commit(store: Store, key: str, base: Image | None, what: Commit, names: Iterable[Reference]) -> Digest:
-    """An image of what the snapshot `key` changed, on top of `base`."""
+    """An image of what the snapshot `key` changed, on top of `base`.
+
+    Without `base`, when that image was removed, on top of the layers that the snapshot still stands on.
+    """
     run = apply_changes(what.run, what.changes)
-    parent = base.config if base else ImageConfig()
+    below = list(base.variant.manifest.layers or ()) if base else await _remaining_layers(store, key)
+    parent = base.config if base else ImageConfig(rootfs=RootFS(diff_ids=tuple(layer.digest for layer in below)))
     here = base.platform if base else platforms.host()
     created = rfc3339(time.time_ns())
     async with store.leases.lease() as lease, store.layers.stage() as staged:
-        if base is not None:
-            await lease.hold([base.id, *chain_ids(parent.diff_ids)])
+        await lease.hold([*([base.id] if base else []), *chain_ids(parent.diff_ids)])
         tree = store.snapshots.tree(store.snapshots.node(key).layer)
         await workers.bulk(lambda: staged.fill(source_of(archive.pack_layer(tree))))
         faults.point("image.commit")
@@ -104,9 +107,15 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
             rootfs=RootFS(diff_ids=(*parent.diff_ids, diff_id)),
             history=(*(parent.history or ()), step),
         )
-        below = base.variant.manifest.layers or () if base else ()
         layers = (*(_as_oci(descriptor) for descriptor in below), layer)
         return await _keep(store, lease, {diff_id: staged}, config, layers, names, base.id if base else None)
+
+
+async def _remaining_layers(store: Store, key: str) -> list[Descriptor]:
+    def measured(diff_id: Digest) -> Descriptor:
+        return Descriptor(mediatypes.OCI_LAYER, diff_id, sum(len(chunk) for chunk in store.layers.tar(diff_id)))
+
+    return [await workers.bulk(measured, diff_id) for diff_id in store.layers.lineage(key)]
 
 
 async def _import_layer(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from dockwright.content import LocalBlobs
 from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
-from dockwright.image import describing, listing, making, removal, sizes
+from dockwright.image import describing, listing, loading, making, removal, saving, sizes
 from dockwright.image.describing import Users
+from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit
 from dockwright.image.removal import ImageUser
 from dockwright.image.store import Image, Store
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
+from dockwright.image.unpacking import unpack
 from dockwright.oci import Descriptor, Digest, Platform
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
@@ -46,9 +49,28 @@ class Images:
     async def resolve(self, name: str, platform: Platform | str | None = None) -> Image:
         """The image `name`, with the variant for `platform`, else for this host, else any.
 
-        Raises `Invalid`; `NotFound` (`No such image: busybox:latest`), also when it has no variant for `platform`.
+        Layers that are here but not unpacked yet (another platform's) are unpacked. Raises `Invalid`; `NotFound`
+        (`No such image: busybox:latest`), also when it has no variant for `platform`.
         """
-        return await self._store.image(self._store.find(name), _platform(platform))
+        image = await self._image(name, platform)
+        if image.snapshot is not None and not self._store.layers.has(image.snapshot):
+            await unpack(self._store, image.variant)
+        return image
+
+    def load(self, stream: AsyncIterable[bytes], platform: Platform | str | None = None) -> AsyncGenerator[str, None]:
+        """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed.
+
+        Yields a line for each (`Loaded image: busybox:latest`). Close it when you stop early (`contextlib.aclosing`).
+        Raises `Invalid` or `Corrupt` for a bad archive; what was loaded before that stays.
+        """
+        return loading.load(self._store, stream, _platform(platform))
+
+    def save(self, names: Sequence[str], platform: Platform | str | None = None) -> AsyncGenerator[bytes, None]:
+        """A tar of images, Docker archive and OCI layout in one. Close it when you stop early.
+
+        Raises `NotFound` on the first step.
+        """
+        return saving.save(self._store, names, _platform(platform))
 
     async def import_(
         self,
@@ -72,12 +94,37 @@ class Images:
         return image
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
-        """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given."""
+        """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.
+
+        With None for an image that was removed, the layers that the snapshot still stands on are the base. Raises
+        `NotFound` when they cannot be made into layers again, `Invalid` for a bad name or change.
+        """
         names = listing.parse_names([name] if name else [])
         below = await self.resolve(base) if base else None
         image = await making.commit(self._store, key, below, what, names)
         await self._store.publish("create", self._store.records.images[image])
         return image
+
+    def lease(self) -> AbstractAsyncContextManager[Lease]:
+        """A hold on content that no image leads to yet: for whoever stores blobs before calling `add`."""
+        return self._store.leases.lease()
+
+    async def add(self, target: Descriptor, names: Sequence[str] = (), platform: Platform | str | None = None) -> Image:
+        """Make an image of content that is stored already (under a lease), and unpack its variant for `platform`.
+
+        The event is the caller's to tell. Raises `NotFound` for missing content, `Invalid` or `Corrupt` for bad content.
+        """
+        named = listing.parse_names(names)
+        variant = await self._store.documents.choose(target, _platform(platform))
+        if variant is None:
+            raise NotFound(f"image {target.digest} has nothing for {platform or platforms.host()}")
+        await unpack(self._store, variant)
+        await self._store.records.add(target, named)
+        return await self._store.image(self._store.records.images[target.digest], _platform(platform))
+
+    def blob(self, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
+        """A blob of an image, byte for byte, made again where it is not kept. Raises `NotFound` on the first step."""
+        return self._store.open_layer(descriptor)
 
     async def tag(self, name: str, new_name: str) -> None:
         """Give the image `name` the name `new_name` (with a tag, else `latest`), taking it from whoever had it."""
@@ -115,32 +162,32 @@ class Images:
         """Everything about one image. Raises `NotFound`; `Invalid` when both platform and manifests are asked for."""
         if platform is not None and manifests:
             raise Invalid("conflicting options: manifests and platform options cannot both be set")
-        image = await self.resolve(name, platform)
+        image = await self._image(name, platform)
         found = await describing.manifests(self._store, image.row, users or {}) if manifests else None
         return await describing.inspect(self._store, image, found)
 
     async def history(self, name: str, platform: Platform | str | None = None) -> list[HistoryItem]:
         """How an image was made, newest step first. Raises `NotFound`."""
-        return describing.history(self._store, await self.resolve(name, platform))
+        return describing.history(self._store, await self._image(name, platform))
 
     async def descriptor(self, image_id: str) -> Descriptor | None:
         """The descriptor of the manifest that containers of the image are made from; None when the image is gone."""
         try:
-            return (await self.resolve(image_id)).variant.descriptor
+            return (await self._image(image_id)).variant.descriptor
         except NotFound:
             return None
 
     async def unpacked_size(self, image_id: str) -> int:
         """Bytes of the image's unpacked layers on the disk; 0 when the image is gone."""
         try:
-            image = await self.resolve(image_id)
+            image = await self._image(image_id)
         except NotFound:
             return 0
         return sum(sizes.layers(self._store, image.config.diff_ids).values())
 
     async def descendants(self, image_id: Digest) -> set[Digest]:
         """Every image built on the layers of `image_id`, itself not counted."""
-        base = (await self.resolve(image_id)).config.diff_ids
+        base = (await self._image(image_id)).config.diff_ids
         found = set()
         for row in list(self._store.records.images.values()):
             for variant in await self._store.documents.variants(row.target):
@@ -149,6 +196,9 @@ class Images:
                     found.add(row.digest)
         return found - {image_id}
 
+    async def _image(self, name: str, platform: Platform | str | None = None) -> Image:
+        return await self._store.image(self._store.find(name), _platform(platform))
+
     async def count(self) -> int:
         """How many images there are."""
         return len(self._store.records.images)
@@ -156,7 +206,7 @@ class Images:
     async def disk_usage(self, users: Users | None = None) -> ImageUsage:
         """What images take on the disk, as `du` counts it."""
         rows = list(self._store.records.images.values())
-        footprints = {row.digest: await sizes.footprint(self._store, row) for row in rows}
+        footprints = await sizes.footprints(self._store, rows)
         summaries = await self.list_(shared_size=True, users=users or {})
         return ImageUsage(sizes.union_bytes(footprints), summaries)
 

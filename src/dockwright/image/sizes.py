@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dockwright import workers
@@ -44,10 +45,22 @@ class Footprint:
 
 async def footprint(store: Store, row: ImageRow) -> Footprint:
     """What an image takes, all of its platforms together."""
-    wanted = [descriptor.digest async for descriptor in store.documents.reachable(row.target)]
-    found = Footprint(dict(await workers.quick(_blobs, store, wanted)))
-    for variant in await store.documents.variants(row.target):
-        found.layers.update(layers(store, variant.config.diff_ids))
+    return (await footprints(store, [row]))[row.digest]
+
+
+async def footprints(store: Store, rows: Iterable[ImageRow]) -> dict[Digest, Footprint]:
+    """What each of several images takes, the disk being asked once."""
+    found: dict[Digest, Footprint] = {}
+    wanted: dict[Digest, list[Digest]] = {}
+    for row in rows:
+        wanted[row.digest] = [descriptor.digest async for descriptor in store.documents.reachable(row.target)]
+        found[row.digest] = Footprint()
+        for variant in await store.documents.variants(row.target):
+            found[row.digest].layers.update(layers(store, variant.config.diff_ids))
+    everything = {digest for digests in wanted.values() for digest in digests}
+    stored = await workers.quick(_blobs, store, everything)
+    for image, digests in wanted.items():
+        found[image].blobs.update({digest: stored[digest] for digest in digests if digest in stored})
     return found
 
 
@@ -78,11 +91,11 @@ def union_bytes(all_of_them: dict[Digest, Footprint]) -> int:
     return sum(union.values())
 
 
-def _blobs(store: Store, wanted: list[Digest]) -> list[tuple[Digest, int]]:
-    found = []
+def _blobs(store: Store, wanted: Iterable[Digest]) -> dict[Digest, int]:
+    found = {}
     for digest in wanted:
         try:
-            found.append((digest, store.blobs.path(digest).stat().st_blocks * 512))
+            found[digest] = store.blobs.path(digest).stat().st_blocks * 512
         except FileNotFoundError:
             continue
     return found

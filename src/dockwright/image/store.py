@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from dockwright import archive, faults
 from dockwright.content import LocalBlobs
-from dockwright.errors import NotFound
+from dockwright.errors import InUse, NotFound
 from dockwright.events import Events
 from dockwright.image.documents import Documents, Variant
 from dockwright.image.leases import Leases
@@ -107,7 +107,7 @@ class Store:
         labels["name"] = name or (names[0].familiar if names else row.digest)
         await self.events.publish("image", action, row.digest, **labels)
 
-    async def open_layer(self, layer: Descriptor) -> AsyncIterator[bytes]:
+    async def open_layer(self, layer: Descriptor) -> AsyncGenerator[bytes, None]:
         """A layer's blob, from the blob store or made again from its directory. Raises `NotFound`."""
         try:
             async for chunk in self.blobs.open(layer.digest):
@@ -155,8 +155,11 @@ class Store:
                 continue
             size = (await self.snapshots.usage(info.key)).size_bytes
             faults.point("image.collect")
-            if await self.snapshots.remove(info.key):
-                freed += size
+            try:
+                if await self.snapshots.remove(info.key):
+                    freed += size
+            except InUse:
+                needed.add(info.parent or "")  # a container was made on it meanwhile
         return freed
 
     async def _sweep_blobs(self, kept: set[Digest]) -> int:

@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dockwright import workers
 from dockwright.errors import HostFailure, Unavailable, Unsupported
 from dockwright.logs import options as opts
 from dockwright.logs.codec import format_time, parse_time
@@ -138,7 +139,7 @@ async def read_journal(
 
     Raises `Unsupported` without `journalctl`, `HostFailure` when it fails.
     """
-    program = shutil.which("journalctl")
+    program = await workers.quick(shutil.which, "journalctl")
     if program is None:
         raise Unsupported("reading the journal needs journalctl (Debian package systemd)")
     process = await asyncio.create_subprocess_exec(

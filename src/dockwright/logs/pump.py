@@ -75,12 +75,17 @@ class Pump:
         if position is None:
             self._driver.rewind(None)
             position = Position(mark=self._driver.mark())
-        elif position.inode in (_inode(self._spool), _inode(self._old)):
+        elif position.inode in (_inode(self._spool), _inode(self._old)) and not self._shrunk(position):
             self._driver.rewind(position.mark)
         else:
             self._driver.rewind(position.mark)
             position = Position(mark=self._driver.mark())
         return positions, position
+
+    def _shrunk(self, position: Position) -> bool:
+        """Whether the spool lost its end, which the position is past: in a power cut, when it is on a disk."""
+        path = self._old if position.inode == _inode(self._old) else self._spool
+        return path.stat().st_size < max(place.offset for place in position.places.values())
 
     def _reading(self) -> Path:
         """The file to read from: an old one that was not read to its end comes first."""

@@ -51,6 +51,8 @@ class _State:
     addresses: Addresses
     firewall: Firewall | None
     prepared: Prepared[Ready] | None = None
+    #: Endpoints whose address and ports are held in memory.
+    held: set[str] = field(default_factory=set)
     #: Endpoints whose link was made by this process and needs no comparing with the kernel.
     fresh: set[str] = field(default_factory=set)
     published: dict[str, tuple[Mapping, ...]] = field(default_factory=dict)
@@ -93,6 +95,7 @@ class BridgeDriver:
             state = self._states[network.id] = self._new_state(network, index)
         state.index = index
         for endpoint in endpoints:
+            state.fresh.discard(endpoint.endpoint_id)
             state.published.setdefault(endpoint.endpoint_id, self._direct(endpoint))
         if state.firewall is not None:
             faults.point("network.table")
@@ -143,6 +146,7 @@ class BridgeDriver:
             gateway=network.default_route or network.gateway,
             ports=ports,
         )
+        state.held.add(endpoint.endpoint_id)
         state.fresh.add(endpoint.endpoint_id)
         return endpoint
 
@@ -164,11 +168,19 @@ class BridgeDriver:
         state = self._states[network.id]
         state.fresh.discard(endpoint.endpoint_id)
         faults.point("network.withdraw")
-        mappings = state.published.pop(endpoint.endpoint_id, ())
+        held = endpoint.endpoint_id in state.held
+        # Without a record of publishing, but held: an attach that was cut short may have published.
+        mappings = state.published.get(endpoint.endpoint_id) or (self._direct(endpoint) if held else ())
         if mappings and state.firewall is not None:
             await state.firewall.withdraw(mappings)
             await workers.quick(conntrack.forget, _ports_of(mappings))
+        state.published.pop(endpoint.endpoint_id, None)
         self._relay.stop(endpoint.endpoint_id)
+        if not held:
+            self._teardown.add(Remains(endpoint.link, endpoint.sandbox))
+            return
+        # Given back once: run again, this must not take address and ports from who has them by then.
+        state.held.discard(endpoint.endpoint_id)
         self._ports.release(endpoint.ports)
         self._teardown.add(
             Remains(endpoint.link, endpoint.sandbox, lambda: state.addresses.release(endpoint.ip)),
@@ -177,7 +189,9 @@ class BridgeDriver:
     async def adopt(self, network: Network, endpoint: Endpoint) -> list[str]:
         """See `NetworkDriver.adopt`."""
         state = self._states[network.id]
-        state.addresses.claim(endpoint.ip)
+        if endpoint.endpoint_id not in state.held:
+            state.addresses.claim(endpoint.ip)
+            state.held.add(endpoint.endpoint_id)
         return self._ports.adopt(endpoint.ports)
 
     async def collect(self, network: Network, kept: list[Endpoint]) -> None:
@@ -326,6 +340,8 @@ class BridgeDriver:
             state.published[endpoint.endpoint_id] = direct
             await state.firewall.publish(direct)
             await workers.quick(conntrack.forget, _ports_of(direct))
+        if self._relay.serves(endpoint.endpoint_id):
+            return
         for port in endpoint.ports:
             held = self._ports.socket(port)
             if self._relayed(port) and held is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dockwright import faults
+from dockwright import faults, workers
 from dockwright.errors import HostFailure, Invalid
 from dockwright.network.model import AttachRequest, Endpoint, Network, new_id
 from dockwright.network.namespaces import Namespaces
@@ -47,7 +47,7 @@ class PlainDriver:
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.attach`."""
-        if not self._namespaces.alive(endpoint.sandbox):
+        if not await workers.quick(self._namespaces.alive, endpoint.sandbox):
             raise HostFailure(f"network namespace {self._namespaces.path(endpoint.sandbox)} is gone")
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:

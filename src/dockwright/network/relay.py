@@ -38,6 +38,10 @@ class Relay:
         port = _TcpPort(own, target, self._background) if protocol == "tcp" else _UdpPort(own, target, self._background)
         self._servers.setdefault(endpoint_id, []).append(port)
 
+    def serves(self, endpoint_id: str) -> bool:
+        """Whether ports of this endpoint are relayed."""
+        return endpoint_id in self._servers
+
     def stop(self, endpoint_id: str) -> None:
         """End an endpoint's ports and their connections; one without any is no error."""
         for port in self._servers.pop(endpoint_id, ()):

@@ -59,18 +59,24 @@ class Teardown:
             self._hurry.clear()
 
     async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(COLLECT_S):
-                    await self._hurry.wait()
-            except TimeoutError:
-                pass
-            while self._queue:
-                batch, self._queue = self._queue, []
-                await self._bury(batch)
-            self._idle.set()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._collect()
+                while self._queue:
+                    batch, self._queue = self._queue, []
+                    await self._bury(batch)
+                self._idle.set()
+        finally:
+            self._idle.set()  # nobody waits for a task that has ended
+
+    async def _collect(self) -> None:
+        try:
+            async with asyncio.timeout(COLLECT_S):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
 
     async def _bury(self, batch: list[Remains]) -> None:
         try:

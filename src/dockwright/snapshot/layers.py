@@ -56,7 +56,12 @@ class Staged:
         sync_file_system(self.tree)
         used = differences.usage(self.tree.parent)
         self.row = replace(
-            self.row, diff_id=self.diff_id, rooted=self.contents.rooted, size_bytes=used.size_bytes, inodes=used.inodes
+            self.row,
+            diff_id=self.diff_id,
+            rooted=self.contents.rooted,
+            recipe=self.contents.regenerable,
+            size_bytes=used.size_bytes,
+            inodes=used.inodes,
         )
 
 
@@ -105,15 +110,29 @@ class Layers:
             below = chain
         return below
 
+    def lineage(self, key: str) -> list[Digest]:
+        """The diff IDs of the image layers that the snapshot `key` stands on, base first, where the image itself is gone.
+
+        Raises `NotFound` when one of them can no longer be told or made into a tar again.
+        """
+        found = []
+        for node in reversed(self._overlay.chain(self._overlay.node(key))[1:]):
+            if not node.key.startswith("sha256:"):
+                continue  # not a layer of an image
+            if node.layer.diff_id is None or not node.layer.recipe:
+                raise NotFound(f"the image below {key} is gone, and its layer {node.key} cannot be told any more")
+            found.append(Digest(node.layer.diff_id))
+        return found
+
     def usage(self, chain_id: Digest) -> tuple[int, int]:
         """The number of the topmost layer's directory, and the bytes it takes on the disk."""
         layer = self._overlay.node(chain_id).layer
         return layer.number, layer.size_bytes
 
     def regenerable(self, diff_id: Digest) -> bool:
-        """Whether the layer's tar can be made again from its directory. Touches the disk."""
+        """Whether the layer's tar can be made again from its directory."""
         layer = self._overlay.by_diff(diff_id)
-        return layer is not None and self._overlay.recipe(layer).exists()
+        return layer is not None and layer.recipe
 
     def tar(self, diff_id: Digest) -> Iterator[bytes]:
         """The layer's tar, byte for byte, made again; blocking. Raises `NotFound`; `Corrupt` when it came out different."""
@@ -131,12 +150,19 @@ class Layers:
         contents = staged.contents
         if below is None and contents.links:
             raise Invalid(f"layer has a hard link to {os.fsdecode(contents.links[0][1])!r}, which is not there")
-        if below is None or contents.independent:
+        if contents.independent:
             await self._overlay.adopt(chain, below, staged.row)
             return
-        alone = replace(staged.row, diff_id=None)
+        alone = replace(staged.row, diff_id=None, recipe=False)
+        if below is None:
+            await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
+            return
         async with self._overlay.looked_at(below) as (base, _):
-            fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
+            if contents.hides_all:
+                await workers.bulk(archive.hide_base, staged.tree, base)
+                fits = not contents.links
+            else:
+                fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:
             await workers.quick(staged.recipe.unlink, missing_ok=True)
             await self._overlay.adopt(chain, below, alone)

@@ -37,8 +37,9 @@ COMMIT_LIMIT_S = 3600.0
 SNAPSHOT_SCHEMA = Schema(
     "snapshots",
     [
-        # `diff_id` names layers that are the same on every base; `rooted` is 0 when the layer says nothing about `/`.
-        "CREATE TABLE layer (number INTEGER PRIMARY KEY, diff_id TEXT UNIQUE, rooted INTEGER NOT NULL,"
+        # `diff_id` names layers that are the same on every base; `rooted` is 0 when the layer says nothing about `/`;
+        # `recipe` is 1 when the layer's tar can be made again.
+        "CREATE TABLE layer (number INTEGER PRIMARY KEY, diff_id TEXT UNIQUE, rooted INTEGER NOT NULL, recipe INTEGER NOT NULL,"
         " size_bytes INTEGER NOT NULL, inodes INTEGER NOT NULL);"
         "CREATE TABLE snapshot (key TEXT PRIMARY KEY, kind TEXT NOT NULL, parent TEXT REFERENCES snapshot (key),"
         " layer INTEGER NOT NULL REFERENCES layer (number), created_ns INTEGER NOT NULL);"
@@ -57,6 +58,7 @@ class LayerRow:
     number: int
     diff_id: str | None = None
     rooted: bool = True
+    recipe: bool = False
     size_bytes: int = 0
     inodes: int = 0
 
@@ -144,10 +146,7 @@ class Overlay:
 
         Whether it does: a directory that serves another snapshot too stays.
         """
-        node = self.node(key)
-        if self._children.get(key):
-            raise InUse(f"snapshot {key} has others on top of it")
-        return await shielded(self._remove(node))
+        return await shielded(self._remove(self.node(key)))
 
     async def settled(self) -> None:
         """Wait until the directories of removed snapshots are gone from the disk."""
@@ -198,8 +197,7 @@ class Overlay:
         self._reserve(key)
         number = self._take_number()
         node = Node(key, kind, parent, LayerRow(number), time.time_ns())
-        if parent is not None:
-            self._children[parent] = self._children.get(parent, 0) + 1
+        self._count_child(parent, 1)
         try:
             await self._database.write(lambda db: self._make(db, node, self._root_of(below)))
         except BaseException:
@@ -232,7 +230,10 @@ class Overlay:
         await workers.quick(trees.remove, self._root / str(layer.number) / "work")
 
     async def _remove(self, node: Node) -> bool:
-        known = self._nodes.pop(node.key, None)  # first, so that nothing is made on top of it meanwhile
+        # Looked at and forgotten in one step, so that nothing is made on top of it in between.
+        if self._children.get(node.key):
+            raise InUse(f"snapshot {node.key} has others on top of it")
+        known = self._nodes.pop(node.key, None)
 
         def forget(db: sqlite3.Connection) -> bool:
             db.execute("DELETE FROM snapshot WHERE key = ? AND layer = ?", (node.key, node.layer.number))
@@ -247,8 +248,7 @@ class Overlay:
             if known is not None:
                 self._nodes[node.key] = known
             raise
-        if node.parent is not None:
-            self._children[node.parent] -= 1
+        self._count_child(node.parent, -1)
         if last:
             if node.layer.diff_id is not None:
                 self._by_diff.pop(node.layer.diff_id, None)
@@ -259,7 +259,7 @@ class Overlay:
         """The directories, then the rows: in the writer's thread, as three `mkdir` are cheaper than a change of thread."""
         trees.make_layer(self._root / str(node.layer.number), like)
         faults.point("snapshot.prepare")
-        db.execute("INSERT INTO layer VALUES (?, NULL, 1, 0, 0)", (node.layer.number,))
+        db.execute("INSERT INTO layer VALUES (?, NULL, 1, 0, 0, 0)", (node.layer.number,))
         db.execute(
             "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
             (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
@@ -270,7 +270,7 @@ class Overlay:
         return self._by_diff.get(diff_id)
 
     def recipe(self, layer: LayerRow) -> Path:
-        """Where the layer's recipe is, if it has one."""
+        """Where the layer's recipe is, when it has one."""
         return self._root / str(layer.number) / "recipe"
 
     @asynccontextmanager
@@ -318,22 +318,25 @@ class Overlay:
 
         def save(db: sqlite3.Connection) -> None:
             if node.layer is layer:
-                row = (layer.number, layer.diff_id, layer.rooted, layer.size_bytes, layer.inodes)
-                db.execute("INSERT INTO layer VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING", row)
+                row = (layer.number, layer.diff_id, layer.rooted, layer.recipe, layer.size_bytes, layer.inodes)
+                db.execute("INSERT INTO layer VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING", row)
             db.execute(
                 "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
                 (node.key, node.kind, node.parent, node.layer.number, node.created_ns),
             )
 
-        faults.point("snapshot.adopt")
-        await self._database.write(save)
+        self._count_child(node.parent, 1)
+        try:
+            faults.point("snapshot.adopt")
+            await self._database.write(save)
+        except BaseException:
+            self._count_child(node.parent, -1)
+            raise
         self._nodes[node.key] = node
         if node.layer is layer:
             self._adopted.add(layer.number)
         if node.layer.diff_id is not None:
             self._by_diff[node.layer.diff_id] = node.layer
-        if node.parent is not None:
-            self._children[node.parent] = self._children.get(node.parent, 0) + 1
 
     def _mount_on_top(self, node: Node, like: Path | None, target: Path) -> None:
         trees.remove(self._root / str(node.layer.number))
@@ -377,19 +380,22 @@ class Overlay:
             raise Conflict(f"snapshot {key} exists already")
         self._reserved.add(key)
 
+    def _count_child(self, parent: str | None, change: int) -> None:
+        if parent is not None:
+            self._children[parent] = self._children.get(parent, 0) + change
+
     def _take_number(self) -> int:
         self._next += 1
         return self._next - 1
 
     def _load(
-        self, layers: list[tuple[int, str | None, int, int, int]], rows: list[tuple[str, Kind, str, int, int]]
+        self, layers: list[tuple[int, str | None, int, int, int, int]], rows: list[tuple[str, Kind, str, int, int]]
     ) -> None:
-        by_number = {row[0]: LayerRow(row[0], row[1], bool(row[2]), row[3], row[4]) for row in layers}
+        by_number = {row[0]: LayerRow(row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5]) for row in layers}
         self._by_diff = {row.diff_id: row for row in by_number.values() if row.diff_id is not None}
         for key, kind, parent, number, created_ns in rows:
             self._nodes[key] = Node(key, kind, parent, by_number[number], created_ns)
-            if parent is not None:
-                self._children[parent] = self._children.get(parent, 0) + 1
+            self._count_child(parent, 1)
 
     def _prepare_root(self, known: set[int]) -> list[Path]:
         self._root.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import os
+import shutil
 import tarfile
 import threading
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.archives import member, stream, tar_of
+from tests.images import BUSYBOX
 
 from dockwright import archive
 from dockwright.archive import bridge
@@ -202,3 +204,29 @@ async def test_a_cancelled_write_stops_and_leaves_no_thread(tree: Path) -> None:
         await started.wait()
         task.cancel()
     assert not [thread for thread in threading.enumerate() if thread.name == "archive transfer"]
+
+
+async def test_a_process_root_is_copied_with_its_mounts(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "mnt").mkdir()
+    shutil.copy(BUSYBOX, tree / "bin/busybox")
+    (tree / "out").symlink_to("/mnt")
+    script = (
+        f"mount -t tmpfs none {tree}/mnt && echo seen > {tree}/mnt/file && "
+        f"exec chroot {tree} /bin/busybox sh -c 'echo up; read x'"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--mount", "sh", "-c", script), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"up\n"
+    root = Path(f"/proc/{process.pid}/root")
+    try:
+        assert await listed(archive.read(root, "/out/file")) == {"file": b"seen\n"}
+        await archive.write(root, "/out", stream(tar_of(member("new", b"1"))))
+        assert (await archive.stat_path(root, "/mnt/new")).size_bytes == 1
+    finally:
+        process.kill()
+        await process.wait()
+    assert os.listdir(tree / "mnt") == []

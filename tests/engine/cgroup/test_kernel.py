@@ -91,26 +91,27 @@ async def test_an_oom_kill_is_told_and_counted(hierarchy: Hierarchy, path: str) 
         pytest.skip("no memory controller")
     limit.write_text(str(30_000_000))
     child = run_in(group, "x = b'x' * 200_000_000; print(len(x))")
-    told = asyncio.Event()
-    watch = cgroup.oom.Watch(group, told.set)
     try:
-        assert cgroup.oom.kills(group) == 0
-        await asyncio.to_thread(go, child)
-        await asyncio.wait_for(told.wait(), 20)
+        async with asyncio.TaskGroup() as tasks:
+            told = tasks.create_task(cgroup.oom.killed(group))
+            await asyncio.sleep(0.1)
+            assert not told.done()
+            await asyncio.to_thread(go, child)
+            assert await asyncio.wait_for(told, 20) == 1
         assert await asyncio.to_thread(child.wait) == -signal.SIGKILL
-        assert cgroup.oom.kills(group) == 1
+        assert await asyncio.to_thread(cgroup.oom.kills, group) == 1
     finally:
-        watch.close()
         end(child)
 
 
 async def test_removing_a_cgroup_tells_nothing(hierarchy: Hierarchy, path: str) -> None:
-    told: list[bool] = []
-    watch = cgroup.oom.Watch(cgroup.named(hierarchy, path), lambda: told.append(True))
-    cgroup.remove(hierarchy, path)
-    await asyncio.sleep(0.1)
-    watch.close()
-    assert told == []
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(cgroup.oom.killed(cgroup.named(hierarchy, path)))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(cgroup.remove, hierarchy, path)
+        await asyncio.sleep(0.2)
+        assert not told.done()
+        told.cancel()
 
 
 def test_a_cgroup_goes_with_what_is_below_it(hierarchy: Hierarchy, path: str) -> None:

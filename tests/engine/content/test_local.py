@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.engine.content.conformance import BlobStoreConformance
 
-from dockwright import faults
+from dockwright import faults, workers
 from dockwright.content import LocalBlobs, put, read
 from dockwright.errors import Corrupt, HostFailure
 
@@ -25,9 +25,13 @@ class TestLocalBlobs(BlobStoreConformance):
 
 async def test_opening_collects_what_a_crash_left(tmp_path: Path) -> None:
     store = await LocalBlobs.open_at(tmp_path)
-    lost = store.begin()
-    lost.write(b"lost")
-    lost.close()
+
+    def crash() -> None:
+        lost = store.begin()
+        lost.write(b"lost")
+        lost.close()
+
+    await workers.quick(crash)
     async with store.ingest("kept") as ingest:
         await ingest.write(b"kept")
     async with store.ingest("old") as ingest:

@@ -163,3 +163,15 @@ async def test_a_commit_of_nothing_is_a_commit(busybox: Host) -> None:
     image = await busybox.images.commit("work", "busybox", Commit(RunConfig()))
     assert (await busybox.images.resolve(image)).repo_tags == []
     assert len((await busybox.images.inspect(image)).root_fs.layers) == 2
+
+
+async def test_a_container_of_a_removed_image_is_committed_on_its_layers(busybox: Host, tmp_path: Path) -> None:
+    before = await busybox.files("busybox")
+    async with busybox.mounted((await busybox.images.resolve("busybox")).snapshot) as root:
+        (root / "new").write_text("new")
+    await busybox.images.remove("busybox", force=True)
+    await busybox.images.commit("work", None, Commit(RunConfig()), "mine")
+    await busybox.snapshots.remove("work")
+    assert await busybox.files("mine") == before | {"new": "new"}
+    async for _ in busybox.images.save(["mine"]):
+        pass

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import socket
 import subprocess
+import sys
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -12,10 +16,7 @@ import pytest
 from dockwright import faults
 from dockwright.errors import Conflict, HostFailure, Invalid, Unavailable
 from dockwright.network import NETWORK_SCHEMA, AttachRequest, NetworkOptions, Networks, PortRequest, parse_bip
-from dockwright.network.bridge import VETH_PREFIX
 from dockwright.network.firewall import table_name
-from dockwright.network.netlink import Netlink
-from dockwright.network.nft import Nft
 from dockwright.store import Database
 
 from .conftest import TCP_ASK, Open, Server, inside
@@ -23,19 +24,20 @@ from .conftest import TCP_ASK, Open, Server, inside
 pytestmark = pytest.mark.root
 
 
+def links(*selection: str) -> set[str]:
+    """Names of interfaces; by the command, for calls of ours would block the loop."""
+    shown = subprocess.run(["ip", "-json", "link", "show", *selection], check=False, capture_output=True, text=True)
+    return {link["ifname"] for link in json.loads(shown.stdout or "[]") if link}
+
+
 def ports_of(bridge: str) -> set[str]:
-    with Netlink() as netlink:
-        link = netlink.link(bridge)
-        return {port.name for port in netlink.links() if link is not None and port.master == link.index}
+    return links("master", bridge)
 
 
 async def elements_of(bridge: str) -> int:
-    nft = Nft()
-    try:
-        entries = await nft.read(f"list table inet {table_name(bridge)}")
-    finally:
-        nft.close()
-    return sum(len(entry["map"].get("elem", ())) for entry in entries if "map" in entry)
+    command = ["nft", "-j", "list", "table", "inet", table_name(bridge)]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return sum(len(entry["map"].get("elem", ())) for entry in json.loads(shown)["nftables"] if "map" in entry)
 
 
 def handles(tmp_path: Path) -> set[str]:
@@ -184,9 +186,9 @@ async def abandon(networks: Networks) -> None:
     networks._bridge._ports.close()
     for endpoint_id in list(networks._bridge._relay._servers):
         networks._bridge._relay.stop(endpoint_id)
-    networks._namespaces.close()
+    await asyncio.to_thread(networks._namespaces.close)
     if networks._nft is not None:
-        networks._nft.close()
+        await asyncio.to_thread(networks._nft.close)
     networks._closed = True
     networks._endpoints.clear()
 
@@ -227,11 +229,10 @@ async def test_reconcile_repairs_what_somebody_else_flushed(open_networks: Open,
     live = await old.attach("live", AttachRequest("live", ports=(PortRequest(80),)))
     await abandon(old)
     subprocess.run(["nft", "delete", "table", "inet", table_name(bridge_name)], check=True)
+    ports = ports_of(bridge_name)
     subprocess.run(["ip", "link", "delete", bridge_name], check=True)
-    with Netlink() as netlink:
-        for link in netlink.links():
-            if link.name.startswith(VETH_PREFIX) and link.master == 0:
-                netlink.delete_link(link.name)
+    (port,) = ports
+    subprocess.run(["ip", "link", "delete", port], check=True)
     server = Server(live.netns_path, "tcp", 80)
     try:
         new = await open_networks(live={"live"})
@@ -285,3 +286,149 @@ async def test_a_thousand_ports_are_one_transaction(networks: Networks, bridge_n
     assert await elements_of(bridge_name) == 400
     await networks.detach("web")
     assert await elements_of(bridge_name) == 0
+
+
+async def test_what_somebody_flushed_is_repaired_while_containers_run(open_networks: Open, bridge_name: str) -> None:
+    networks = await open_networks(prepared=2)
+    web = await networks.attach("web", AttachRequest("web", ports=(PortRequest(80),)))
+    other = await networks.attach("other", AttachRequest("other"))
+    subprocess.run(["nft", "delete", "table", "inet", table_name(bridge_name)], check=True)
+    subprocess.run(["ip", "link", "set", bridge_name, "down"], check=True)
+    await networks.repair()
+    server = Server(web.netns_path, "tcp", 80)
+    try:
+        port = str(web.ports[0].host_port)
+        answer = await asyncio.to_thread(inside, other.netns_path, TCP_ASK, web.gateway, port, "x")
+        assert answer.endswith(" x")
+    finally:
+        server.close()
+
+
+async def test_published_ports_are_there_as_soon_as_the_next_daemon_opens(
+    open_networks: Open, database: Database, tmp_path: Path, bridge_name: str
+) -> None:
+    old = await open_networks()
+    await old.attach("live", AttachRequest("live", ports=(PortRequest(80),)))
+    await abandon(old)
+    new = await Networks.open(database, tmp_path / "exec", NetworkOptions(bridge=bridge_name, prepared=0))
+    try:
+        assert await elements_of(bridge_name) == 1
+        await new.reconcile({"live"})
+        await new.detach("live")
+    finally:
+        await new.aclose()
+
+
+async def test_a_default_gateway_is_where_containers_send_and_no_containers_address(open_networks: Open) -> None:
+    networks = await open_networks(
+        bip=parse_bip("10.213.9.1/24"), default_gateway=IPv4Address("10.213.9.2"), prepared=1
+    )
+    attachment = await networks.attach("one", AttachRequest("one"))
+    assert (attachment.ip, attachment.gateway) == ("10.213.9.3", "10.213.9.2")
+    route = subprocess.run(
+        ["nsenter", f"--net={attachment.netns_path}", "ip", "route", "show", "default"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "via 10.213.9.2 dev eth0" in route
+
+
+async def test_fixed_cidr_narrows_the_addresses(open_networks: Open) -> None:
+    networks = await open_networks(bip=parse_bip("10.213.9.1/24"), fixed_cidr=IPv4Network("10.213.9.128/25"))
+    assert (await networks.attach("one", AttachRequest("one"))).ip == "10.213.9.128"
+
+
+async def test_a_bridge_that_was_there_keeps_its_address_and_stays(open_networks: Open, bridge_name: str) -> None:
+    subprocess.run(["ip", "link", "add", bridge_name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "10.213.8.1/24", "dev", bridge_name], check=True)
+        networks = await open_networks()
+        attachment = await networks.attach("one", AttachRequest("one"))
+        assert (attachment.gateway, attachment.prefix_len) == ("10.213.8.1", 24)
+        await networks.detach("one")
+        await networks.aclose()
+        assert bridge_name in links()
+    finally:
+        subprocess.run(["ip", "link", "delete", bridge_name], check=True)
+
+
+async def test_a_stopped_daemon_without_containers_leaves_nothing(
+    open_networks: Open, bridge_name: str, tmp_path: Path
+) -> None:
+    networks = await open_networks(prepared=4)
+    await networks.attach("one", AttachRequest("one", ports=(PortRequest(80),)))
+    await networks.detach("one")
+    await networks.aclose()
+    await networks.aclose()
+    assert bridge_name not in links()
+    assert handles(tmp_path) == set()
+    assert (
+        table_name(bridge_name)
+        not in subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True).stdout
+    )
+
+
+VICTIM = """
+import asyncio, random, sys
+from pathlib import Path
+from dockwright.network import *
+from dockwright.store import Database
+
+async def client(networks, number, live):
+    while True:
+        name = f"c{number}"
+        await networks.attach(name, AttachRequest(name, ports=(PortRequest(80),) if number % 2 else ()))
+        await asyncio.sleep(random.random() * 0.01)
+        if number < 2:
+            print("live", flush=True)
+            await asyncio.sleep(1000)
+        await networks.detach(name)
+
+async def main():
+    folder, bridge = Path(sys.argv[1]), sys.argv[2]
+    database = await Database.open(folder / "state.db", [NETWORK_SCHEMA])
+    networks = await Networks.open(database, folder / "exec", NetworkOptions(bridge=bridge, prepared=4))
+    await networks.reconcile({"c0", "c1"})
+    await asyncio.gather(*(client(networks, number, set()) for number in range(6)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.013, 0.05, 0.11, 0.2, 0.31])
+async def test_after_kill_9_under_load_the_kernel_agrees_with_what_is_stored(
+    open_networks: Open, tmp_path: Path, bridge_name: str, delay_s: float
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(faults.__file__).parents[1])}
+    for _ in range(2):
+        victim = subprocess.Popen(
+            [sys.executable, "-c", VICTIM, str(tmp_path), bridge_name], stdout=subprocess.PIPE, env=environment
+        )
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == b"live\n"
+        assert victim.stdout.readline() == b"live\n"
+        await asyncio.sleep(delay_s)
+        victim.kill()
+        victim.wait()
+        victim.stdout.close()
+    networks = await open_networks(live={"c0", "c1"})
+    await networks.settle()
+    kept = [networks.attachment(name) for name in ("c0", "c1")]
+    assert all(kept)
+    assert len(ports_of(bridge_name)) == 2
+    assert handles(tmp_path) == {attachment.netns_path.name for attachment in kept if attachment}
+    assert await elements_of(bridge_name) == 1
+    server = Server(kept[1].netns_path, "tcp", 80)  # type: ignore[union-attr]
+    try:
+        answer = await asyncio.to_thread(
+            inside,
+            kept[0].netns_path,
+            TCP_ASK,
+            kept[0].gateway,
+            str(kept[1].ports[0].host_port),
+            "x",  # type: ignore[union-attr]
+        )
+        assert answer.endswith(" x")
+    finally:
+        server.close()

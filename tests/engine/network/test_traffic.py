@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import secrets
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -215,9 +217,8 @@ async def test_after_detach_the_port_is_free_and_no_longer_answers(
 
 
 async def test_the_hosts_resolver_answers_through_nat(networks: Networks) -> None:
-    server = next(
-        (line.split()[1] for line in resolv_conf(host_resolv_conf()).splitlines() if line.startswith("nameserver")), ""
-    )
+    text = resolv_conf(await asyncio.to_thread(host_resolv_conf))
+    server = next((line.split()[1] for line in text.splitlines() if line.startswith("nameserver")), "")
     query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03deb\x06debian\x03org\x00\x00\x01\x00\x01"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.settimeout(3)
@@ -243,3 +244,52 @@ async def test_without_the_packet_filter_ports_are_relayed(open_networks: Open) 
             assert (await ask_tcp(host, attachment.ports[0].host_port, "r" * 300_000)).endswith("r" * 300_000)
     finally:
         server.close()
+
+
+async def test_a_udp_client_that_never_stopped_sending_reaches_the_port_once_it_is_published(
+    networks: Networks, second_host: Path
+) -> None:
+    code = (
+        "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(0.1)\n"
+        "s.bind(('0.0.0.0',40001))\nprint('sending',flush=True)\n"
+        "for _ in range(80):\n"
+        "    s.sendto(b'x',('198.51.100.1',18053))\n"
+        "    try: print('answer',s.recv(100)); break\n"
+        "    except OSError: pass\n"
+    )
+    client = await asyncio.create_subprocess_exec(
+        "nsenter", f"--net={second_host}", sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    assert client.stdout is not None
+    assert await client.stdout.readline() == b"sending\n"
+    await asyncio.sleep(0.3)
+    request = AttachRequest("dns", ports=(PortRequest(53, "udp", "", 18053, 18053),))
+    server = Server((await networks.attach("dns", request)).netns_path, "udp", 53)
+    try:
+        assert (await client.stdout.read()).startswith(b"answer b'198.51.100.2 x")
+        await client.wait()
+    finally:
+        server.close()
+
+
+async def test_two_hundred_connections_at_once_pass_a_port_and_its_relay(
+    networks: Networks, published: tuple[int, Path, str]
+) -> None:
+    port, netns, _ = published
+    server = Server(netns, "tcp", PORT)
+    try:
+        for host in ("127.0.0.1", "::1"):
+            answers = await asyncio.gather(*(ask_tcp(host, port, f"{number}") for number in range(200)))
+            assert [answer.split()[1] for answer in answers] == [f"{number}" for number in range(200)]
+    finally:
+        server.close()
+
+
+async def test_a_relayed_connection_nobody_answers_is_closed(published: tuple[int, Path, str]) -> None:
+    port, _, _ = published
+    reader, writer = await asyncio.open_connection("::1", port)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,12 +70,14 @@ class Daemon:
         self.driver: LogDriver = open_driver("json-file", self.options, self.info)
         self.pump = Pump(self.writer.spool, self.driver, control=self.writer.control, rotate_bytes=2000)
 
-    def kill(self) -> None:
-        self.pump.close()
-        self.driver.close()
-        self.begin()
+    async def kill(self) -> None:
+        await asyncio.to_thread(self.close)
+        await asyncio.to_thread(self.begin)
 
-    def read(self) -> list[Record]:
+    async def read(self) -> list[Record]:
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> list[Record]:
         assert isinstance(self.driver, FileDriver)
         reader = self.driver.open_reader(Query())
         try:
@@ -104,8 +107,8 @@ async def test_lines_arrive_and_an_incomplete_one_at_the_end(daemon: Daemon, wri
     writer.write(b"ee\nlast")
     assert await daemon.pump.pump() == 1
     assert await daemon.pump.pump(last=True) == 1
-    assert text(daemon.read()) == b"one\ntwo\nthree\nlast"
-    daemon.pump.clean()
+    assert text(await daemon.read()) == b"one\ntwo\nthree\nlast"
+    await asyncio.to_thread(daemon.pump.clean)
     assert [path.name for path in writer.spool.parent.iterdir() if path.name.startswith("spool")] == []
 
 
@@ -114,7 +117,7 @@ async def test_lines_arrive_and_an_incomplete_one_at_the_end(daemon: Daemon, wri
 async def test_nothing_is_lost_or_doubled_when_the_daemon_dies_at(
     info: LogInfo, writer: Writer, step: str, passes: int
 ) -> None:
-    daemon = Daemon(info, writer, {"max-size": "3k", "max-file": "100"})
+    daemon = await asyncio.to_thread(Daemon, info, writer, {"max-size": "3k", "max-file": "100"})
     left = [passes]
 
     def die() -> None:
@@ -134,17 +137,17 @@ async def test_nothing_is_lost_or_doubled_when_the_daemon_dies_at(
                 await daemon.pump.pump()
             except HostFailure:
                 deaths += 1
-                daemon.kill()
+                await daemon.kill()
             if number % 3 == 0:
                 writer.reopen_if_asked()
         await daemon.pump.pump(last=True)
-    records = daemon.read()
+    records = await daemon.read()
     assert deaths == 1
     assert text([record for record in records if record.stream == "stdout"]) == expected
     assert text([record for record in records if record.stream == "stderr"]) == b"".join(
         b"err %d\n" % n for n in range(60)
     )
-    daemon.close()
+    await asyncio.to_thread(daemon.close)
 
 
 async def test_the_spool_is_rotated_and_stays_small(daemon: Daemon, writer: Writer) -> None:
@@ -157,17 +160,17 @@ async def test_the_spool_is_rotated_and_stays_small(daemon: Daemon, writer: Writ
     assert reopened > 2
     assert writer.spool.stat().st_size < 6000
     assert not writer.spool.with_name("spool.old").exists()
-    assert len(daemon.read()) == 200
+    assert len(await daemon.read()) == 200
 
 
 async def test_a_daemon_that_dies_while_cleaning_up_does_not_deliver_again(daemon: Daemon, writer: Writer) -> None:
     writer.write(b"one\n")
     await daemon.pump.pump(last=True)
     with faults.armed("logs.clean"), pytest.raises(HostFailure):
-        daemon.pump.clean()
-    daemon.kill()
+        await asyncio.to_thread(daemon.pump.clean)
+    await daemon.kill()
     assert await daemon.pump.pump(last=True) == 0
-    assert text(daemon.read()) == b"one\n"
+    assert text(await daemon.read()) == b"one\n"
 
 
 async def test_a_driver_that_fails_is_tried_again_and_nothing_is_lost(
@@ -187,19 +190,29 @@ async def test_a_driver_that_fails_is_tried_again_and_nothing_is_lost(
     monkeypatch.setattr(daemon.driver, "write", write)
     writer.write(b"ee\n")
     await daemon.pump.pump()
-    assert text(daemon.read()) == b"one\ntwo\nthree\n"
+    assert text(await daemon.read()) == b"one\ntwo\nthree\n"
 
 
 async def test_a_lost_spool_begins_anew(daemon: Daemon, writer: Writer) -> None:
     writer.write(b"one\n")
     await daemon.pump.pump()
-    daemon.close()
+    await asyncio.to_thread(daemon.close)
     for path in list(writer.spool.parent.glob("spool*")):
         path.unlink()
-    daemon.begin()
+    await asyncio.to_thread(daemon.begin)
     writer.spool.write_bytes(b"%b stdout F two\n" % STAMP)
     await daemon.pump.pump()
-    assert text(daemon.read()) == b"one\ntwo\n"
+    assert text(await daemon.read()) == b"one\ntwo\n"
+
+
+async def test_a_spool_that_lost_its_end_in_a_power_cut_is_read_from_its_start(daemon: Daemon, writer: Writer) -> None:
+    writer.write(b"one\n" * 50)
+    await daemon.pump.pump()
+    os.truncate(writer.spool, 0)
+    await daemon.kill()
+    writer.write(b"two\n")
+    await daemon.pump.pump()
+    assert text(await daemon.read()) == b"one\n" * 50 + b"two\n"
 
 
 async def test_a_line_of_100_mb_goes_through_in_bounded_memory(daemon: Daemon, writer: Writer) -> None:
@@ -216,6 +229,6 @@ async def test_a_line_of_100_mb_goes_through_in_bounded_memory(daemon: Daemon, w
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
-    records = daemon.read()
+    records = await daemon.read()
     assert records[-1].data.endswith(b"end\n")
     assert max(len(record.data) for record in records) <= 16 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import json
 import os
 import re
@@ -151,11 +152,11 @@ def options_tls(settings: dict[str, str]) -> dict[str, str]:
 async def test_what_syslog_sent_can_be_read_from_the_cache(udp: socket.socket, info: LogInfo) -> None:
     settings = options(udp, "udp")
     del settings["cache-disabled"]
-    driver = open_driver("syslog", settings, info)
+    driver = await asyncio.to_thread(open_driver, "syslog", settings, info)
     assert isinstance(driver, CachedDriver)
     assert isinstance(driver, Readable)
-    driver.write(RECORDS)
-    driver.close()
+    await asyncio.to_thread(driver.write, RECORDS)
+    await asyncio.to_thread(driver.close)
     assert [record async for record in read_stored("syslog", settings, info, Query())] == RECORDS
 
 

@@ -78,6 +78,9 @@ async def summary(engine: Engine, container: Container, *, size: bool) -> dict[s
         "NetworkSettings": {"Networks": _networks(container, attachment)},
         "Mounts": [mount_point(point) for point in spec.points],
     }
+    descriptor = await engine.images.descriptor(spec.image_id)
+    if descriptor is not None:
+        entry["ImageManifestDescriptor"] = msgspec.to_builtins(descriptor)
     if size:
         entry |= await _sizes(engine, container)
     return entry

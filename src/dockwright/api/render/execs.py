@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from dockwright.container.detach import parse
 from dockwright.container.execs import Exec
 
@@ -26,6 +28,7 @@ async def inspect_exec(found: Exec) -> dict[str, object]:
         "OpenStdout": config.attach_stdout,
         "CanRemove": found.can_remove,
         "ContainerID": found.container.id,
-        "DetachKeys": list(parse(config.detach_keys)) if config.detach_keys else [],
+        # A byte string, which Go writes as base64.
+        "DetachKeys": base64.b64encode(parse(config.detach_keys) if config.detach_keys else b"").decode(),
         "Pid": await found.read_pid(),
     }

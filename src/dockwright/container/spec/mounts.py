@@ -78,16 +78,14 @@ def _defaults(host: HostConfig, shm_source: str, writable_cgroups: bool) -> list
     }
     if shm_source:
         shm = _bind("/dev/shm", shm_source, ["rbind", "rprivate", "rw"])
-    mqueue = _special("/dev/mqueue", "mqueue", ["nosuid", "noexec", "nodev"])
-    if host.ipc_mode == "host":
-        mqueue = _bind("/dev/mqueue", "/dev/mqueue", ["rbind", "rprivate", "rw"])
     mounts = [
         _special("/proc", "proc", ["nosuid", "noexec", "nodev"]),
         _special("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _special("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
         _special("/sys", "sysfs", ["nosuid", "noexec", "nodev", sys_mode]),
         _special("/sys/fs/cgroup", "cgroup", ["nosuid", "noexec", "nodev", cgroup_mode]),
-        mqueue,
+        # Whatever IPC namespace the container is in, the host's included, this shows its queues.
+        _special("/dev/mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
     ]
     return mounts if host.ipc_mode == "none" else [*mounts, shm]
 

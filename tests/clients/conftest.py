@@ -1,0 +1,60 @@
+"""Fixtures of the tests with other people's clients."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import docker as sdk
+import pytest
+from docker.models.containers import Container
+
+from tests.host import Daemon
+
+
+class Containers:
+    """Containers of one test, made with the Docker SDK and removed at its end."""
+
+    def __init__(self, client: sdk.DockerClient) -> None:
+        self.client = client
+        self.mark = uuid.uuid4().hex
+
+    def run(self, *command: str, image: str = "busybox", **options: object) -> Container:
+        """Start one, detached."""
+        options.setdefault("network_mode", "none")
+        labels = {"test": self.mark} | dict(options.pop("labels", {}))  # type: ignore[call-overload]
+        return self.client.containers.run(
+            image, list(command) or ["sleep", "1000"], detach=True, labels=labels, **options
+        )
+
+    def create(self, *command: str, image: str = "busybox", **options: object) -> Container:
+        options.setdefault("network_mode", "none")
+        labels = {"test": self.mark} | dict(options.pop("labels", {}))  # type: ignore[call-overload]
+        return self.client.containers.create(image, list(command) or ["sleep", "1000"], labels=labels, **options)
+
+    def output(self, *command: str, **options: object) -> str:
+        """Run one to its end; what it said on stdout and stderr."""
+        found = self.run(*command, **options)
+        ended = found.wait()
+        said = found.logs().decode()
+        assert ended["StatusCode"] == 0, f"{command}: {ended}: {said}"
+        return said
+
+    def remove_all(self) -> None:
+        for entry in self.client.api.containers(all=True, filters={"label": f"test={self.mark}"}):
+            self.client.api.remove_container(entry["Id"], force=True, v=True)
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[sdk.DockerClient]:
+    """The Docker SDK for Python over the shared daemon."""
+    found = daemon.client()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def containers(client: sdk.DockerClient) -> Iterator[Containers]:
+    found = Containers(client)
+    yield found
+    found.remove_all()
