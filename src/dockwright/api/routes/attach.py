@@ -43,6 +43,7 @@ async def attach(call: Call) -> web.StreamResponse:
     if call.request.can_read_body:
         await call.body()
     connection = Connection.take(call.request, kind)
+    await container.tell("attach")
     try:
         if call.flag("logs"):
             await _replay(container, connection, wanted)
@@ -90,6 +91,7 @@ async def attach_by_websocket(call: Call) -> web.StreamResponse:
     if not socket.can_prepare(call.request):
         raise Invalid("a web socket handshake is expected here")
     await socket.prepare(call.request)
+    await container.tell("attach")
     wanted = _wanted(call) or {STDOUT, STDERR}
     if call.flag("logs"):
         query = LogQuery(stdout=STDOUT in wanted, stderr=STDERR in wanted)
