@@ -432,3 +432,24 @@ async def test_after_kill_9_under_load_the_kernel_agrees_with_what_is_stored(
         assert answer.endswith(" x")
     finally:
         server.close()
+
+
+async def test_daemons_that_start_together_pick_different_subnets(tmp_path: Path, bridge_name: str) -> None:
+    async def start(number: int) -> Networks:
+        folder = tmp_path / f"{number}"
+        await asyncio.to_thread(folder.mkdir)
+        database = await Database.open(folder / "state.db", [NETWORK_SCHEMA])
+        databases.append(database)
+        return await Networks.open(
+            database, folder / "exec", NetworkOptions(bridge=f"{bridge_name}{number}", prepared=0)
+        )
+
+    databases: list[Database] = []
+    daemons = await asyncio.gather(*map(start, range(4)))
+    try:
+        assert len({daemon.get("bridge").subnet for daemon in daemons}) == 4
+    finally:
+        for daemon in daemons:
+            await daemon.aclose()
+        for database in databases:
+            await database.aclose()
