@@ -280,7 +280,7 @@ async def test_a_forward_policy_of_another_engine_is_named_with_the_command_that
         subprocess.run(["nft", "delete", "table", "ip", table], check=True)
 
 
-async def test_a_thousand_ports_are_one_transaction(networks: Networks, bridge_name: str) -> None:
+async def test_hundreds_of_ports_are_one_transaction(networks: Networks, bridge_name: str) -> None:
     ports = tuple(PortRequest(port, "tcp", "127.0.0.1", port, port) for port in range(20000, 20400))
     await networks.attach("web", AttachRequest("web", ports=ports))
     assert await elements_of(bridge_name) == 400
