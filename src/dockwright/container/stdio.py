@@ -15,6 +15,8 @@ from collections.abc import Sequence
 STDOUT, STDERR = 1, 2
 BUFFER_BYTES = 256 << 10
 _READ_BYTES = 64 << 10
+# conmon numbers its pipes 1 stdin, 2 stdout, 3 stderr.
+_PIPE_OFFSET = 1
 # conmon reads its attach socket packet by packet into a buffer of 32 KiB; what is longer would be cut.
 _WRITE_BYTES = 8 << 10
 
@@ -108,7 +110,7 @@ class Stdio:
             return
         stream = self._sources[fd]
         if stream == 0:
-            stream, data = data[0], data[1:]
+            stream, data = data[0] - _PIPE_OFFSET, data[1:]
         if data:
             self._chunks.append((stream, data))
             self._buffered += len(data)
