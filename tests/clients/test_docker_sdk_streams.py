@@ -163,7 +163,7 @@ def test_attach_gives_logs_then_the_stream(containers: Containers) -> None:
 
 
 def test_attach_of_a_terminal_is_raw_echoes_and_is_left_by_detach_keys(containers: Containers) -> None:
-    found = containers.run("sh", "-c", "while read line; do echo \"<$line>\"; done", stdin_open=True, tty=True)
+    found = containers.run("sh", "-c", 'while read line; do echo "<$line>"; done', stdin_open=True, tty=True)
     sock = attached(found)
     sock.sendall(b"ahoy\n")
     said = b""
@@ -181,7 +181,9 @@ def test_attach_of_a_terminal_is_raw_echoes_and_is_left_by_detach_keys(container
 def test_own_detach_keys(containers: Containers) -> None:
     found = containers.run("cat", stdin_open=True, tty=True)
     raw = found.client.api._url("/containers/{0}/attach", found.id)
-    answer = found.client.api._post(raw, params={"stream": 1, "stdin": 1, "stdout": 1, "detachKeys": "ctrl-a,q"}, stream=True)
+    answer = found.client.api._post(
+        raw, params={"stream": 1, "stdin": 1, "stdout": 1, "detachKeys": "ctrl-a,q"}, stream=True
+    )
     sock = found.client.api._get_raw_response_socket(answer)._sock
     sock.sendall(b"\x01q")
     while sock.recv(4096):
