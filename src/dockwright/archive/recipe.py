@@ -9,10 +9,12 @@ record with an empty name.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import zstandard
 
@@ -80,8 +82,22 @@ class RecipeWriter:
 
 def replay(recipe: Path, tree: Path) -> Iterator[bytes]:
     """The tar again, in pieces. Raises `Corrupt` when a file is missing or has another size. Hold it against the digest."""
+    pending: list[bytes] = []
+    size = 0
+    for piece in _pieces(recipe, tree):
+        pending.append(piece)
+        size += len(piece)
+        if size >= _FLUSH:
+            yield b"".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
+
+
+def _pieces(recipe: Path, tree: Path) -> Iterator[bytes]:
     with recipe.open("rb") as file, Root(tree) as root:
-        stream = zstandard.ZstdDecompressor().stream_reader(file)
+        raw = cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(file))
+        stream = cast("IO[bytes]", io.BufferedReader(raw, CHUNK))
         while True:
             (length,) = _LITERAL.unpack(_exactly(stream, _LITERAL.size))
             if length:
@@ -112,11 +128,8 @@ def _content(root: Root, name: bytes, size: int) -> Iterator[bytes]:
         os.close(fd)
 
 
-def _exactly(stream: zstandard.ZstdDecompressionReader, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
-    while len(data) < size:
-        more = stream.read(size - len(data))
-        if not more:
-            raise Corrupt("layer recipe ends too early")
-        data += more
+    if len(data) < size:
+        raise Corrupt("layer recipe ends too early")
     return data

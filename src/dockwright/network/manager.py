@@ -140,6 +140,8 @@ class Networks:
                 raise Conflict(f"container {container_id} is connected to another network")
             await self._drivers[target.driver].attach(target, existing)
             return self._attachment(existing)
+        if target.driver not in self._drivers:
+            raise Invalid(f"network {target.name} has no endpoints: its containers use the host's namespace")
         driver = self._drivers[target.driver]
         async with UndoStack() as undo:
             endpoint = await self._reserve(driver, target, container_id, request)

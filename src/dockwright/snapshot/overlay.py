@@ -121,12 +121,18 @@ class Overlay:
         await self._create(key, "view", parent)
 
     async def mount(self, key: str, target: Path, *, readonly: bool = False) -> None:
-        """See `Snapshotter.mount`."""
+        """See `Snapshotter.mount`. A cancelled call leaves nothing mounted."""
         node = self.node(key)
         if node.kind == "committed":
             raise Invalid(f"snapshot {key} is committed: make a view of it to mount it")
         faults.point("snapshot.mount")
-        await workers.quick(self._mounts.mount, self._plan(node), target, readonly or node.kind == "view")
+        mount = workers.quick(self._mounts.mount, self._plan(node), target, readonly or node.kind == "view")
+        try:
+            # To its end, as a thread cannot be stopped: a caller that undoes this must not come before it.
+            await shielded(mount)
+        except asyncio.CancelledError:
+            await shielded(workers.quick(unmount, target))
+            raise
 
     async def unmount(self, target: Path) -> None:
         """See `Snapshotter.unmount`."""
@@ -279,7 +285,7 @@ class Overlay:
         number = self._take_number()
         layer = LayerRow(number)
         try:
-            await workers.quick(trees.make_layer, self._root / str(number), None)
+            await shielded(workers.quick(trees.make_layer, self._root / str(number), None))
             yield layer
         finally:
             if number not in self._adopted:
@@ -293,8 +299,8 @@ class Overlay:
             node = Node("", "active" if writable else "view", parent, layer, 0)
             like = self._root_of(self.node(parent))
             target = self._root / "mnt" / str(layer.number)
-            await workers.quick(self._mount_on_top, node, like, target)
             try:
+                await shielded(workers.quick(self._mount_on_top, node, like, target))
                 yield target, layer
             finally:
                 await shielded(workers.quick(_unmount_and_remove, target))
@@ -416,7 +422,8 @@ class Overlay:
 
 def _unmount_and_remove(target: Path) -> None:
     unmount(target)
-    target.rmdir()
+    if target.exists():
+        target.rmdir()
 
 
 async def _remove(path: Path) -> None:

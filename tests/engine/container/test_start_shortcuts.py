@@ -58,7 +58,7 @@ async def test_other_capabilities_have_another_filter(engine: Engine) -> None:
 
 async def test_a_filter_of_ones_own_annotation_is_left_alone(engine: Engine) -> None:
     await sleeper(engine)
-    with pytest.raises(StartFailed, match="(?i)bpf|base64"):
+    with pytest.raises(StartFailed):
         await sleeper(engine, HostConfig(network_mode="none", annotations={ANNOTATION: "no base64!"}))
 
 

@@ -85,7 +85,7 @@ async def load(call: Call) -> web.StreamResponse:
         response = await call.stream("application/json")
         try:
             while line is not None:
-                await response.write(msgspec.json.encode({"stream": line + "\n"}) + b"\r\n")
+                await response.write(msgspec.json.encode({"stream": line}) + b"\r\n")
                 line = await anext(progress, None)
         except DockwrightError as error:
             await response.write(
