@@ -19,9 +19,6 @@ _GONE = re.compile(
     r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
     re.I,
 )
-    r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
-    re.I,
-)
 
 
 class OciRuntime:
