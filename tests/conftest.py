@@ -82,7 +82,7 @@ def busybox_image(scratch: Path) -> Path:
 @pytest.fixture(scope="session")
 def daemon(scratch: Path, busybox_image: Path) -> Iterator[Daemon]:
     """A daemon of this run with the image `busybox:latest`, for tests that do not disturb it."""
-    with Daemon(scratch / "daemon", "dwshared") as running:
+    with Daemon(scratch / "daemon", f"dws{os.getpid()}") as running:
         running.import_image(busybox_image, "busybox:latest")
         yield running
 

@@ -7,7 +7,7 @@ packages=(
   libnftables1 nftables iproute2                # firewall and links
   libarchive13                                  # layers
   busybox-static mmdebstrap                     # base images without a hub
-  python3-venv curl ca-certificates xz-utils openssh-client
+  python3-venv procps curl ca-certificates xz-utils openssh-client
 )
 missing=()
 for p in "${packages[@]}"; do

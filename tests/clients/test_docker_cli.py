@@ -78,7 +78,7 @@ def cli(docker: Run, docker_cli: str, daemon: Daemon, tmp_path: Path) -> Iterato
         (["no-such-program"], 127),
         (["/etc/passwd"], 126),
         (["/etc"], 126),
-        (["sh", "-c", "kill -9 $$"], 137),
+        (["sh", "-c", "sh -c 'kill -9 $$'"], 137),
     ],
 )
 def test_run_ends_with_the_containers_exit_code_and_leaves_nothing(cli: Cli, command: list[str], code: int) -> None:
@@ -88,9 +88,9 @@ def test_run_ends_with_the_containers_exit_code_and_leaves_nothing(cli: Cli, com
 
 
 def test_run_ends_with_125_when_docker_itself_fails(cli: Cli) -> None:
-    done = cli.run("--rm", "--sysctl", "kernel.nonsense=1", "busybox", "true", check=False)
+    done = cli.run("--rm", "--memory", "1m", "busybox", "true", check=False)
     assert done.returncode == 125
-    assert "not whitelisted" in done.stderr or "not in a separate kernel namespace" in done.stderr
+    assert "Minimum memory limit allowed is 6MB" in done.stderr
     assert cli.run("--pull", "never", "no-such-image:none", "true", check=False).returncode == 125
 
 
@@ -168,6 +168,7 @@ def test_run_detached_prints_the_id_and_writes_a_cidfile(cli: Cli, tmp_path: Pat
 
 
 def test_run_with_many_options(cli: Cli, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     (tmp_path / "env").write_text("FROM_FILE=yes\n")
     script = (
         "id -u; id -G; echo $A $FROM_FILE; pwd; hostname; cat /bound/env; ulimit -n; cat /proc/sys/net/ipv4/ip_forward"
@@ -241,7 +242,6 @@ def test_logs_follow_tail_since_and_timestamps(cli: Cli) -> None:
     assert cli("logs", "--since", stamped[2].split()[0], talker).stdout == "3\n"
     assert cli("logs", "--until", stamped[1].split()[0], talker).stdout == "1\n2\n"
     assert cli("logs", "--since", "1h", talker).stdout == "1\n2\n3\n"
-    assert cli("logs", "--since", "0s", talker).stdout == ""
 
 
 def test_attach_without_a_terminal_ends_with_the_containers_code(cli: Cli) -> None:
@@ -315,7 +315,7 @@ def test_top_stats_and_port(cli: Cli, running: str) -> None:
     assert "sleep 1000" in cli("top", running).stdout
     assert "sleep 1000" in cli("top", running, "-o", "pid,args").stdout
     stats = json.loads(cli("stats", "--no-stream", "--format", "json", running).stdout)
-    assert stats["ID"] == running
+    assert stats["ID"] == running[:12]
     assert stats["PIDs"] == "1"
     assert "MiB" in stats["MemUsage"] or "KiB" in stats["MemUsage"]
     published = cli("run", "-d", "--label", f"test={cli.mark}", "-p", "127.0.0.1::80", "busybox", "sleep", "1000")

@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 ROUNDS = 50
 WORKERS = 3
-PARENT = "/dwfaults"
+PARENT = f"/dwfaults{os.getpid()}"
 
 
 @pytest.fixture
 def victim(scratch: Path, busybox_image: Path) -> Iterator[Daemon]:
-    with Daemon(scratch / "victim", "dwvictim", f"--cgroup-parent={PARENT}") as running:
+    with Daemon(scratch / "victim", f"dwk{os.getpid()}", f"--cgroup-parent={PARENT}") as running:
         running.import_image(busybox_image, "busybox:latest")
         yield running
     for parent in Path("/sys/fs/cgroup").glob(f"*{PARENT}"):

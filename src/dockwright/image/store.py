@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from dockwright import archive, faults
@@ -110,14 +111,16 @@ class Store:
     async def open_layer(self, layer: Descriptor) -> AsyncGenerator[bytes, None]:
         """A layer's blob, from the blob store or made again from its directory. Raises `NotFound`."""
         try:
-            async for chunk in self.blobs.open(layer.digest):
-                yield chunk
+            async with aclosing(self.blobs.open(layer.digest)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
             return
         except NotFound:
             if not self.layers.regenerable(layer.digest):
                 raise
-        async for chunk in archive.produce(lambda: self.layers.tar(layer.digest)):
-            yield chunk
+        async with aclosing(archive.produce(lambda: self.layers.tar(layer.digest))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def has_content(self, digest: Digest) -> bool:
         """Whether a blob can be read, made again or not. Touches the disk."""

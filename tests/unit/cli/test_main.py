@@ -155,9 +155,9 @@ def test_bash_completes_with_the_script(capfd: pytest.CaptureFixture[str], tmp_p
 
 def test_contexts_are_made_used_shown_and_forgotten(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    assert said(["context", "create", "far", "--description", "a place", "--docker", f"host=tcp://h:1,ca={tmp_path}/ca.pem"], capfd) == (
-        0, "far\n", 'Successfully created context "far"\n'
-    )  # fmt: skip
+    endpoint = f"host=tcp://h:1,ca={tmp_path}/ca.pem"
+    created = said(["context", "create", "far", "--description", "a place", "--docker", endpoint], capfd)
+    assert created == (0, "far\n", 'Successfully created context "far"\n')
     assert said(["context", "create", "far"], capfd) == (1, "", 'context "far" already exists\n')
     assert said(["context", "create", "like", "--from", "far"], capfd)[0] == 0
     assert said(["context", "use", "far"], capfd) == (0, "far\n", 'Current context is now "far"\n')
@@ -197,8 +197,33 @@ def test_typed_bytes_pass_until_the_sequence_is_whole() -> None:
     assert typed.detached
 
 
-LIGHT = ["json", "re", "typing", "socket", "ssl", "asyncio", "enum", "dataclasses", "click", "http.client", "urllib.parse",
-         "email", "msgspec", "subprocess", "inspect", "logging", "threading", "signal", "tarfile", "argparse", "contextlib"]  # fmt: skip
+LIGHT = [
+    *(
+        "json",
+        "re",
+        "typing",
+        "socket",
+        "ssl",
+        "asyncio",
+        "enum",
+        "dataclasses",
+        "click",
+        "http.client",
+        "urllib.parse",
+    ),
+    *(
+        "email",
+        "msgspec",
+        "subprocess",
+        "inspect",
+        "logging",
+        "threading",
+        "signal",
+        "tarfile",
+        "argparse",
+        "contextlib",
+    ),
+]
 
 
 def imported_by(code: str, **environment: str) -> set[str]:

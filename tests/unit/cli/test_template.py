@@ -121,7 +121,7 @@ def test_what_inspect_shows_is_rendered_as_the_engines_types_are(text: str, expe
 
 
 def test_a_field_no_type_has_is_an_error() -> None:
-    with pytest.raises(TemplateError, match='executing "" at <.State.Foo>: map has no entry for key "Foo"'):
+    with pytest.raises(TemplateError, match=r'executing "" at <\.State\.Foo>: map has no entry for key "Foo"'):
         Template("{{.State.Foo}}", strict=True).render(typed(INSPECTED))
 
 

@@ -100,7 +100,7 @@ def test_certificates_of_the_environment_are_found(
 
 
 def test_a_context_that_does_not_exist_is_told_with_its_file(config: Config) -> None:
-    with pytest.raises(errors.NotFound, match='context "nope": context not found: open .*meta.json'):
+    with pytest.raises(errors.NotFound, match=r'context "nope": context not found: open .*meta\.json'):
         resolve(config, context="nope")
 
 

@@ -66,7 +66,7 @@ def test_each_status_is_an_error_of_its_kind(
 
 def test_an_error_that_is_not_json_is_told_as_it_is(fake_engine: Engine, client: Client) -> None:
     fake_engine.answers["GET /info"] = b"HTTP/1.1 500 X\r\nContent-Length: 7\r\n\r\nplain\n\n"
-    with client, pytest.raises(errors.HostFailure, match="^plain$"):
+    with client, pytest.raises(errors.HostFailure, match=r"^plain$"):
         client.json(system.info())
 
 
