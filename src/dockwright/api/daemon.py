@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -48,6 +49,7 @@ def main() -> None:
             print("configuration OK")
             return
         _configure_logging(values)
+        _raise_descriptor_limit()
         faults.arm_from_environment()
         uvloop.run(_serve(settings, sockets, values))
     except DockwrightError as error:
@@ -197,6 +199,12 @@ def _configure_logging(values: dict[str, Any]) -> None:
     level = "DEBUG" if values["debug"] else _LEVELS[values["log-level"]]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("asyncio").setLevel("WARNING")
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as the hard limit allows: each container, client and published port holds some."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _write_pidfile(path: str) -> None:

@@ -20,7 +20,7 @@ import zstandard
 
 from dockwright.archive.root import Root
 from dockwright.archive.source import CHUNK
-from dockwright.errors import Corrupt
+from dockwright.errors import Corrupt, HostFailure
 
 _LITERAL = struct.Struct("<I")
 _NAME = struct.Struct("<H")
@@ -62,8 +62,11 @@ class RecipeWriter:
             return self.whole
         if self.whole:
             self._emit(b"", 0)
-            self._file.write(self._zstd.compress(bytes(self._pending)) + self._zstd.flush())
-        self._file.close()
+            self._write(self._zstd.compress(bytes(self._pending)) + self._zstd.flush())
+        try:
+            self._file.close()
+        except OSError as error:
+            raise HostFailure(f"writing the recipe of a layer: {error.strerror}") from error
         if not self.whole:
             self._path.unlink()
         return self.whole
@@ -76,8 +79,14 @@ class RecipeWriter:
         self._pending += _NAME.pack(len(name)) + name + _SIZE.pack(size_bytes)
         self._literal.clear()
         if len(self._pending) > _FLUSH:
-            self._file.write(self._zstd.compress(bytes(self._pending)))
+            self._write(self._zstd.compress(bytes(self._pending)))
             self._pending.clear()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise HostFailure(f"writing the recipe of a layer: {error.strerror}") from error
 
 
 def replay(recipe: Path, tree: Path) -> Iterator[bytes]:

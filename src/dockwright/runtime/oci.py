@@ -15,7 +15,10 @@ from dockwright.runtime import programs
 from dockwright.runtime.filters import CompiledFilters
 from dockwright.runtime.seam import ContainerStatus
 
-_GONE = re.compile(r"does not exist|no such process|container not running|not found|already stopped|is stopped", re.I)
+_GONE = re.compile(
+    r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
+    re.I,
+)
 
 
 class OciRuntime:

@@ -23,7 +23,8 @@ from dockwright.oci import Digest, chain_ids
 from dockwright.oci import digest as digests
 from dockwright.snapshot import changes as differences
 from dockwright.snapshot.mountapi import sync_file_system
-from dockwright.snapshot.overlay import LayerRow, Overlay
+from dockwright.snapshot.overlay import Overlay
+from dockwright.snapshot.rows import LayerRow
 
 
 @dataclass

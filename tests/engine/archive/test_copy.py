@@ -215,7 +215,9 @@ async def test_a_cancelled_write_stops_and_leaves_no_thread(tree: Path) -> None:
         task = group.create_task(archive.write(tree, "/", endless()))
         await started.wait()
         task.cancel()
-    assert not [thread for thread in threading.enumerate() if thread.name == "archive transfer"]
+    for thread in [thread for thread in threading.enumerate() if thread.name == "archive transfer"]:
+        thread.join(10)  # it has told its result, and may still be on its way out
+        assert not thread.is_alive()
 
 
 async def test_a_process_root_is_copied_with_its_mounts(tmp_path: Path) -> None:
