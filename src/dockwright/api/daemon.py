@@ -17,7 +17,7 @@ from aiohttp import web
 
 import dockwright
 from dockwright import faults, workers
-from dockwright.api import flags
+from dockwright.api import flags, footprint
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
 from dockwright.container.config import LogConfig, Ulimit
@@ -51,6 +51,7 @@ def main() -> None:
         _configure_logging(values)
         _raise_descriptor_limit()
         faults.arm_from_environment()
+        footprint.bound_allocator()
         uvloop.run(_serve(settings, sockets, values))
     except DockwrightError as error:
         print(f"dockwrightd: {error}", file=sys.stderr)
@@ -72,6 +73,7 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
             for warning in engine.warnings:
                 log.warning("%s", warning)
             log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
+            footprint.freeze_what_stays()
             await stop.wait()
             log.info("ending")
         finally:
