@@ -176,7 +176,7 @@ class Engine:
 
     async def _end(self) -> None:
         if not self.settings.live_restore:
-            await self.containers.stop_all()
+            await self.containers.stop_all(self.settings.shutdown_timeout_s)
         await self.containers.let_go()
         await self.networks.settle()
 

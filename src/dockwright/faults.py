@@ -1,7 +1,7 @@
 """Named fault points: a test can make any step of start, pull or build fail, or stop the process there.
 
-A point costs a set look-up when no fault is armed. Points register by being passed through `point` with a literal name;
-`tests/unit/test_faults.py` walks the source and holds the list in ARCHITECTURE's fault table to it.
+A point costs a look-up when no fault is armed. Its name is a literal of its own, `area.step`:
+`tests/unit/test_faults.py` walks the source and holds them to it.
 
 The environment variable `DOCKWRIGHT_FAULTS` arms points in a daemon under test: `start.mount:raise,start.network:kill`.
 """

@@ -56,6 +56,22 @@ class Answer:
         return str(document["message"])
 
 
+def hijacked(path: str, target: str, body: bytes = b"", *, upgrade: bool = True) -> socket.socket:
+    """POST `target` and take the connection over; nothing after the head has been read."""
+    sock = connected(path)
+    head = f"POST {target} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    if upgrade:
+        head += "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+    sock.sendall(head.encode() + b"\r\n" + body)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)
+        assert byte, answer
+        answer += byte
+    assert answer.split()[1] == (b"101" if upgrade else b"200"), answer
+    return sock
+
+
 class Api:
     """One request a connection."""
 

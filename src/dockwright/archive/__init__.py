@@ -8,7 +8,7 @@ and bsdtar need the same 1.7 s), the standard library's needs 3.2 s altogether, 
 working directory that all threads share, where `openat2` cannot confine it.
 """
 
-from dockwright.archive.bridge import consume, produce
+from dockwright.archive.bridge import consume, produce, run
 from dockwright.archive.copy import PathStat, export, read, stat_path, write
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
@@ -30,6 +30,7 @@ __all__ = [
     "produce",
     "read",
     "replay",
+    "run",
     "stat_path",
     "unpack_layer",
     "write",

@@ -139,6 +139,18 @@ async def consume(stream: AsyncIterable[bytes], work: Callable[[_Pipe], T]) -> T
     return done.result()
 
 
+async def run(work: Callable[[], T], stop: Callable[[], object]) -> T:
+    """Run long `work` in a thread of its own. A cancelled caller calls `stop`, which makes it end, and waits for that."""
+    done = _in_thread(work)
+    try:
+        await asyncio.wait((done,))
+    finally:
+        if not done.done():
+            stop()
+        await shielded(_ended(done), limit_s=END_LIMIT_S)
+    return done.result()
+
+
 async def produce(work: Callable[[], Iterator[bytes]]) -> AsyncGenerator[bytes, None]:
     """What the generator `work()` yields, run in a thread of its own, a window ahead of the reader.
 

@@ -11,6 +11,7 @@ import os
 import posixpath
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,15 +46,17 @@ async def read(where: Path | int, path: str) -> AsyncGenerator[bytes, None]:
     a slash or `/.`. Raises `NotFound` on the first step."""
     with await workers.quick(Root, where) as root:
         place, name = await workers.quick(_to_pack, root, path)
-        async for chunk in bridge.produce(lambda: pack_tree(root, place, name)):
-            yield chunk
+        async with aclosing(bridge.produce(lambda: pack_tree(root, place, name))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 async def export(where: Path | int) -> AsyncGenerator[bytes, None]:
     """A tar of the whole tree."""
     with await workers.quick(Root, where) as root:
-        async for chunk in bridge.produce(lambda: pack_tree(root)):
-            yield chunk
+        async with aclosing(bridge.produce(lambda: pack_tree(root))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 async def write(
@@ -102,8 +105,7 @@ def _stat(where: Path | int, path: str) -> PathStat:
         target = ""
         if stat.S_ISLNK(found.st_mode):
             target = _resolve_link(root, inside)
-        name = posixpath.basename(posixpath.normpath(path)) or "/"
-        return PathStat(name, found.st_size, go_mode(found.st_mode), found.st_mtime_ns, target)
+        return PathStat(_base(path), found.st_size, go_mode(found.st_mode), found.st_mtime_ns, target)
 
 
 def _to_pack(root: Root, path: str) -> tuple[bytes, bytes]:
@@ -111,10 +113,17 @@ def _to_pack(root: Root, path: str) -> tuple[bytes, bytes]:
     inside = _clean(root, path)
     follow = path.endswith(("/", "/."))
     found = _pinned(root, inside, path, follow=follow)
-    name = os.fsencode(posixpath.basename(posixpath.normpath(path)))
+    name = os.fsencode(_base(path))
     if follow and stat.S_ISDIR(found.st_mode) and inside:
         inside = _real(root, inside)
     return inside, name
+
+
+def _base(path: str) -> str:
+    """The last name of `path`, as Go's `filepath.Base` has it: the docker CLI renames entries that begin so."""
+    if path.endswith("/.") or path == ".":
+        return "."
+    return posixpath.basename(path.rstrip("/")) or "/"
 
 
 def _clean(root: Root, path: str) -> bytes:

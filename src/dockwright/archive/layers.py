@@ -77,12 +77,20 @@ class _LayerUnpacker(Unpacker):
         self._implied: dict[bytes, None] = {}
         self._links: list[tuple[bytes, bytes]] = []
         self._rooted = self._hides_all = False
+        self._newest_ns = 0
         self._hops = _LINKS
 
     def layer(self) -> Layer:
         return Layer(list(self._implied), self._links, self._rooted, self._hides_all)
 
+    def run(self) -> None:
+        super().run()
+        if not self._rooted:
+            # Nothing says how old `/` is; the newest of what is in it is the same answer everywhere.
+            os.utime(self.root.fd, ns=(self._newest_ns, self._newest_ns))
+
     def place(self, path: bytes, entry: Entry) -> None:
+        self._newest_ns = max(self._newest_ns, entry.mtime_ns)
         name = path.rpartition(b"/")[2]
         if name.startswith(WHITEOUT):
             self._whiteout(path, name)

@@ -57,7 +57,7 @@ class Packer:
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         """The entry of a directory that is about to be walked."""
         if name:
-            self.header(self.entry(name + b"/", found, fd))
+            self.header(self.entry(_as_directory(name), found, fd))
 
     def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
         """Anything that is neither directory nor regular file."""
@@ -120,7 +120,7 @@ class Packer:
     def _enter(self, fd: int, name: bytes) -> tuple[int, bytes, Iterator[str]]:
         try:
             self.directory(fd, name, os.fstat(fd))
-            return fd, name + b"/" if name else b"", iter(sorted(os.listdir(fd), key=os.fsencode))
+            return fd, _as_directory(name) if name else b"", iter(sorted(os.listdir(fd), key=os.fsencode))
         except BaseException:
             os.close(fd)
             raise
@@ -177,6 +177,10 @@ class Packer:
 def pack_tree(root: Root, path: bytes = b"", name: bytes = b"") -> Iterator[bytes]:
     """A tar of what is at `path`, members named under `name`; whole seconds, as Docker gives them."""
     return Packer(root, subsecond=False).tree(path, name)
+
+
+def _as_directory(name: bytes) -> bytes:
+    return name if name.endswith(b"/") else name + b"/"
 
 
 def _attributes(fd: int) -> dict[bytes, bytes]:

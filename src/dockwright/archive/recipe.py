@@ -9,16 +9,18 @@ record with an empty name.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import zstandard
 
 from dockwright.archive.root import Root
 from dockwright.archive.source import CHUNK
-from dockwright.errors import Corrupt
+from dockwright.errors import Corrupt, HostFailure
 
 _LITERAL = struct.Struct("<I")
 _NAME = struct.Struct("<H")
@@ -60,8 +62,11 @@ class RecipeWriter:
             return self.whole
         if self.whole:
             self._emit(b"", 0)
-            self._file.write(self._zstd.compress(bytes(self._pending)) + self._zstd.flush())
-        self._file.close()
+            self._write(self._zstd.compress(bytes(self._pending)) + self._zstd.flush())
+        try:
+            self._file.close()
+        except OSError as error:
+            raise HostFailure(f"writing the recipe of a layer: {error.strerror}") from error
         if not self.whole:
             self._path.unlink()
         return self.whole
@@ -74,14 +79,34 @@ class RecipeWriter:
         self._pending += _NAME.pack(len(name)) + name + _SIZE.pack(size_bytes)
         self._literal.clear()
         if len(self._pending) > _FLUSH:
-            self._file.write(self._zstd.compress(bytes(self._pending)))
+            self._write(self._zstd.compress(bytes(self._pending)))
             self._pending.clear()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise HostFailure(f"writing the recipe of a layer: {error.strerror}") from error
 
 
 def replay(recipe: Path, tree: Path) -> Iterator[bytes]:
     """The tar again, in pieces. Raises `Corrupt` when a file is missing or has another size. Hold it against the digest."""
+    pending: list[bytes] = []
+    size = 0
+    for piece in _pieces(recipe, tree):
+        pending.append(piece)
+        size += len(piece)
+        if size >= _FLUSH:
+            yield b"".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
+
+
+def _pieces(recipe: Path, tree: Path) -> Iterator[bytes]:
     with recipe.open("rb") as file, Root(tree) as root:
-        stream = zstandard.ZstdDecompressor().stream_reader(file)
+        raw = cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(file))
+        stream = cast("IO[bytes]", io.BufferedReader(raw, CHUNK))
         while True:
             (length,) = _LITERAL.unpack(_exactly(stream, _LITERAL.size))
             if length:
@@ -112,11 +137,8 @@ def _content(root: Root, name: bytes, size: int) -> Iterator[bytes]:
         os.close(fd)
 
 
-def _exactly(stream: zstandard.ZstdDecompressionReader, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
-    while len(data) < size:
-        more = stream.read(size - len(data))
-        if not more:
-            raise Corrupt("layer recipe ends too early")
-        data += more
+    if len(data) < size:
+        raise Corrupt("layer recipe ends too early")
     return data

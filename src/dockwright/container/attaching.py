@@ -24,24 +24,37 @@ class Attachments:
         self._container = container
         self._waiting: set[asyncio.Future[Stdio | None]] = set()
 
+    def begin(self) -> asyncio.Future[Stdio | None]:
+        """A future of the streams: resolved at once when it runs, else by the next start; None when it never runs.
+
+        What the container says from this call on is not missed. `abandon` it, or close what it gives.
+        """
+        future: asyncio.Future[Stdio | None] = asyncio.get_running_loop().create_future()
+        live = self._container.live
+        if live is not None:
+            future.set_result(_open(live.monitor, self._container.record.spec.config.tty))
+        else:
+            self._waiting.add(future)
+        return future
+
+    def abandon(self, future: asyncio.Future[Stdio | None]) -> None:
+        """The client has gone: forget it, and close what it may have been given meanwhile."""
+        self._waiting.discard(future)
+        if not future.cancel() and not future.cancelled() and (given := future.result()) is not None:
+            given.close()
+
     async def attach(self) -> Stdio | None:
         """The streams, once it runs; None when it went away without running.
 
         Cancelled while waiting, it leaves nothing behind. The caller closes what it gets.
         """
-        live = self._container.live
-        if live is not None:
-            return _open(live.monitor, self._container.record.spec.config.tty)
-        future: asyncio.Future[Stdio | None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
+        future = self.begin()
         try:
-            return await future
+            await asyncio.wait((future,))  # which does not cancel it with us
+            return future.result()
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and (given := future.result()) is not None:
-                given.close()
+            self.abandon(future)
             raise
-        finally:
-            self._waiting.discard(future)
 
     def connect(self, monitor: Monitor) -> None:
         """Connect every waiting client: the process exists and has not run yet."""

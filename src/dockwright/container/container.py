@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockwright import faults
-from dockwright.container import health, mounting, restart, starting, state
+from dockwright.container import health, mounting, restart, starting, state, telling
 from dockwright.container.attaching import Attachments
 from dockwright.container.execs import Execs
 from dockwright.container.logging import ContainerLog
@@ -128,6 +128,8 @@ class Container:
             await live.held.aclose()
             raise
         self._run(live)
+        await telling.tell_volumes(self.parts, self.record, "mount")
+        await telling.tell_network(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
         await self.tell("start")
 
     def _run(self, live: Live) -> None:
@@ -182,14 +184,16 @@ class Container:
         now.status = Status.RESTARTING if again else Status.EXITED
         now.pid, now.exit_code, now.finished_ns = 0, code, finished_ns
         faults.point("exit.persist")
+        attachment = self.parts.networks.attachment(self.id)
         await self.parts.networks.detach(self.id)
         await self.parts.table.save_state(self.record)
         self.execs.container_ended()
-        await self.log.ended()
         self._waiters.ended(Ending(code))
         if now.oom_killed:
             await self.tell("oom")
         await self.tell("die", exitCode=str(code), execDuration=str(int(ran_s)))
+        await telling.tell_network(self.parts, self.record, "disconnect", attachment)
+        await telling.tell_volumes(self.parts, self.record, "unmount")
         if again:
             self._delay_s = restart.next_delay_s(self._delay_s, ran_s)
             self._restart = self.parts.background.start(
@@ -197,6 +201,9 @@ class Container:
             )
         elif host.auto_remove:
             self.parts.background.start(self._auto_remove(), name=f"remove {self.id[:12]}")
+            return
+        # After the telling: a reader meanwhile has the rest delivered first, and a start waits for the lock.
+        await self.log.ended()
 
     async def _restart_later(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -354,10 +361,8 @@ class Container:
         await self.parts.table.save_state(self.record)
 
     async def tell(self, action: str, /, **attributes: str) -> None:
-        """Publish an event of this container: its image, name and labels, and what the action adds."""
-        config = self.record.spec.config
-        base = {"image": config.image, "name": self.name, **config.labels}
-        await self.parts.events.publish("container", action, self.id, **(base | attributes))
+        """Publish an event of this container."""
+        await telling.tell(self.parts, self.record, action, attributes)
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
@@ -397,6 +402,7 @@ class Container:
             if self._teardown is not None:
                 await asyncio.wait((self._teardown,))
             faults.point("remove.release")
+            await self.log.discard()
             await self.parts.snapshots.remove(self.id)
             await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             await starting.remove_home(self.parts, self.id)
@@ -444,13 +450,14 @@ class Container:
         """Whether a restart by policy is under way."""
         return self._restart is not None
 
-    async def end_with_daemon(self) -> None:
-        """Stop it because the daemon stops: its restart policy starts it again with the next daemon."""
+    async def end_with_daemon(self, limit_s: int) -> None:
+        """Stop it because the daemon stops, within `limit_s`: its restart policy starts it again with the next daemon."""
         self._cancel_restart()
         number = parse_signal(self.record.spec.config.stop_signal or "SIGTERM")
         by_hand, self.record.state.stopped_by_hand = self.record.state.stopped_by_hand, True
         try:
-            await self._end(number, self._stop_timeout_s(None))
+            own_s = self._stop_timeout_s(None)
+            await self._end(number, limit_s if own_s < 0 else min(limit_s, own_s))
         finally:
             self.record.state.stopped_by_hand = by_hand
             await self.parts.table.save_state(self.record)

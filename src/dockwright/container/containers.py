@@ -73,6 +73,7 @@ class Containers:
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
+        creating.check_endpoints(host, request.endpoints)
         for kind in ("network_mode", "pid_mode", "ipc_mode"):
             setattr(host, kind, self._with_id(getattr(host, kind)))
         container_id = secrets.token_hex(32)
@@ -248,12 +249,12 @@ class Containers:
                 except DockwrightError:
                     continue  # recorded with the container
 
-    async def stop_all(self) -> None:
-        """Stop every running container, as a daemon without live-restore does when it ends."""
+    async def stop_all(self, limit_s: int) -> None:
+        """Stop every running container, as a daemon without live-restore does when it ends; kill after `limit_s`."""
 
         async def stop(container: Container) -> None:
             try:
-                await container.end_with_daemon()
+                await container.end_with_daemon(limit_s)
             except DockwrightError:
                 pass  # it had ended
 

@@ -103,6 +103,21 @@ def validate(parts: Parts, config: Config, host: HostConfig) -> list[str]:
     return _warnings(host)
 
 
+def check_endpoints(host: HostConfig, endpoints: dict[str, EndpointSettings]) -> None:
+    """Raises `Unsupported` for networks beside the container's own, `Invalid` for what the default networks do not have."""
+    mode = host.network_mode
+    own = {mode, "bridge"} if mode in ("default", "bridge") else {mode}
+    for name, settings in endpoints.items():
+        if name not in own and not (name == "default" and mode == "bridge"):
+            raise Unsupported(f"connecting to the network {name} beside {mode} arrives with the networks release")
+        if mode in ("default", "bridge", "host", "none") and settings.aliases:
+            raise Invalid("network-scoped alias is supported only for containers in user defined networks")
+        if settings.links:
+            raise Unsupported("links arrive with the networks release")
+        if settings.driver_opts:
+            raise Unsupported("driver options of an endpoint arrive with the networks release")
+
+
 def _merge_health(config: Config, image: RunConfig) -> None:
     own, inherited = config.healthcheck or HealthConfig(), image.healthcheck
     if inherited is None:
@@ -153,6 +168,8 @@ def _check_modes(config: Config, host: HostConfig) -> None:
         raise Invalid("conflicting options: mac-address and the network mode")
     if host.uts_mode == "host" and config.hostname:
         raise Invalid("conflicting options: hostname and the UTS mode")
+    if host.cgroup:
+        raise Invalid(f"invalid cgroup mode: {host.cgroup}")
     for name in host.sysctls or {}:
         _check_sysctl(name, host)
     if host.links:

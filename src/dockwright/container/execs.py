@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dockwright.container.container import Container
 
 KEPT_ENDED = 64
+RESIZE_LIMIT_S = 10.0
 
 
 class ExecConfig(Wire):
@@ -55,6 +57,7 @@ class Exec:
         self.error = ""
         self.pid = 0
         self.ended = asyncio.Event()
+        self._begun = asyncio.Event()
         self._process: ExecProcess | None = None
         self._size: tuple[int, int] | None = None
 
@@ -63,9 +66,12 @@ class Exec:
         """Whether it has ended."""
         return self.exit_code is not None
 
-    async def start(self, *, detach: bool, size: list[int] | None = None) -> Stdio | None:
+    async def start(
+        self, *, detach: bool, size: list[int] | None = None, before_run: Callable[[], None] | None = None
+    ) -> Stdio | None:
         """Run it; the streams asked for at create, or None when detached. The caller closes them.
 
+        `before_run` is called once it is known to be runnable, before the process exists and can say anything.
         Raises `Conflict` when it ran already or the container does not run. Whether the command could be executed is known
         at the end only: `exit_code` 126 or 127 and `error`.
         """
@@ -84,13 +90,17 @@ class Exec:
                 stdout=self.config.attach_stdout and not detach,
                 stderr=self.config.attach_stderr and not detach,
             )
+            if before_run is not None:
+                before_run()
             self._process = await ExecProcess.start(live.runtime, request)
         except BaseException:
             self.exit_code = 126
+            self._begun.set()
             self.ended.set()
             await workers.quick(remove_tree, directory)
             raise
         self.running = True
+        self._begun.set()
         stdio = None if detach else self._stdio(self._process)
         self.container.parts.background.start(self._watch(self._process, directory), name=f"exec {self.id[:12]}")
         await self.container.tell(f"exec_start: {' '.join(self.config.cmd or [])}", execID=self.id)
@@ -103,8 +113,13 @@ class Exec:
             raise Conflict(f"exec command {self.id} {what}")
         self.container.require_live("exec")
 
-    def resize(self, height: int, width: int) -> None:
-        """Resize its terminal. Raises `Conflict` when it does not run."""
+    async def resize(self, height: int, width: int) -> None:
+        """Resize its terminal, waiting a while for a start that is under way. Raises `Conflict` when it does not run."""
+        try:
+            async with asyncio.timeout(RESIZE_LIMIT_S):
+                await self._begun.wait()
+        except TimeoutError:
+            pass  # told below
         if not self.running or self._process is None:
             raise Conflict(f"exec {self.id} is not running")
         self._process.resize(height, width)

@@ -19,7 +19,7 @@ from dockwright.container.record import Record
 from dockwright.container.spec import build as specification
 from dockwright.errors import HostFailure, Invalid, Unsupported
 from dockwright.network import Attachment, AttachRequest
-from dockwright.runtime import Monitor, MonitorOptions, Runtime
+from dockwright.runtime import CompiledFilters, Monitor, MonitorOptions, Runtime
 from dockwright.undo import UndoStack
 
 ProcessOf = Callable[[str], int]
@@ -71,7 +71,7 @@ class Start:
             faults.point("start.files")
             files = await workers.quick(hostfiles.write, parts, record, attachment)
             faults.point("start.specification")
-            await workers.quick(self._write_bundle, rootfs, points, network, files)
+            profile = await workers.quick(self._write_bundle, rootfs, points, network, files, runtime.filters)
             faults.point("start.create")
             undo.push_undo(self._delete, runtime)
             monitor = await parts.conmon.create(
@@ -83,6 +83,8 @@ class Start:
             faults.point("start.run")
             await runtime.start(record.id)
             faults.point("start.started")
+            if profile and runtime.filters is not None and not runtime.filters.annotation(profile):
+                await workers.quick(runtime.filters.learn, profile, record.id)
             return Live(monitor, runtime, undo.release())
 
     def _make_directories(self, rootfs: Path) -> None:
@@ -118,8 +120,14 @@ class Start:
         return attachment, str(attachment.netns_path)
 
     def _write_bundle(
-        self, rootfs: Path, points: list[mounting.MountPoint], network: str | None, files: dict[str, str]
-    ) -> None:
+        self,
+        rootfs: Path,
+        points: list[mounting.MountPoint],
+        network: str | None,
+        files: dict[str, str],
+        filters: CompiledFilters | None,
+    ) -> bytes:
+        """Write the specification and return its seccomp profile, b"" without one."""
         spec, defaults, paths = self.record.spec, self.parts.defaults, self.parts.paths
         bundle = paths.bundle(self.record.id)
         if spec.config.working_dir:
@@ -142,7 +150,11 @@ class Start:
             seccomp_profile=defaults.seccomp_profile,
         )
         built = specification.build(spec.config, spec.host, around)
+        profile = msgspec.json.encode(built["linux"]["seccomp"]) if "seccomp" in built["linux"] else b""
+        if profile and filters is not None and (ready := filters.annotation(profile)):
+            built["annotations"] = ready | built.get("annotations", {})
         (bundle / "config.json").write_bytes(msgspec.json.encode(built))
+        return profile
 
     def _shared_memory(self, bundle: Path) -> str:
         mode = self.record.spec.host.ipc_mode

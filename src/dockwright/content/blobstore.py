@@ -16,8 +16,8 @@ An ingest with a name outlives the context when it was not committed, and the pr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import NamedTuple, Protocol
 
 from dockwright.errors import Corrupt
@@ -60,10 +60,10 @@ class Ingest(Protocol):
 class BlobStore(Protocol):
     """Immutable content by digest. Every method may be called from several tasks at once."""
 
-    def open(self, digest: Digest, offset: int = 0) -> AsyncIterator[bytes]:
+    def open(self, digest: Digest, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """The blob's bytes from `offset` on. Raises `NotFound` on the first step.
 
-        A blob deleted meanwhile is read to its end.
+        A blob deleted meanwhile is read to its end. Close the generator when you stop early.
         """
         ...
 
@@ -97,8 +97,9 @@ async def read(blobs: BlobStore, digest: Digest, limit_bytes: int = 8 * 1024 * 1
     Raises `NotFound`, and `Corrupt` when it is longer than `limit_bytes` or the disk gave back something else.
     """
     content = bytearray()
-    async for chunk in blobs.open(digest):
-        content += chunk
-        if len(content) > limit_bytes:
-            raise Corrupt(f"{digest} is longer than {limit_bytes} bytes")
+    async with aclosing(blobs.open(digest)) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > limit_bytes:
+                raise Corrupt(f"{digest} is longer than {limit_bytes} bytes")
     return digests.verify(digest, bytes(content))

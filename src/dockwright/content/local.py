@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class LocalBlobs:
         """An anonymous ingest for code that runs in a worker thread already."""
         return Partial(self._ingests / secrets.token_hex(16), self._blobs)
 
-    async def open(self, digest: Digest, offset: int = 0) -> AsyncIterator[bytes]:
+    async def open(self, digest: Digest, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """See `BlobStore.open`."""
         fd = await workers.quick(self._open, digest)
         try:

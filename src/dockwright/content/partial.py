@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dockwright import faults
 from dockwright.content.blobstore import BlobInfo
-from dockwright.errors import Corrupt
+from dockwright.errors import Corrupt, HostFailure
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 
@@ -29,12 +29,15 @@ class Partial:
             self.offset += len(chunk)
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append and hash `chunk`."""
+        """Append and hash `chunk`. Raises `HostFailure` when the disk refuses."""
         view = memoryview(chunk)
         self._hash.update(view)
         self.offset += len(view)
-        while len(view):
-            view = view[os.write(self._fd, view) :]
+        try:
+            while len(view):
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise HostFailure(f"storing content: {error.strerror}") from error
 
     def restart(self) -> None:
         """Back to an empty file."""
@@ -44,7 +47,10 @@ class Partial:
         self.offset = 0
 
     def commit(self, expected: Digest | None = None, size_bytes: int | None = None) -> BlobInfo:
-        """Verify and publish; the file is gone from `path` afterwards, whatever the outcome. Raises `Corrupt`."""
+        """Verify and publish; the file is gone from `path` afterwards, unless the disk refuses.
+
+        Raises `Corrupt`; `HostFailure` for the disk.
+        """
         try:
             digest = self._digest(expected)
             if expected is not None and digest != expected:
@@ -55,6 +61,8 @@ class Partial:
         except Corrupt:
             self.discard()
             raise
+        except OSError as error:
+            raise HostFailure(f"storing content: {error.strerror}") from error
         return BlobInfo(digest, self.offset, time.time_ns())
 
     def close(self) -> None:

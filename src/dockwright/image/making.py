@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import msgspec
 
 from dockwright import archive, faults, workers
-from dockwright.archive import Source
 from dockwright.content import put
 from dockwright.image.changes import apply_changes
 from dockwright.image.leases import Lease
@@ -73,7 +72,7 @@ async def import_tar(
             return await _import_layer(store, lease, staged, names, run, here, message)
         # The tar names files twice, or takes directories for granted. Nobody knows its digest yet: ours is as good.
         async with store.layers.stage() as again:
-            await workers.bulk(_refill, again, staged)
+            await archive.run(lambda: again.fill(source_of(archive.pack_layer(staged.tree))), again.stop)
             return await _import_layer(store, lease, again, names, run, here, message)
 
 
@@ -90,7 +89,7 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
     async with store.leases.lease() as lease, store.layers.stage() as staged:
         await lease.hold([*([base.id] if base else []), *chain_ids(parent.diff_ids)])
         tree = store.snapshots.tree(store.snapshots.node(key).layer)
-        await workers.bulk(lambda: staged.fill(source_of(archive.pack_layer(tree))))
+        await archive.run(lambda: staged.fill(source_of(archive.pack_layer(tree))), staged.stop)
         faults.point("image.commit")
         layer, diff_id = _described(staged)
         step = History(created, what.created_by, what.author, what.comment)
@@ -170,11 +169,6 @@ async def _keep(
 def _described(staged: Staged) -> tuple[Descriptor, Digest]:
     assert staged.diff_id is not None, "the layer was filled"
     return Descriptor(mediatypes.OCI_LAYER, staged.diff_id, staged.tar_bytes), staged.diff_id
-
-
-def _refill(again: Staged, staged: Staged) -> None:
-    source: Source = source_of(archive.pack_layer(staged.tree))
-    again.fill(source)
 
 
 def _as_oci(layer: Descriptor) -> Descriptor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
@@ -50,8 +51,9 @@ async def save(store: Store, names: Sequence[str], platform: Platform | None) ->
         for folder in ("blobs/", "blobs/sha256/"):
             yield tarformat.encode(Entry(folder.encode(), tarformat.DIRECTORY, 0o755))
         for digest in sorted(blobs):
-            async for chunk in _blob(store, blobs[digest]):
-                yield chunk
+            async with aclosing(_blob(store, blobs[digest])) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         for path, content in _documents(images):
             yield _file(path, content)
         yield tarformat.END
@@ -109,11 +111,12 @@ def _require(image: _Saved, blobs: dict[Digest, Descriptor]) -> None:
 async def _blob(store: Store, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
     yield tarformat.encode(Entry(_path(descriptor).encode(), size=descriptor.size))
     left = descriptor.size
-    async for chunk in store.open_layer(descriptor):
-        left -= len(chunk)
-        if left < 0:
-            break
-        yield chunk
+    async with aclosing(store.open_layer(descriptor)) as chunks:
+        async for chunk in chunks:
+            left -= len(chunk)
+            if left < 0:
+                break
+            yield chunk
     if left:
         raise Corrupt(f"content {descriptor.digest} has not the size that its descriptor says")
     yield tarformat.padding(descriptor.size)

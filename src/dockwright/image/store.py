@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from dockwright import archive, faults
@@ -18,8 +19,6 @@ from dockwright.snapshot import Layers, Overlay
 from dockwright.store import Database
 
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
-# Names of parameters of `Events.publish`, which labels of the same name would collide with.
-_RESERVED = frozenset({"self", "type", "action", "actor_id"})
 
 
 @dataclass(frozen=True)
@@ -103,21 +102,23 @@ class Store:
         labels: dict[str, str] = {}
         variant = await self.documents.choose(row.target)
         if variant is not None:
-            labels = {key: value for key, value in (variant.config.run.labels or {}).items() if key not in _RESERVED}
+            labels = dict(variant.config.run.labels or {})
         labels["name"] = name or (names[0].familiar if names else row.digest)
         await self.events.publish("image", action, row.digest, **labels)
 
     async def open_layer(self, layer: Descriptor) -> AsyncGenerator[bytes, None]:
         """A layer's blob, from the blob store or made again from its directory. Raises `NotFound`."""
         try:
-            async for chunk in self.blobs.open(layer.digest):
-                yield chunk
+            async with aclosing(self.blobs.open(layer.digest)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
             return
         except NotFound:
             if not self.layers.regenerable(layer.digest):
                 raise
-        async for chunk in archive.produce(lambda: self.layers.tar(layer.digest)):
-            yield chunk
+        async with aclosing(archive.produce(lambda: self.layers.tar(layer.digest))) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def has_content(self, digest: Digest) -> bool:
         """Whether a blob can be read, made again or not. Touches the disk."""

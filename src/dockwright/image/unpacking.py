@@ -41,7 +41,8 @@ async def _fill_all(store: Store, staged: dict[Digest, Staged], blobs: dict[Dige
 
     async def fill(diff_id: Digest, into: Staged) -> None:
         async with slots:
-            await workers.bulk(_fill, store.blobs.path(blobs[diff_id].digest), into, diff_id)
+            path = store.blobs.path(blobs[diff_id].digest)
+            await archive.run(lambda: _fill(path, into, diff_id), into.stop)
 
     try:
         async with asyncio.TaskGroup() as group:

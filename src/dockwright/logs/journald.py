@@ -177,7 +177,7 @@ async def _line(stream: asyncio.StreamReader, ended: Callable[[], bool]) -> byte
 
 def _arguments(container_id: str, query: Query) -> list[str]:
     arguments = ["--output=json", "--all", "--quiet", f"CONTAINER_ID_FULL={container_id}"]
-    if query.tail is not None and not query.since_ns:
+    if query.tail is not None:
         arguments.append(f"--lines={query.tail}")
     elif query.follow:
         arguments.append("--no-tail")

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.errors import Unsupported
+from dockwright.errors import HostFailure, Unsupported
 from dockwright.logs import drivers
 from dockwright.logs.journald import JournaldDriver, read_journal
 from dockwright.logs.pump import Follower, Pump
@@ -49,7 +49,8 @@ class Logs:
     ) -> Log:
         """The log of one container; the spool is made when it is not there, or taken up where it was left.
 
-        Raises `Invalid` for the options, `Unavailable` when a log service does not answer.
+        Raises `Invalid` for the options, `Unavailable` when a log service does not answer, `HostFailure` when files cannot
+        be written.
         """
         return await workers.quick(self._open, driver, options, info, spool, control)
 
@@ -59,12 +60,15 @@ class Logs:
         self._watcher.close()
 
     def _open(self, name: str, options: Mapping[str, str], info: LogInfo, spool: Path, control: Path | None) -> Log:
-        driver = drivers.open_driver(name, options, info)
         try:
-            pump = Pump(spool, driver, control=control)
-        except BaseException:
-            driver.close()
-            raise
+            driver = drivers.open_driver(name, options, info)
+            try:
+                pump = Pump(spool, driver, control=control)
+            except BaseException:
+                driver.close()
+                raise
+        except OSError as error:
+            raise HostFailure(f"log of container {info.container_id[:12]}: {error}") from error
         return Log(info, driver, pump, Follower(pump, spool, self._watcher, self._background))
 
 
@@ -120,7 +124,7 @@ class Log:
     async def flush(self) -> None:
         """Deliver everything conmon has written up to now (not lines that are incomplete)."""
         if not self._ended:
-            await self._pump.pump()
+            await self._deliver(last=False)
             self._tell()
 
     async def read(self, query: Query) -> AsyncGenerator[Record, None]:
@@ -148,16 +152,19 @@ class Log:
     async def end(self) -> None:
         """The container has ended, and conmon with it: deliver the rest, end followers, remove the spool.
 
-        Safe to call twice. Raises `OSError` when the driver's file cannot be written (a full disk): the spool stays then,
-        and may be ended later.
+        Safe to call twice. When the driver's file cannot be written (a full disk) that is logged and the spool stays: the
+        next `Logs.open` of the container delivers the rest.
         """
         if self._ended:
             return
         self._follower.stop()
-        await self._pump.pump(last=True)
+        delivered = await self._deliver(last=True)
         self._ended = True
         self._tell()
-        await workers.quick(self._pump.clean)
+        if delivered:
+            await workers.quick(self._pump.clean)
+        else:
+            await self._pump.aclose()
         await workers.quick(self._driver.close)
 
     async def aclose(self) -> None:
@@ -168,6 +175,14 @@ class Log:
             self._tell()
             await self._pump.aclose()
             await workers.quick(self._driver.close)
+
+    async def _deliver(self, *, last: bool) -> bool:
+        try:
+            await self._pump.pump(last=last)
+        except OSError as error:
+            log.warning("log of %s: %s", self._info.container_id[:12], error)
+            return False
+        return True
 
     def _tell(self) -> None:
         self._changed.set()

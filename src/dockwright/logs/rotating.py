@@ -43,8 +43,10 @@ class RotatingFile:
 
     def append(self, data: bytes) -> None:
         """Write all of `data`, or nothing: what got through before an error is cut off again."""
+        rest = memoryview(data)
         try:
-            self._file.write(data)
+            while rest:  # a disk that fills up takes a part first, and refuses only the next write
+                rest = rest[os.write(self._file.fileno(), rest) :]
         except OSError:
             os.ftruncate(self._file.fileno(), self._size)
             raise

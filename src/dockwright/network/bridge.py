@@ -160,8 +160,6 @@ class BridgeDriver:
         if endpoint.ports:
             faults.point("network.publish")
             await self._publish(state, endpoint)
-            if await workers.quick(_frames_pass_the_filter):
-                await self._namespaces.run(lambda: self._allow_hairpin(endpoint))
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.detach`."""
@@ -288,9 +286,7 @@ class BridgeDriver:
                 netlink.create_veth(
                     link, peer=CONTAINER_INTERFACE, peer_netns_fd=fd, bridge=state.index, mtu=network.mtu, peer_mac=mac
                 )
-                if not network.icc:
-                    outside = netlink.link(link)
-                    netlink.set_isolated(outside.index if outside else 0)
+                self._set_port(netlink, network, link)
         finally:
             os.close(fd)
         self._namespaces.enter(sandbox)
@@ -303,14 +299,17 @@ class BridgeDriver:
         if not network.internal:
             inner.add_default_route(ipaddress.IPv4Address(network.default_route or network.gateway))
 
-    def _allow_hairpin(self, endpoint: Endpoint) -> None:
-        """With br_netfilter a container's packet to its own published port is translated inside the bridge, and would
-        have to leave through the port it came in by."""
-        self._namespaces.enter_host()
-        with Netlink() as netlink:
-            link = netlink.link(endpoint.link)
-            if link is not None:
-                netlink.set_hairpin(link.index)
+    def _set_port(self, netlink: Netlink, network: Network, link: str) -> None:
+        hairpin = _frames_pass_the_filter()
+        if network.icc and not hairpin:
+            return
+        outside = netlink.link(link)
+        if outside is None:
+            raise HostFailure(f"{link} did not appear")
+        if not network.icc:
+            netlink.set_isolated(outside.index)
+        if hairpin:
+            netlink.set_hairpin(outside.index)
 
     # -- the rest -------------------------------------------------------------------------------------------------
 
@@ -384,6 +383,8 @@ def _mapping(endpoint: Endpoint, port: PublishedPort) -> Mapping:
 
 
 def _frames_pass_the_filter() -> bool:
+    """br_netfilter: a container's packet to its own published port is then translated inside the bridge, and has to leave
+    through the port it came in by."""
     try:
         return (_SYSCTL / "bridge/bridge-nf-call-iptables").read_text().strip() == "1"
     except FileNotFoundError:

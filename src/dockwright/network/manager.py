@@ -13,6 +13,7 @@ import msgspec
 from dockwright import faults, workers
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 from dockwright.network.bridge import BridgeDriver
+from dockwright.network.claim import subnet_claim
 from dockwright.network.driver import NetworkDriver
 from dockwright.network.forwarding import forward_drop_warning
 from dockwright.network.ipam import pick_subnet
@@ -74,10 +75,11 @@ class Networks:
         async with UndoStack() as undo:
             undo.push_undo(self.aclose)
             await self._load()
-            await self._ensure_defaults()
-            for network in self._networks.values():
-                if network.driver in self._drivers:
-                    await self._drivers[network.driver].create(network, self._of(network))
+            async with subnet_claim():
+                await self._ensure_defaults()
+                for network in self._networks.values():
+                    if network.driver in self._drivers:
+                        await self._drivers[network.driver].create(network, self._of(network))
             undo.release()
         return self
 
@@ -140,6 +142,8 @@ class Networks:
                 raise Conflict(f"container {container_id} is connected to another network")
             await self._drivers[target.driver].attach(target, existing)
             return self._attachment(existing)
+        if target.driver not in self._drivers:
+            raise Invalid(f"network {target.name} has no endpoints: its containers use the host's namespace")
         driver = self._drivers[target.driver]
         async with UndoStack() as undo:
             endpoint = await self._reserve(driver, target, container_id, request)

@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import ctypes.util
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,10 +50,19 @@ class Nft:
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nft")
         self._context: int | None = None
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._running = False
 
     async def run(self, commands: str) -> None:
-        """Apply `commands` as one transaction. Raises `NftError`. A cancelled caller does not stop it."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._run, commands)
+        """Apply `commands`, all or nothing. Raises `NftError`. A cancelled caller does not stop it.
+
+        Callers that come while a transaction runs share the next one; when that is refused, each gets one of its own.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, future))
+        if not self._running:
+            self._start_next()
+        await future
 
     async def read(self, command: str) -> list[dict[str, Any]]:
         """The answer to a `list` command as libnftables' JSON objects (libnftables-json(5))."""
@@ -66,6 +76,35 @@ class Nft:
         if self._context is not None:
             self._library.nft_ctx_free(self._context)
             self._context = None
+
+    def _start_next(self) -> None:
+        batch, self._waiting = self._waiting, []
+        self._running = bool(batch)
+        if batch:
+            loop = asyncio.get_running_loop()
+            done = loop.run_in_executor(self._thread, self._run_batch, [commands for commands, _ in batch])
+            done.add_done_callback(lambda results: self._finished(batch, results))
+
+    def _finished(
+        self, batch: list[tuple[str, asyncio.Future[None]]], results: asyncio.Future[list[NftError | None]]
+    ) -> None:
+        broken = results.exception()
+        outcomes: Sequence[BaseException | None] = [broken] * len(batch) if broken else results.result()
+        for (_, future), error in zip(batch, outcomes, strict=True):
+            if future.done():
+                continue  # cancelled
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+        self._start_next()
+
+    def _run_batch(self, texts: list[str]) -> list[NftError | None]:
+        try:
+            self._run("\n".join(texts))
+        except NftError as error:
+            return [error] if len(texts) == 1 else [failure for text in texts for failure in self._run_batch([text])]
+        return [None] * len(texts)
 
     def _run(self, commands: str) -> str:
         library = self._library

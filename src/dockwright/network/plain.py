@@ -31,7 +31,7 @@ class PlainDriver:
         """See `NetworkDriver.reserve`."""
         if request.ipv4_address:
             raise Invalid("user specified IP address is supported on user defined networks only")
-        faults.point("network.reserve")
+        faults.point("network.reserve_plain")
         made: list[str] = []
 
         async def make() -> None:

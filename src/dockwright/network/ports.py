@@ -12,7 +12,9 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, Unsupported
@@ -120,13 +122,13 @@ class HostPorts:
         both = self._ipv6 and self._default_ip == "0.0.0.0" and request.protocol != "sctp"
         return [self._default_ip, IPV6_ANY] if both else [self._default_ip]
 
-    def _candidates(self, request: PortRequest) -> list[int]:
+    def _candidates(self, request: PortRequest) -> Iterable[int]:
         if request.host_first:
-            return list(range(request.host_first, request.host_last + 1))
+            return range(request.host_first, request.host_last + 1)
         first, last = _ephemeral_range()
         start = self._next_ephemeral if first <= self._next_ephemeral <= last else first
         self._next_ephemeral = start + 1
-        return [*range(start, last + 1), *range(first, start)]
+        return chain(range(start, last + 1), range(first, start))
 
     def _hold(self, keys: list[Key]) -> None:
         for key in keys:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import cast
 
 from dockwright.tasks import Background
 
@@ -21,6 +20,8 @@ BACKLOG = 512
 UDP_IDLE_S = 90.0
 UDP_FLOWS = 1024
 CONNECT_S = 10.0
+PIECE_BYTES = 64 * 1024
+_ACCEPT_PAUSE_S = 0.05
 
 
 class Relay:
@@ -54,102 +55,57 @@ class Relay:
 
 
 class _TcpPort:
+    """Plain sockets and two loops a connection: transports were seen to lose bytes written just before `write_eof` (uvloop)."""
+
     def __init__(self, listening: socket.socket, target: Target, background: Background) -> None:
-        self._socket = listening
+        self._listening = listening
         self._target = target
         self._background = background
-        self._sides: set[_Side] = set()
-        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
         listening.listen(BACKLOG)
         self._task = background.start(self._serve(), name=f"relay to {target[0]}:{target[1]}")
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Side(self._sides, self._accepted), sock=self._socket)
-        await self._server.serve_forever()
+        with self._listening:
+            while True:
+                try:
+                    client, _ = await loop.sock_accept(self._listening)
+                except OSError as error:  # out of descriptors, or the client is gone already
+                    log.debug("relay to %s:%d: %s", *self._target, error)
+                    await asyncio.sleep(_ACCEPT_PAUSE_S)
+                    continue
+                task = self._background.start(self._carry(client), name="relay connection")
+                self._connections.add(task)
+                task.add_done_callback(self._connections.discard)
 
-    def _accepted(self, client: _Side) -> None:
-        self._background.start(self._connect(client), name="relay connection")
-
-    async def _connect(self, client: _Side) -> None:
+    async def _carry(self, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                _, server = await loop.create_connection(lambda: _Side(self._sides, None), *self._target)
-        except (OSError, TimeoutError):
-            client.abort()
-            return
-        client.pair(server)
+        with client, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+            for end in (client, server):
+                end.setblocking(False)
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await loop.sock_connect(server, self._target)
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(_pump(client, server))
+                    both.create_task(_pump(server, client))
+            except* (OSError, TimeoutError) as errors:
+                log.debug("relay to %s:%d: %s", *self._target, errors.exceptions[0])
 
     def close(self) -> None:
         self._task.cancel()
-        if self._server is not None:
-            self._server.close()
-        self._socket.close()
-        for side in tuple(self._sides):
-            side.abort()
+        for task in self._connections:
+            task.cancel()
 
 
-class _Side(asyncio.Protocol):
-    """One end of a relayed connection; reading stops while the other end cannot take more."""
-
-    def __init__(self, sides: set[_Side], accepted: object) -> None:
-        self._sides = sides
-        self._accepted = accepted
-        self._other: _Side | None = None
-        self._transport: asyncio.Transport | None = None
-        self._ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._sides.add(self)
-        if callable(self._accepted):
-            self._transport.pause_reading()  # until the way to the container is open
-            self._accepted(self)
-
-    def pair(self, other: _Side) -> None:
-        self._other, other._other = other, self
-        for side in (self, other):
-            if side._transport is None or side._transport.is_closing():
-                self.abort()
-                other.abort()
-                return
-        if self._transport is not None:
-            self._transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.write(data)
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        other = self._other
-        if other is None or other._transport is None:
-            return False
-        if other._transport.can_write_eof() and not other._transport.is_closing():
-            other._transport.write_eof()
-        return not other._ended  # half-closed until the other end has ended too
-
-    def pause_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.resume_reading()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._sides.discard(self)
-        other, self._other = self._other, None
-        if other is not None and other._transport is not None:
-            if error is not None:
-                other.abort()
-            else:
-                other._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+async def _pump(source: socket.socket, sink: socket.socket) -> None:
+    """Until `source` ends; then `sink` is told, and may go on sending."""
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, PIECE_BYTES):
+        await loop.sock_sendall(sink, data)
+    sink.shutdown(socket.SHUT_WR)
 
 
 class _UdpPort(asyncio.DatagramProtocol):

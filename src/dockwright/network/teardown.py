@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dockwright import workers
 from dockwright.errors import HostFailure
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.netlink import Netlink, NetlinkError
@@ -80,7 +81,8 @@ class Teardown:
 
     async def _bury(self, batch: list[Remains]) -> None:
         try:
-            await self._namespaces.run(lambda: self._delete(batch))
+            # Not in the namespace thread: whoever attaches meanwhile would wait for the grace periods too.
+            await workers.quick(self._delete, batch)
         except HostFailure as error:
             log.warning("teardown: %s", error)  # the next start collects what stayed
         for remains in batch:
@@ -88,7 +90,6 @@ class Teardown:
                 remains.done()
 
     def _delete(self, batch: list[Remains]) -> None:
-        self._namespaces.enter_host()
         try:
             with Netlink() as netlink:
                 delete_links(netlink, [remains.link for remains in batch if remains.link])

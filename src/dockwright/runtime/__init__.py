@@ -6,10 +6,12 @@ should look like (`container.spec`), and any persistent state: the OCI runtime a
 
 from dockwright.runtime.conmon import Conmon, Monitor, MonitorOptions
 from dockwright.runtime.exec import ExecProcess, ExecRequest
+from dockwright.runtime.filters import CompiledFilters
 from dockwright.runtime.oci import OciRuntime
 from dockwright.runtime.seam import ContainerStatus, Runtime
 
 __all__ = [
+    "CompiledFilters",
     "Conmon",
     "ContainerStatus",
     "ExecProcess",

@@ -146,7 +146,7 @@ def read_exit_code(bundle: Path, container_id: str) -> int | None:
 def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
     (bundle / "exits").mkdir(exist_ok=True)
     read_end, write_end = os.pipe()
-    environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "_OCI_SYNCPIPE": str(write_end)}
+    environment = programs.environment(bundle) | {"_OCI_SYNCPIPE": str(write_end)}
     try:
         try:
             launcher = subprocess.Popen(

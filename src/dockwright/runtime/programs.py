@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from dockwright.errors import HostFailure
@@ -26,6 +28,16 @@ class Completed:
     code: int
     output: bytes
     errors: str
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """The environment of an OCI runtime that makes processes; `scratch` is a directory on the exec root's tmpfs.
+
+    runc and crun protect their own binary from the container (CVE-2019-5736) by running from a read-only mount of it, whose
+    mount point they make in _LIBCONTAINER_STATEDIR: left to itself, crun makes it in /tmp, and waits for that disk's journal.
+    """
+    path = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    return {"PATH": path, "_LIBCONTAINER_STATEDIR": str(scratch)}
 
 
 async def run(argv: Sequence[str], *, limit_s: float = 60.0, stdin: bytes | None = None) -> Completed:

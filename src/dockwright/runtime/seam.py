@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from dockwright.runtime.filters import CompiledFilters
+
 
 class ContainerStatus(msgspec.Struct, frozen=True):
     """What the runtime says of a container: `status` is creating, created, running, stopped or paused; `pid` 0 if none."""
@@ -38,6 +40,10 @@ class Runtime(Protocol):
     @property
     def arguments(self) -> list[str]:
         """Global arguments before the verb: where the runtime keeps its state, cgroup manager."""
+
+    @property
+    def filters(self) -> CompiledFilters | None:
+        """Seccomp programs it can be given ready-made; None where it always compiles."""
 
     async def start(self, container_id: str) -> None:
         """Let the created process go. Raises `StartFailed` when the runtime says no."""

@@ -5,7 +5,8 @@ format.
 """
 
 from dockwright.snapshot.layers import Layers, Staged, source_of
-from dockwright.snapshot.overlay import SNAPSHOT_SCHEMA, Overlay
+from dockwright.snapshot.overlay import Overlay
+from dockwright.snapshot.rows import SNAPSHOT_SCHEMA
 from dockwright.snapshot.snapshotter import Change, ChangeKind, SnapshotInfo, Snapshotter, Usage
 
 __all__ = [

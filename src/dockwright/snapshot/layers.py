@@ -18,12 +18,13 @@ from pathlib import Path
 
 from dockwright import archive, faults, workers
 from dockwright.archive import Layer, Source
-from dockwright.errors import Corrupt, Invalid, NotFound
+from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable
 from dockwright.oci import Digest, chain_ids
 from dockwright.oci import digest as digests
 from dockwright.snapshot import changes as differences
 from dockwright.snapshot.mountapi import sync_file_system
-from dockwright.snapshot.overlay import LayerRow, Overlay
+from dockwright.snapshot.overlay import Overlay
+from dockwright.snapshot.rows import LayerRow
 
 
 @dataclass
@@ -36,6 +37,11 @@ class Staged:
     contents: Layer = field(default_factory=Layer)
     diff_id: Digest | None = None
     tar_bytes: int = 0
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """Make a `fill` that is under way in another thread fail soon, with `Unavailable`."""
+        self.stopped = True
 
     def fill(self, source: Source, expected: Digest | None = None) -> None:
         """Unpack the uncompressed layer `source`; it is on the disk on return. Blocking.
@@ -45,6 +51,8 @@ class Staged:
         state = digests.hasher()
 
         def seen(chunk: bytes) -> None:
+            if self.stopped:
+                raise Unavailable("unpacking was given up")
             state.update(chunk)
             self.tar_bytes += len(chunk)
 

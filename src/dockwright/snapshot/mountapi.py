@@ -34,7 +34,7 @@ _CLONE_FS = 0x200
 
 # Layers are read by our own diff, which looks at upper directories alone: nothing may point elsewhere. `nofollow`
 # also keeps a redirect that an image smuggled in from being followed.
-_OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
+_OPTIONS = (("source", "overlay"), ("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
 
 # fsconfig(2) takes strings of 256 bytes at most; overlayfs unescapes some of them.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]{1,240}")
@@ -96,7 +96,7 @@ class OverlayMounts:
         options = ["lowerdir=" + ":".join(plan.lowers)]
         if plan.upper is not None:
             options += [f"upperdir={plan.upper}", f"workdir={plan.work}"]
-        options += [f"{key}={value}" for key, value in _OPTIONS]
+        options += [f"{key}={value}" for key, value in _OPTIONS if key != "source"]
         absolute = target.absolute()
         what = f"mount of the overlay at {target}"
 

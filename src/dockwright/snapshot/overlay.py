@@ -18,7 +18,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dockwright import faults, workers
@@ -26,57 +26,14 @@ from dockwright.errors import Conflict, InUse, Invalid, NotFound
 from dockwright.snapshot import changes as differences
 from dockwright.snapshot import trees
 from dockwright.snapshot.mountapi import OverlayMounts, Plan, sync_file_system, unmount
+from dockwright.snapshot.rows import SNAPSHOT_ROWS, LayerRow, Node
 from dockwright.snapshot.snapshotter import Change, Kind, SnapshotInfo, Usage
-from dockwright.store import Database, Schema
+from dockwright.store import Database
 from dockwright.tasks import Background
 from dockwright.undo import shielded
 
 # Long enough for the file system to write out whatever a container left in memory.
 COMMIT_LIMIT_S = 3600.0
-
-SNAPSHOT_SCHEMA = Schema(
-    "snapshots",
-    [
-        # `diff_id` names layers that are the same on every base; `rooted` is 0 when the layer says nothing about `/`;
-        # `recipe` is 1 when the layer's tar can be made again.
-        "CREATE TABLE layer (number INTEGER PRIMARY KEY, diff_id TEXT UNIQUE, rooted INTEGER NOT NULL, recipe INTEGER NOT NULL,"
-        " size_bytes INTEGER NOT NULL, inodes INTEGER NOT NULL);"
-        "CREATE TABLE snapshot (key TEXT PRIMARY KEY, kind TEXT NOT NULL, parent TEXT REFERENCES snapshot (key),"
-        " layer INTEGER NOT NULL REFERENCES layer (number), created_ns INTEGER NOT NULL);"
-        "CREATE INDEX snapshot_parent ON snapshot (parent);"
-        "CREATE INDEX snapshot_layer ON snapshot (layer)"
-    ],
-)
-
-_ROWS = "SELECT key, kind, parent, layer, created_ns FROM snapshot ORDER BY created_ns"
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """One directory; sizes are 0 while it is active."""
-
-    number: int
-    diff_id: str | None = None
-    rooted: bool = True
-    recipe: bool = False
-    size_bytes: int = 0
-    inodes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One snapshot in memory."""
-
-    key: str
-    kind: Kind
-    parent: str | None
-    layer: LayerRow
-    created_ns: int
-
-    @property
-    def info(self) -> SnapshotInfo:
-        """What others may know of it."""
-        return SnapshotInfo(self.key, self.kind, self.parent, self.created_ns)
 
 
 class Overlay:
@@ -98,7 +55,7 @@ class Overlay:
         """Open or create the snapshots at `root`; what a crash left behind is collected in the background."""
         overlay = cls(root, database)
         layers, rows = await database.read(
-            lambda db: (db.execute("SELECT * FROM layer").fetchall(), db.execute(_ROWS).fetchall())
+            lambda db: (db.execute("SELECT * FROM layer").fetchall(), db.execute(SNAPSHOT_ROWS).fetchall())
         )
         overlay._load(layers, rows)
         garbage = await workers.quick(overlay._prepare_root, {row[0] for row in layers})
@@ -121,12 +78,18 @@ class Overlay:
         await self._create(key, "view", parent)
 
     async def mount(self, key: str, target: Path, *, readonly: bool = False) -> None:
-        """See `Snapshotter.mount`."""
+        """See `Snapshotter.mount`. A cancelled call leaves nothing mounted."""
         node = self.node(key)
         if node.kind == "committed":
             raise Invalid(f"snapshot {key} is committed: make a view of it to mount it")
         faults.point("snapshot.mount")
-        await workers.quick(self._mounts.mount, self._plan(node), target, readonly or node.kind == "view")
+        mount = workers.quick(self._mounts.mount, self._plan(node), target, readonly or node.kind == "view")
+        try:
+            # To its end, as a thread cannot be stopped: a caller that undoes this must not come before it.
+            await shielded(mount)
+        except asyncio.CancelledError:
+            await shielded(workers.quick(unmount, target))
+            raise
 
     async def unmount(self, target: Path) -> None:
         """See `Snapshotter.unmount`."""
@@ -279,7 +242,7 @@ class Overlay:
         number = self._take_number()
         layer = LayerRow(number)
         try:
-            await workers.quick(trees.make_layer, self._root / str(number), None)
+            await shielded(workers.quick(trees.make_layer, self._root / str(number), None))
             yield layer
         finally:
             if number not in self._adopted:
@@ -293,8 +256,8 @@ class Overlay:
             node = Node("", "active" if writable else "view", parent, layer, 0)
             like = self._root_of(self.node(parent))
             target = self._root / "mnt" / str(layer.number)
-            await workers.quick(self._mount_on_top, node, like, target)
             try:
+                await shielded(workers.quick(self._mount_on_top, node, like, target))
                 yield target, layer
             finally:
                 await shielded(workers.quick(_unmount_and_remove, target))
@@ -361,7 +324,9 @@ class Overlay:
     def _settle(self, number: int) -> Usage:
         tree = self._root / str(number) / "fs"
         sync_file_system(tree)
-        return differences.usage(tree)
+        used = differences.usage(tree)
+        # The directory around it stays too; the work directory goes.
+        return Usage(used.size_bytes + tree.parent.stat().st_blocks * 512, used.inodes + 1)
 
     def _active(self, key: str) -> Node:
         node = self.node(key)
@@ -416,7 +381,8 @@ class Overlay:
 
 def _unmount_and_remove(target: Path) -> None:
     unmount(target)
-    target.rmdir()
+    if target.exists():
+        target.rmdir()
 
 
 async def _remove(path: Path) -> None:

@@ -15,7 +15,7 @@ _SHALLOW = 20
 
 
 def make_layer(layer: Path, like: Path | None) -> None:
-    """Make `layer/fs` and `layer/work`; the root of the tree gets mode, owner and attributes of `like`."""
+    """Make `layer/fs` and `layer/work`; the root of the tree gets mode, owner, attributes and time of `like`."""
     layer.mkdir(mode=0o700)
     root = layer / "fs"
     root.mkdir()
@@ -30,6 +30,7 @@ def make_layer(layer: Path, like: Path | None) -> None:
     for name in os.listxattr(like):
         if not name.startswith("trusted.overlay."):
             os.setxattr(root, name, os.getxattr(like, name))
+    os.utime(root, ns=(found.st_mtime_ns, found.st_mtime_ns))
 
 
 def remove(tree: Path) -> None:

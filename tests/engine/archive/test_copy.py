@@ -59,10 +59,22 @@ async def test_what_is_copied_out_is_named_after_its_last_name(tree: Path) -> No
     assert await listed(archive.read(tree, "/../../etc/passwd")) == {"passwd": b"inside"}
 
 
+async def test_names_begin_as_the_docker_cli_expects_them(tree: Path) -> None:
+    for path, first in (("/", b"/\0"), ("/.", b"./\0"), ("/etc/.", b"./\0"), ("/etc/", b"etc/\0")):
+        assert (await anext(archive.read(tree, path))).startswith(first)
+    assert [(await archive.stat_path(tree, path)).name for path in ("/", "/.", "/etc/", "/etc/.")] == [
+        "/",
+        ".",
+        "etc",
+        ".",
+    ]
+
+
 async def test_a_link_is_copied_as_a_link_unless_its_directory_is_asked_for(tree: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(b"".join([chunk async for chunk in archive.read(tree, "/chain")]))) as tar:
         assert [(info.name, info.linkname) for info in tar] == [("chain", "folder")]
-    assert await listed(archive.read(tree, "/chain/.")) == {"chain": None, "chain/file": b"deep"}
+    assert await listed(archive.read(tree, "/chain/")) == {"chain": None, "chain/file": b"deep"}
+    assert await listed(archive.read(tree, "/chain/.")) == {".": None, "./file": b"deep"}
     assert await listed(archive.read(tree, "/folder/file")) == {"file": b"deep"}
 
 
@@ -203,7 +215,9 @@ async def test_a_cancelled_write_stops_and_leaves_no_thread(tree: Path) -> None:
         task = group.create_task(archive.write(tree, "/", endless()))
         await started.wait()
         task.cancel()
-    assert not [thread for thread in threading.enumerate() if thread.name == "archive transfer"]
+    for thread in [thread for thread in threading.enumerate() if thread.name == "archive transfer"]:
+        thread.join(10)  # it has told its result, and may still be on its way out
+        assert not thread.is_alive()
 
 
 async def test_a_process_root_is_copied_with_its_mounts(tmp_path: Path) -> None:

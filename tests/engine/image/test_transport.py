@@ -298,6 +298,23 @@ async def test_a_cancelled_load_leaves_nothing(host: Host) -> None:
     assert empty(host)
 
 
+async def test_a_load_cancelled_while_it_unpacks_leaves_nothing(host: Host) -> None:
+    archive = docker_archive([tar_of(*(member(f"f{number}", b"x" * 5_000) for number in range(3_000)))])
+
+    async def run() -> None:
+        async for _ in host.images.load(stream(archive, size=1 << 20)):
+            pass
+
+    for delay in (0.05, 0.1, 0.15, 0.2):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(run())
+            await asyncio.sleep(delay)
+            task.cancel()
+        if task.cancelled():
+            await host.snapshots.settled()
+            assert empty(host)
+
+
 def oci_index(host_arch: str, foreign: str) -> bytes:
     """A layout with one name for two platforms."""
     blobs: dict[str, bytes] = {}

@@ -280,7 +280,7 @@ async def test_a_forward_policy_of_another_engine_is_named_with_the_command_that
         subprocess.run(["nft", "delete", "table", "ip", table], check=True)
 
 
-async def test_a_thousand_ports_are_one_transaction(networks: Networks, bridge_name: str) -> None:
+async def test_hundreds_of_ports_are_one_transaction(networks: Networks, bridge_name: str) -> None:
     ports = tuple(PortRequest(port, "tcp", "127.0.0.1", port, port) for port in range(20000, 20400))
     await networks.attach("web", AttachRequest("web", ports=ports))
     assert await elements_of(bridge_name) == 400
@@ -432,3 +432,24 @@ async def test_after_kill_9_under_load_the_kernel_agrees_with_what_is_stored(
         assert answer.endswith(" x")
     finally:
         server.close()
+
+
+async def test_daemons_that_start_together_pick_different_subnets(tmp_path: Path, bridge_name: str) -> None:
+    async def start(number: int) -> Networks:
+        folder = tmp_path / f"{number}"
+        await asyncio.to_thread(folder.mkdir)
+        database = await Database.open(folder / "state.db", [NETWORK_SCHEMA])
+        databases.append(database)
+        return await Networks.open(
+            database, folder / "exec", NetworkOptions(bridge=f"{bridge_name}{number}", prepared=0)
+        )
+
+    databases: list[Database] = []
+    daemons = await asyncio.gather(*map(start, range(4)))
+    try:
+        assert len({daemon.get("bridge").subnet for daemon in daemons}) == 4
+    finally:
+        for daemon in daemons:
+            await daemon.aclose()
+        for database in databases:
+            await database.aclose()

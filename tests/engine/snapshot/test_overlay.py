@@ -103,6 +103,17 @@ async def test_a_cancelled_prepare_leaves_nothing(snapshots: Overlay, tmp_path: 
     await snapshots.prepare("key")
 
 
+async def test_a_cancelled_mount_leaves_nothing_mounted(snapshots: Overlay, tmp_path: Path) -> None:
+    await snapshots.prepare("key")
+    (tmp_path / "m").mkdir()
+    for _ in range(20):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(snapshots.mount("key", tmp_path / "m"))
+            await asyncio.sleep(0)
+            task.cancel()
+        assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+
+
 async def test_a_failed_commit_changes_nothing(snapshots: Overlay) -> None:
     await snapshots.prepare("key")
     with faults.armed("snapshot.commit"), pytest.raises(HostFailure):

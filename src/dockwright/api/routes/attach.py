@@ -42,37 +42,35 @@ async def attach(call: Call) -> web.StreamResponse:
     kind = hijack.MULTIPLEXED if call.version >= (1, 42) and not terminal else hijack.RAW
     if call.request.can_read_body:
         await call.body()
-    connection = Connection.take(call.request, kind)
+    # Registered before the head goes out: a client that sees it may start the container and misses nothing.
+    pending = container.attachments.begin() if call.flag("stream") else None
     try:
-        if call.flag("logs"):
-            await _replay(container, connection, wanted)
-        if call.flag("stream"):
-            stdio = await _until_lost(container, connection)
-            if stdio is not None:
-                try:
-                    stdin = call.flag("stdin") and container.record.spec.config.open_stdin
-                    if await hijack.carry(connection, stdio, wanted=wanted, stdin=stdin, detach_keys=keys):
-                        await container.tell("detach")
-                finally:
-                    stdio.close()
+        connection = Connection.take(call.request, kind)
+        try:
+            await container.tell("attach")
+            if call.flag("logs"):
+                await _replay(container, connection, wanted)
+            if pending is not None and (stdio := await _until_lost(pending, connection)) is not None:
+                stdin = call.flag("stdin") and container.record.spec.config.open_stdin
+                if await hijack.carry(connection, stdio, wanted=wanted, stdin=stdin, detach_keys=keys):
+                    await container.tell("detach")
+        finally:
+            await connection.aclose()
     except ConnectionResetError:
         pass  # the client has gone
     finally:
-        await connection.aclose()
+        if pending is not None:
+            container.attachments.abandon(pending)
     return AlreadySent()
 
 
-async def _until_lost(container: Container, connection: Connection) -> Stdio | None:
+async def _until_lost(pending: asyncio.Future[Stdio | None], connection: Connection) -> Stdio | None:
     """The container's streams once it runs; None when the client leaves before."""
     async with asyncio.TaskGroup() as group:
-        attaching = group.create_task(container.attachments.attach())
         lost = group.create_task(connection.lost.wait())
-        await asyncio.wait((attaching, lost), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((pending, lost), return_when=asyncio.FIRST_COMPLETED)
         lost.cancel()
-        if not attaching.done():
-            attaching.cancel()
-            return None
-        return attaching.result()
+    return pending.result() if pending.done() else None
 
 
 async def _replay(container: Container, connection: Connection, wanted: set[int]) -> None:
@@ -90,6 +88,7 @@ async def attach_by_websocket(call: Call) -> web.StreamResponse:
     if not socket.can_prepare(call.request):
         raise Invalid("a web socket handshake is expected here")
     await socket.prepare(call.request)
+    await container.tell("attach")
     wanted = _wanted(call) or {STDOUT, STDERR}
     if call.flag("logs"):
         query = LogQuery(stdout=STDOUT in wanted, stderr=STDERR in wanted)

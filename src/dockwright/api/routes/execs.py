@@ -13,7 +13,7 @@ from dockwright.container.config import Wire
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.execs import Exec, ExecConfig
 from dockwright.container.stdio import STDERR, STDOUT, Stdio
-from dockwright.errors import Invalid
+from dockwright.errors import DockwrightError, Invalid
 from dockwright.undo import shielded
 
 ROUTER = Router()
@@ -46,21 +46,41 @@ async def start(call: Call) -> web.StreamResponse:
         return call.empty(200)
     keys = parse_keys(found.config.detach_keys)
     found.check_startable()
-    stdio = await found.start(detach=False, size=asked.console_size)
     kind = hijack.MULTIPLEXED if call.version >= (1, 42) and not found.config.tty else hijack.RAW
-    if stdio is None:
-        return call.empty(200)
+    taken: list[Connection] = []
+
+    def take() -> None:
+        # The head goes out before the process can speak: clients that buffer while they read it would lose the rest.
+        taken.append(Connection.take(call.request, kind))
+
     try:
-        connection = Connection.take(call.request, kind)
-        try:
-            await _carry(connection, stdio, found, keys)
-        finally:
-            await connection.aclose()
+        stdio = await found.start(detach=False, size=asked.console_size, before_run=take)
+    except DockwrightError as error:
+        if not taken:
+            raise
+        await _tell_failure(taken[0], error, terminal=found.config.tty)
+        return AlreadySent()
+    except ConnectionResetError:
+        return AlreadySent()
+    try:
+        if stdio is not None:
+            await _carry(taken[0], stdio, found, keys)
     except ConnectionResetError:
         pass  # the client has gone; the process goes on
     finally:
-        stdio.close()
+        if stdio is not None:
+            stdio.close()
+        await taken[0].aclose()
     return AlreadySent()
+
+
+async def _tell_failure(connection: Connection, error: DockwrightError, *, terminal: bool) -> None:
+    text = f"{error}\r\n".encode()
+    try:
+        await connection.write(text if terminal else hijack.framed(STDERR, text))
+    except ConnectionResetError:
+        pass  # the client has gone
+    await connection.aclose()
 
 
 async def _carry(connection: Connection, stdio: Stdio, found: Exec, keys: bytes) -> None:
@@ -87,7 +107,7 @@ async def resize(call: Call) -> web.StreamResponse:
     height, width = call.number("h"), call.number("w")
     if height is None or width is None:
         raise Invalid("h and w are needed")
-    found.resize(height, width)
+    await found.resize(height, width)
     return call.empty(200)
 
 

@@ -85,7 +85,7 @@ async def load(call: Call) -> web.StreamResponse:
         response = await call.stream("application/json")
         try:
             while line is not None:
-                await response.write(msgspec.json.encode({"stream": line + "\n"}) + b"\r\n")
+                await response.write(msgspec.json.encode({"stream": line}) + b"\r\n")
                 line = await anext(progress, None)
         except DockwrightError as error:
             await response.write(
@@ -162,6 +162,8 @@ async def tag(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
+    if call.text("platforms"):
+        raise Unsupported("removing single platforms of an image is not supported by this release")
     removing = call.engine.images.remove(
         call["name"], force=call.flag("force"), prune=not call.flag("noprune"), users=_users(call.engine)
     )
