@@ -49,13 +49,14 @@ async def write(
     no_overwrite_dir_non_dir: bool = False,
     copy_uid_gid: bool = False,
 ) -> None:
-    """Unpack a tar into the directory `path`; with `copy_uid_gid` everything belongs to the container's user.
+    """Unpack a tar into the directory `path`; with `copy_uid_gid` everything belongs to the container's user, where it has one.
 
     Raises `NotFound`, `Invalid` for what is no directory or no archive, `Forbidden` where the container may not write.
     """
     _check_writable(container, path)
     async with _inside(container) as root:
-        owner = await workers.quick(_owner, root, container) if copy_uid_gid else None
+        has_user = bool(container.record.spec.config.user)
+        owner = await workers.quick(_owner, root, container) if copy_uid_gid and has_user else None
         try:
             await archive.write(root, path, stream, no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, owner=owner)
         except NotFound:

@@ -16,6 +16,7 @@ from dockwright.runtime.filters import CompiledFilters
 from dockwright.runtime.sealed import SealedCopy
 from dockwright.runtime.seam import ContainerStatus
 
+_ERRNO_WORDS = re.compile(r"permission denied|is a directory|no such file or directory", re.I)
 _GONE = re.compile(
     r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
     re.I,
@@ -149,9 +150,10 @@ def start_error(message: str) -> StartFailed:
     if name and ("not found in $path" in lower or "executable file not found" in lower):
         return StartFailed(f'{prefix}exec: "{name}": executable file not found in $PATH: unknown', 127)
     if "no such file or directory" in lower or "executable file not found" in lower:
-        return StartFailed(f"{prefix}{text}: unknown", 127)
+        return StartFailed(f"{prefix}{_ERRNO_WORDS.sub(lambda m: m[0].lower(), text)}: unknown", 127)
     if "open executable" in lower and "operation not permitted" in lower:  # crun's words for a directory
         return StartFailed(f"{prefix}exec: permission denied: unknown", 126)
     if "permission denied" in lower or "is a directory" in lower:
-        return StartFailed(f"{prefix}{text}: unknown", 126)
+        # docker/cli looks for Go's spelling, all in lower case.
+        return StartFailed(f"{prefix}{_ERRNO_WORDS.sub(lambda m: m[0].lower(), text)}: unknown", 126)
     return StartFailed(f"{prefix}{text}: unknown", 125)

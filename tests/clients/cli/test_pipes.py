@@ -98,6 +98,21 @@ def test_a_reader_that_leaves_ends_the_logs_quietly(cli: Run, name: str, environ
         assert process.stderr.read() == b""
 
 
+def test_a_reader_that_leaves_ends_the_run_but_not_the_container(
+    cli: Run, name: str, environment: dict[str, str]
+) -> None:
+    words = ["run", "--name", name, "busybox", "sh", "-c", "while :; do echo line; sleep 0.01; done"]
+    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(LIMIT_S) == 1
+    with process.stderr:
+        assert process.stderr.read() == b"write /dev/stdout: broken pipe\n"
+    assert cli("inspect", "-f", "{{.State.Running}}", name).stdout == b"true\n"
+
+
 def test_a_file_system_changes_is_copied_committed_and_exported(cli: Run, name: str, tmp_path: Path) -> None:
     cli("run", "-d", "--name", name, "busybox", "sh", "-c", "mkdir /made; echo 1 >/made/f; sleep 1000")
     source = tmp_path / "tree"
