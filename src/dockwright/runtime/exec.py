@@ -136,7 +136,7 @@ def _start(runtime: Runtime, request: ExecRequest) -> ExecProcess:
     spec = request.directory / "process.json"
     spec.write_bytes(msgspec.json.encode(request.process))
     argv = runtime.exec_arguments(request.container_id, spec, request.directory / "pid")
-    argv[1:1] = ["--log", str(request.directory / "runtime.log")]
+    argv[:1] = [str(runtime.executable()), "--log", str(request.directory / "runtime.log")]
     if not request.process.get("terminal"):
         return ExecProcess(_spawn(argv, request), request, -1, own_terminal=False)
     if runtime.name == "crun":
