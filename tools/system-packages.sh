@@ -5,7 +5,6 @@ packages=(
   crun conmon golang-github-containers-common   # runs containers; default seccomp profile
   catatonit                                     # init for --init
   libnftables1 nftables iproute2                # firewall and links
-  libarchive13                                  # layers
   busybox-static mmdebstrap                     # base images without a hub
   python3-venv procps curl ca-certificates xz-utils openssh-client
 )
@@ -16,5 +15,4 @@ done
 [ ${#missing[@]} = 0 ] && exit 0
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# Ubuntu 24.04 renamed libarchive13 in its 64-bit time_t transition; apt resolves the provided name.
 apt-get install -y -qq --no-install-recommends "${missing[@]}"

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from aiohttp import web
 
 import dockwright
 from dockwright import faults, workers
-from dockwright.api import flags
+from dockwright.api import flags, footprint
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
 from dockwright.container.config import LogConfig, Ulimit
@@ -48,7 +49,9 @@ def main() -> None:
             print("configuration OK")
             return
         _configure_logging(values)
+        _raise_descriptor_limit()
         faults.arm_from_environment()
+        footprint.bound_allocator()
         uvloop.run(_serve(settings, sockets, values))
     except DockwrightError as error:
         print(f"dockwrightd: {error}", file=sys.stderr)
@@ -70,6 +73,7 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
             for warning in engine.warnings:
                 log.warning("%s", warning)
             log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
+            footprint.freeze_what_stays()
             await stop.wait()
             log.info("ending")
         finally:
@@ -197,6 +201,12 @@ def _configure_logging(values: dict[str, Any]) -> None:
     level = "DEBUG" if values["debug"] else _LEVELS[values["log-level"]]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("asyncio").setLevel("WARNING")
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as the hard limit allows: each container, client and published port holds some."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _write_pidfile(path: str) -> None:

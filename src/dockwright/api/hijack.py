@@ -86,11 +86,13 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
 
     async def aclose(self) -> None:
-        """Send what is left and close."""
-        if not self._transport.is_closing():
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
-            self._transport.close()
+        """Send what is left, wait until it is out, and close."""
+        if self._transport.is_closing():
+            return
+        # uvloop was seen to lose data at a half-close right after a write: the buffer is emptied first.
+        self._transport.set_write_buffer_limits(high=0)
+        await self._writable.wait()
+        self._transport.close()
 
     # -- asyncio.Protocol --------------------------------------------------------------------------------------------
 

@@ -19,8 +19,6 @@ from dockwright.snapshot import Layers, Overlay
 from dockwright.store import Database
 
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
-# Names of parameters of `Events.publish`, which labels of the same name would collide with.
-_RESERVED = frozenset({"self", "type", "action", "actor_id"})
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Store:
         labels: dict[str, str] = {}
         variant = await self.documents.choose(row.target)
         if variant is not None:
-            labels = {key: value for key, value in (variant.config.run.labels or {}).items() if key not in _RESERVED}
+            labels = dict(variant.config.run.labels or {})
         labels["name"] = name or (names[0].familiar if names else row.digest)
         await self.events.publish("image", action, row.digest, **labels)
 

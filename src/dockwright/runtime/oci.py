@@ -13,6 +13,7 @@ from dockwright import workers
 from dockwright.errors import HostFailure, StartFailed
 from dockwright.runtime import programs
 from dockwright.runtime.filters import CompiledFilters
+from dockwright.runtime.sealed import SealedCopy
 from dockwright.runtime.seam import ContainerStatus
 
 _ERRNO_WORDS = re.compile(r"permission denied|is a directory|no such file or directory", re.I)
@@ -31,6 +32,8 @@ class OciRuntime:
         self._name = name
         self._path = path
         self._state_dir = state_dir
+        # Other runtimes may look for things beside their own file, or not be able to do without it.
+        self._sealed = SealedCopy(path) if name == "crun" else None
         self._filters = CompiledFilters(state_dir) if name == "crun" else None
         self._arguments = ["--root", str(state_dir), *(["--systemd-cgroup"] if systemd_cgroup else []), *extra]
 
@@ -41,6 +44,9 @@ class OciRuntime:
     @property
     def path(self) -> Path:
         return self._path
+
+    def executable(self) -> Path:
+        return self._sealed.path() if self._sealed is not None else self._path
 
     @property
     def arguments(self) -> list[str]:

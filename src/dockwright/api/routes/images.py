@@ -162,6 +162,8 @@ async def tag(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
+    if call.text("platforms"):
+        raise Unsupported("removing single platforms of an image is not supported by this release")
     removing = call.engine.images.remove(
         call["name"], force=call.flag("force"), prune=not call.flag("noprune"), users=_users(call.engine)
     )
