@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockwright import cgroup, faults, workers
@@ -114,7 +114,7 @@ class Engine:
         undo.push_undo(background.aclose)
         parts = Parts(
             paths=ContainerPaths(settings.data_root / "containers", settings.exec_root / "containers"),
-            defaults=await workers.quick(_defaults, settings, runtimes, cgroups.version),
+            defaults=await workers.quick(_defaults, settings.containers, runtimes, cgroups.version),
             table=ContainerTable(database),
             events=events,
             images=images,
@@ -238,8 +238,9 @@ def _find_runtimes(settings: Settings) -> dict[str, Runtime]:
         found[name] = _runtime(name, entry.path, settings, entry.arguments)
     if not found:
         raise Unsupported("no OCI runtime was found: install crun or runc")
-    if settings.default_runtime and settings.default_runtime not in found:
-        raise Unsupported(f"the default runtime {settings.default_runtime!r} is not known: add it with --add-runtime")
+    wanted = settings.containers.runtime
+    if wanted and wanted not in found:
+        raise Unsupported(f"the default runtime {wanted!r} is not known: add it with --add-runtime")
     return found
 
 
@@ -248,24 +249,14 @@ def _runtime(name: str, path: Path, settings: Settings, extra: tuple[str, ...] =
     return OciRuntime(name, path, state, systemd_cgroup=settings.systemd_cgroup, extra=extra)
 
 
-def _defaults(settings: Settings, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
-    init = settings.init_path or shutil.which("catatonit") or shutil.which("tini") or shutil.which("docker-init") or ""
-    return Defaults(
-        runtime=settings.default_runtime or next(iter(runtimes)),
-        cgroup_parent=settings.cgroup_parent,
-        cgroupns_mode=settings.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
-        log=settings.log,
-        shm_size=settings.shm_size,
-        ipc_mode=settings.ipc_mode,
-        init=settings.init,
+def _defaults(given: Defaults, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
+    """What is given, with what is left open chosen by what the host has."""
+    init = given.init_path or shutil.which("catatonit") or shutil.which("tini") or shutil.which("docker-init") or ""
+    return replace(
+        given,
+        runtime=given.runtime or next(iter(runtimes)),
+        cgroupns_mode=given.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
         init_path=init,
-        ulimits=settings.ulimits,
-        no_new_privileges=settings.no_new_privileges,
-        seccomp_profile=settings.seccomp_profile,
-        dns=settings.dns,
-        dns_search=settings.dns_search,
-        dns_options=settings.dns_options,
-        host_gateway_ips=settings.host_gateway_ips,
     )
 
 
