@@ -17,11 +17,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockwright import cgroup, faults, workers
+from dockwright import cgroup, faults, kernel, workers
 from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
+from dockwright.container.spec import capabilities
 from dockwright.content import LocalBlobs
 from dockwright.errors import Conflict, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
@@ -61,7 +62,7 @@ class Engine:
         self.volumes = parts.volumes
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
-        self.warnings: list[str] = []
+        self.warnings: list[str] = _withheld()
         self._database = database
 
     @classmethod
@@ -76,6 +77,7 @@ class Engine:
         if not isinstance(settings, Settings):
             settings = Settings.under(Path(settings))
         async with UndoStack() as undo:
+            await workers.quick(kernel.require)
             await workers.quick(_make_roots, settings)
             undo.callback(os.close, await workers.quick(_lock, settings.data_root))
             await workers.quick(cgroup.mount_missing)
@@ -258,6 +260,13 @@ def _defaults(given: Defaults, runtimes: dict[str, Runtime], cgroup_version: int
         cgroupns_mode=given.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
         init_path=init,
     )
+
+
+def _withheld() -> list[str]:
+    """What this host withholds from the engine, and what that means; each is refused by name where somebody asks for it."""
+    if "CAP_SYS_RESOURCE" in capabilities.available():
+        return []
+    return ["WARNING: CAP_SYS_RESOURCE is withheld: no ulimits above the engine's own, no lower oom scores"]
 
 
 def _program(name: str, purpose: str) -> Path:
