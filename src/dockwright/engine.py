@@ -62,7 +62,7 @@ class Engine:
         self.volumes = parts.volumes
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
-        self.warnings: list[str] = _withheld()
+        self.warnings: list[str] = []
         self._database = database
 
     @classmethod
@@ -82,6 +82,7 @@ class Engine:
             undo.callback(os.close, await workers.quick(_lock, settings.data_root))
             await workers.quick(cgroup.mount_missing)
             engine = await cls._assemble(settings, undo)
+            engine.warnings += await workers.quick(_withheld)
             await engine._take_over()
             undo.push_undo(engine._end)
             yield engine
