@@ -17,7 +17,7 @@ from dockwright.container.container import Container
 from dockwright.container.mounting import remove_tree
 from dockwright.container.mounts import MountPoint
 from dockwright.container.spec import users
-from dockwright.errors import Forbidden, NotFound
+from dockwright.errors import Conflict, Forbidden, NotFound
 from dockwright.snapshot import Change
 
 
@@ -86,8 +86,10 @@ async def _inside(container: Container) -> AsyncIterator[Path | int]:
         async with _at_rest(container) as root:
             yield root
         return
-    fd = await workers.quick(os.open, f"/proc/{live.pid}/root", os.O_RDONLY | os.O_DIRECTORY)
+    fd = await workers.acquired(os.open, os.close, f"/proc/{live.pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if not live.monitor.signal(0):  # its pid may have been given to another process before we opened its root
+            raise Conflict(f"container {container.id} has just ended")
         yield fd
     finally:
         os.close(fd)

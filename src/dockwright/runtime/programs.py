@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from dockwright import workers
 from dockwright.errors import HostFailure
 
 P = ParamSpec("P")
@@ -44,9 +45,9 @@ async def run(argv: Sequence[str], *, limit_s: float = 60.0, stdin: bytes | None
     """Run a program to its end.
 
     Raises `HostFailure` when it cannot be executed or takes longer than `limit_s` (it is killed then). A cancelled caller
-    does not stop the program: it still ends by itself or at its limit.
+    waits for the program's end first.
     """
-    return await asyncio.get_running_loop().run_in_executor(_waiters, _run, argv, limit_s, stdin)
+    return await wait_in_thread(_run, argv, limit_s, stdin)
 
 
 def _run(argv: Sequence[str], limit_s: float, stdin: bytes | None) -> Completed:
@@ -67,5 +68,5 @@ def _run(argv: Sequence[str], limit_s: float, stdin: bytes | None) -> Completed:
 
 
 async def wait_in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work`, which mostly waits for a child process, in one of the waiting threads."""
-    return await asyncio.get_running_loop().run_in_executor(_waiters, partial(work, *args, **kwargs))
+    """Run `work`, which mostly waits for a child process, in one of the waiting threads, to its end as `workers.quick`."""
+    return await workers.finished(asyncio.get_running_loop().run_in_executor(_waiters, partial(work, *args, **kwargs)))

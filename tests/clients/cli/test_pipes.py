@@ -165,8 +165,8 @@ def test_events_tell_the_story(cli: Run, name: str) -> None:
     cli("run", "--rm", "--name", name, "busybox", "true")
     words = ["events", "--since", f"{start:.3f}", "--until", "0s", "-f", f"container={name}", "--format", "{{.Action}}"]
     told = cli(*words).stdout.decode().split()
-    wanted = [action for action in told if action in ("create", "start", "die", "destroy")]
-    assert wanted == ["create", "start", "die", "destroy"]
+    wanted = [action for action in told if action in ("create", "attach", "start", "die", "destroy")]
+    assert wanted == ["create", "attach", "start", "die", "destroy"]
 
 
 def test_stopping_several_takes_as_long_as_one(cli: Run, name: str) -> None:
