@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dockwright import rooted
 from dockwright.errors import Invalid
+from dockwright.units import natural
 
 _MAX_ID = 2**31 - 1
 
@@ -31,7 +32,7 @@ def resolve(root: Path, user: str, group_add: list[str]) -> User:
     groups = [line.split(":") for line in _lines(root, "/etc/group")]
     name, has_group, group = user.partition(":")
     entry = _find_user(passwd, name or "0")
-    if entry is None and name and not name.isdigit():
+    if entry is None and name and not name.isdecimal():
         raise Invalid(f"unable to find user {name}: no matching entries in passwd file")
     uid = _number(entry[2]) if entry else _id(name or "0", "uid")
     gid = _number(entry[3]) if entry else 0
@@ -56,7 +57,7 @@ def _lines(root: Path, path: str) -> list[str]:
 def _find_user(passwd: list[list[str]], name: str) -> list[str] | None:
     usable = [line for line in passwd if len(line) >= 4]
     by_name = next((line for line in usable if line[0] == name), None)
-    if by_name or not name.isdigit():
+    if by_name or natural(name) is None:
         return by_name
     return next((line for line in usable if line[2] == name), None)
 
@@ -65,16 +66,17 @@ def _group_id(groups: list[list[str]], name: str) -> int:
     for line in groups:
         if len(line) >= 3 and line[0] == name:
             return _number(line[2])
-    if not name.isdigit():
+    if not name.isdecimal():
         raise Invalid(f"unable to find group {name}: no matching entries in group file")
     return _id(name, "gid")
 
 
 def _id(text: str, kind: str) -> int:
-    if not text.isdigit() or int(text) > _MAX_ID:
+    number = natural(text)
+    if number is None or number > _MAX_ID:
         raise Invalid(f"{kind}s must be in range 0-{_MAX_ID}")
-    return int(text)
+    return number
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return natural(text) or 0
