@@ -100,7 +100,11 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
             f'create {source}: "{source}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
-    for option in filter(None, mode.split(",")):
+    options = [option for option in mode.split(",") if option]
+    for alternatives in (("ro", "rw"), ("z", "Z"), _PROPAGATIONS, _CONSISTENCY):
+        if sum(option in alternatives for option in options) > 1:
+            raise Invalid(f"invalid volume specification: '{text}': invalid mode: {mode}")
+    for option in options:
         _bind_option(text, point, option)
     if mode:
         point.mode = mode
@@ -147,7 +151,7 @@ def _volumes_from(reference: str, volumes_of: Callable[[str], Iterable[MountPoin
     if not container:
         raise Invalid(f"invalid volumesFrom format: {reference!r}")
     if mode not in ("", "ro", "rw", "z", "Z"):
-        raise Invalid(f"invalid mode for volumes-from: {mode}")
+        raise Invalid(f"invalid volumes-from {reference}: invalid mode: {mode}")
     points = []
     for point in volumes_of(container):
         if point.type == "tmpfs":

@@ -9,7 +9,7 @@ from dockwright.api.router import Router
 from dockwright.container import Condition
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.waiting import Ending
-from dockwright.errors import NotFound
+from dockwright.errors import Conflict, NotFound
 from dockwright.undo import shielded
 
 ROUTER = Router()
@@ -39,7 +39,10 @@ async def restart(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("POST", "/containers/{id}/kill")
 async def kill(call: Call) -> web.StreamResponse:
-    await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    try:
+        await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    except (NotFound, Conflict) as error:
+        raise type(error)(f"cannot kill container: {call['id']}: {error}") from None
     return call.empty()
 
 
