@@ -136,7 +136,9 @@ class Started(Engine):
         raise NotImplementedError
 
     def __enter__(self) -> Engine:
-        self.root.mkdir(parents=True)
+        (self.root / "exec").mkdir(parents=True)
+        # As on an ordinary host, where it is below /run; the mount is this run's own.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "dwbench", self.root / "exec"], check=True)
         with (self.root / "log").open("wb") as log:
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

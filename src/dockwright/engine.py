@@ -14,14 +14,15 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockwright import cgroup, faults, workers
+from dockwright import cgroup, faults, kernel, workers
 from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
+from dockwright.container.spec import capabilities
 from dockwright.content import LocalBlobs
 from dockwright.errors import Conflict, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
@@ -76,10 +77,12 @@ class Engine:
         if not isinstance(settings, Settings):
             settings = Settings.under(Path(settings))
         async with UndoStack() as undo:
+            await workers.quick(kernel.require)
             await workers.quick(_make_roots, settings)
             undo.callback(os.close, await workers.quick(_lock, settings.data_root))
             await workers.quick(cgroup.mount_missing)
             engine = await cls._assemble(settings, undo)
+            engine.warnings += await workers.quick(_withheld)
             await engine._take_over()
             undo.push_undo(engine._end)
             yield engine
@@ -114,7 +117,7 @@ class Engine:
         undo.push_undo(background.aclose)
         parts = Parts(
             paths=ContainerPaths(settings.data_root / "containers", settings.exec_root / "containers"),
-            defaults=await workers.quick(_defaults, settings, runtimes, cgroups.version),
+            defaults=await workers.quick(_defaults, settings.containers, runtimes, cgroups.version),
             table=ContainerTable(database),
             events=events,
             images=images,
@@ -238,8 +241,9 @@ def _find_runtimes(settings: Settings) -> dict[str, Runtime]:
         found[name] = _runtime(name, entry.path, settings, entry.arguments)
     if not found:
         raise Unsupported("no OCI runtime was found: install crun or runc")
-    if settings.default_runtime and settings.default_runtime not in found:
-        raise Unsupported(f"the default runtime {settings.default_runtime!r} is not known: add it with --add-runtime")
+    wanted = settings.containers.runtime
+    if wanted and wanted not in found:
+        raise Unsupported(f"the default runtime {wanted!r} is not known: add it with --add-runtime")
     return found
 
 
@@ -248,28 +252,25 @@ def _runtime(name: str, path: Path, settings: Settings, extra: tuple[str, ...] =
     return OciRuntime(name, path, state, systemd_cgroup=settings.systemd_cgroup, extra=extra)
 
 
-def _defaults(settings: Settings, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
+def _defaults(given: Defaults, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
+    """What is given, with what is left open chosen by what the host has."""
     # tini first, as Docker's: it ends with 127 and 126 where the command cannot be run. It has to be static: the container's
     # file system need not have a C library.
     known = (found for name in ("tini-static", "catatonit", "docker-init", "tini") if (found := shutil.which(name)))
-    init = settings.init_path or next(known, "")
-    return Defaults(
-        runtime=settings.default_runtime or next(iter(runtimes)),
-        cgroup_parent=settings.cgroup_parent,
-        cgroupns_mode=settings.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
-        log=settings.log,
-        shm_size=settings.shm_size,
-        ipc_mode=settings.ipc_mode,
-        init=settings.init,
+    init = given.init_path or next(known, "")
+    return replace(
+        given,
+        runtime=given.runtime or next(iter(runtimes)),
+        cgroupns_mode=given.cgroupns_mode or ("private" if cgroup_version == 2 else "host"),
         init_path=init,
-        ulimits=settings.ulimits,
-        no_new_privileges=settings.no_new_privileges,
-        seccomp_profile=settings.seccomp_profile,
-        dns=settings.dns,
-        dns_search=settings.dns_search,
-        dns_options=settings.dns_options,
-        host_gateway_ips=settings.host_gateway_ips,
     )
+
+
+def _withheld() -> list[str]:
+    """What this host withholds from the engine, and what that means; each is refused by name where somebody asks for it."""
+    if "CAP_SYS_RESOURCE" in capabilities.available():
+        return []
+    return ["WARNING: CAP_SYS_RESOURCE is withheld: no ulimits above the engine's own, no lower oom scores"]
 
 
 def _program(name: str, purpose: str) -> Path:

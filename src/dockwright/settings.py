@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dockwright.container.config import LogConfig, Ulimit
+from dockwright.container.parts import Defaults
 from dockwright.network import NetworkOptions
 
 
@@ -22,29 +22,16 @@ class RuntimeEntry:
 class Settings:
     """Settings of one engine. Paths are absolute; `exec_root` is best on a tmpfs.
 
-    `runtimes` adds to crun and runc, which are found by themselves; `default_runtime` "" takes crun, else runc.
+    `runtimes` adds to crun and runc, which are found by themselves. In `containers`, an empty runtime, cgroup namespace mode
+    or init path is chosen by what the host has.
     """
 
     data_root: Path
     exec_root: Path
     network: NetworkOptions = field(default_factory=NetworkOptions)
+    containers: Defaults = field(default_factory=Defaults)
     runtimes: dict[str, RuntimeEntry] = field(default_factory=dict)
-    default_runtime: str = ""
-    cgroup_parent: str = "/dockwright"
     systemd_cgroup: bool = False
-    cgroupns_mode: str = ""
-    ipc_mode: str = "private"
-    log: LogConfig = field(default_factory=lambda: LogConfig(type="json-file"))
-    shm_size: int = 64 << 20
-    init: bool = False
-    init_path: str = ""
-    ulimits: list[Ulimit] = field(default_factory=list)
-    no_new_privileges: bool = False
-    seccomp_profile: str = ""
-    dns: list[str] = field(default_factory=list)
-    dns_search: list[str] = field(default_factory=list)
-    dns_options: list[str] = field(default_factory=list)
-    host_gateway_ips: list[str] = field(default_factory=list)
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)

@@ -378,6 +378,8 @@ def test_stop_sends_the_stop_signal_and_kills_after_the_timeout(containers: Cont
 
 def test_kill_signals_wait_and_restart(containers: Containers) -> None:
     found = containers.run("sleep", "1000", init=True)
+    while len(found.top()["Processes"]) < 2:  # a signal before init has its handlers would be lost, as anywhere
+        time.sleep(0.05)
     found.kill("SIGTERM")
     assert found.wait()["StatusCode"] == 143
     found.restart(timeout=0)

@@ -17,10 +17,12 @@ from aiohttp import web
 
 import dockwright
 from dockwright import faults, workers
-from dockwright.api import flags
+from dockwright.api import flags, footprint
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
 from dockwright.container.config import LogConfig, Ulimit
+from dockwright.container.logging import validate_log
+from dockwright.container.parts import Defaults
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.network import NetworkOptions, parse_bip, parse_pool
@@ -51,6 +53,7 @@ def main() -> None:
         _configure_logging(values)
         _raise_descriptor_limit()
         faults.arm_from_environment()
+        footprint.bound_allocator()
         uvloop.run(_serve(settings, sockets, values))
     except DockwrightError as error:
         print(f"dockwrightd: {error}", file=sys.stderr)
@@ -72,6 +75,7 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
             for warning in engine.warnings:
                 log.warning("%s", warning)
             log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
+            footprint.freeze_what_stays()
             await stop.wait()
             log.info("ending")
         finally:
@@ -95,13 +99,24 @@ def to_settings(values: dict[str, Any]) -> Settings:
         data_root=Path(values["data-root"]).absolute(),
         exec_root=Path(values["exec-root"]).absolute(),
         network=_network(values),
+        containers=_containers(values),
         runtimes={name: RuntimeEntry(Path(path)) for name, path in _pairs("add-runtime", values)},
-        default_runtime=values["default-runtime"] or "",
-        cgroup_parent=values["cgroup-parent"],
         systemd_cgroup=_systemd(values["exec-opt"]),
+        shutdown_timeout_s=values["shutdown-timeout"],
+        live_restore=values["live-restore"],
+        labels=values["label"],
+    )
+
+
+def _containers(values: dict[str, Any]) -> Defaults:
+    log_config = LogConfig(type=values["log-driver"], config=dict(_pairs("log-opt", values)))
+    validate_log(log_config)
+    return Defaults(
+        runtime=values["default-runtime"] or "",
+        cgroup_parent=values["cgroup-parent"],
         cgroupns_mode=_choice(values, "default-cgroupns-mode", ("host", "private")),
         ipc_mode=_choice(values, "default-ipc-mode", ("private", "shareable")),
-        log=LogConfig(type=values["log-driver"], config=dict(_pairs("log-opt", values))),
+        log=log_config,
         shm_size=_size("default-shm-size", values["default-shm-size"]),
         init=values["default-init"],
         init_path=values["init-path"] or "",
@@ -112,9 +127,6 @@ def to_settings(values: dict[str, Any]) -> Settings:
         dns_search=values["dns-search"],
         dns_options=values["dns-opt"],
         host_gateway_ips=values["host-gateway-ip"],
-        shutdown_timeout_s=values["shutdown-timeout"],
-        live_restore=values["live-restore"],
-        labels=values["label"],
     )
 
 

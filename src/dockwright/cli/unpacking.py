@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _COPY_BYTES = 1024 * 1024
+_BLOCK_BYTES = 32 * 1024
+"""What `tarfile` reads at a time. It copies the rest of a block for every header: large blocks make small files slow."""
 
 
 class _Reader:
@@ -23,16 +25,21 @@ class _Reader:
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._waiting = b""
+        self._piece = b""
+        self._at = 0
 
     def read(self, size: int) -> bytes:
-        while len(self._waiting) < size:
-            piece = next(self._pieces, b"")
-            if not piece:
-                break
-            self._waiting += piece
-        taken, self._waiting = self._waiting[:size], self._waiting[size:]
-        return taken
+        parts: list[bytes] = []
+        while size:
+            if self._at == len(self._piece):
+                self._piece, self._at = next(self._pieces, b""), 0
+                if not self._piece:
+                    break
+            part = self._piece[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def unpack(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: bool) -> int:
@@ -42,7 +49,7 @@ def unpack(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: bo
     """
     work = _Unpacking(directory, name, keep_owner)
     try:
-        with tarfile.open(fileobj=_Reader(pieces), mode="r|", bufsize=_COPY_BYTES) as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=_Reader(pieces), mode="r|", bufsize=_BLOCK_BYTES) as archive:  # type: ignore[call-overload]
             for entry in archive:
                 work.add(archive, entry)
     except tarfile.TarError as error:
@@ -59,6 +66,8 @@ class _Unpacking:
         self._links: list[tuple[str, tarfile.TarInfo]] = []
         self._directories: list[tuple[str, tarfile.TarInfo]] = []
         self._files: dict[str, str] = {}
+        # Parents that exist and are no links: nothing here makes a link before `finish`, so they stay that.
+        self._real: set[str] = set()
         self.size_bytes = 0
 
     def add(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
@@ -101,12 +110,15 @@ class _Unpacking:
             raise errors.Invalid(f"an entry of the archive leads out of it: {name}")
         inner = parts if name.startswith("./") or not parts or name in (".", "./") else parts[1:]
         path = os.path.join(self._directory, self._name) if self._name != "." else self._directory
-        for at, part in enumerate(inner):
-            path = os.path.join(path, part)
-            if at < len(inner) - 1 and os.path.islink(path):
-                raise errors.Invalid(f"an entry of the archive leads through a link: {name}")
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        return path
+        parent = "/".join([path, *inner[:-1]]) if inner else os.path.dirname(path) or "."
+        if parent not in self._real:
+            for part in inner[:-1]:
+                path = os.path.join(path, part)
+                if os.path.islink(path):
+                    raise errors.Invalid(f"an entry of the archive leads through a link: {name}")
+            os.makedirs(parent, exist_ok=True)
+            self._real.add(parent)
+        return f"{parent}/{inner[-1]}" if inner else path
 
     def _refuse_existing(self, path: str, entry: tarfile.TarInfo, *, directory: bool = False) -> None:
         """A file does not take the place of a directory, nor a directory that of a file."""

@@ -188,7 +188,6 @@ class Container:
         await self.parts.networks.detach(self.id)
         await self.parts.table.save_state(self.record)
         self.execs.container_ended()
-        await self.log.ended()
         self._waiters.ended(Ending(code))
         if now.oom_killed:
             await self.tell("oom")
@@ -202,6 +201,9 @@ class Container:
             )
         elif host.auto_remove:
             self.parts.background.start(self._auto_remove(), name=f"remove {self.id[:12]}")
+            return
+        # After the telling: a reader meanwhile has the rest delivered first, and a start waits for the lock.
+        await self.log.ended()
 
     async def _restart_later(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -402,6 +404,7 @@ class Container:
             if self._teardown is not None:
                 await asyncio.wait((self._teardown,))
             faults.point("remove.release")
+            await self.log.discard()
             await self.parts.snapshots.remove(self.id)
             await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             await starting.remove_home(self.parts, self.id)

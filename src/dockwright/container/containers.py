@@ -195,7 +195,7 @@ class Containers:
     def process_of(self, reference: str) -> int:
         """The pid of a running container, to share its namespaces. Raises `NotFound`, `Conflict`."""
         container = self.get(reference)
-        if container.live is None:
+        if container.live is None or not container.live.monitor.signal(0):
             raise Conflict(f"cannot join namespace of a non running container: container {container.id} is not running")
         return container.live.pid
 

@@ -18,7 +18,7 @@ from dockwright.container.container import Container
 from dockwright.container.mounting import remove_tree
 from dockwright.container.mounts import MountPoint
 from dockwright.container.spec import users
-from dockwright.errors import Forbidden, NotFound
+from dockwright.errors import Conflict, Forbidden, NotFound
 from dockwright.snapshot import Change
 from dockwright.undo import UndoStack
 
@@ -51,13 +51,14 @@ async def write(
     no_overwrite_dir_non_dir: bool = False,
     copy_uid_gid: bool = False,
 ) -> None:
-    """Unpack a tar into the directory `path`; with `copy_uid_gid` everything belongs to the container's user.
+    """Unpack a tar into the directory `path`; with `copy_uid_gid` everything belongs to the container's user, where it has one.
 
     Raises `NotFound`, `Invalid` for what is no directory or no archive, `Forbidden` where the container may not write.
     """
     _check_writable(container, path)
     async with _inside(container) as root:
-        owner = await workers.quick(_owner, root, container) if copy_uid_gid else None
+        has_user = bool(container.record.spec.config.user)
+        owner = await workers.quick(_owner, root, container) if copy_uid_gid and has_user else None
         try:
             await archive.write(root, path, stream, no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, owner=owner)
         except NotFound:
@@ -87,8 +88,10 @@ async def _inside(container: Container) -> AsyncIterator[Path | int]:
         async with _at_rest(container) as root, _mounted(container, root):
             yield root
         return
-    fd = await workers.quick(os.open, f"/proc/{live.pid}/root", os.O_RDONLY | os.O_DIRECTORY)
+    fd = await workers.acquired(os.open, os.close, f"/proc/{live.pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if not live.monitor.signal(0):  # its pid may have been given to another process before we opened its root
+            raise Conflict(f"container {container.id} has just ended")
         yield fd
     finally:
         os.close(fd)

@@ -74,14 +74,16 @@ class ContainerLog:
                 yield record
 
     async def ended(self) -> None:
-        """The process has ended: deliver the rest; followers end."""
-        log, self._log = self._log, None
-        if log is None:
-            return
-        if self._record.spec.host.auto_remove and not log.followed:
-            await log.aclose()  # nobody can ask for it any more
-        else:
-            await log.end()
+        """The process has ended: deliver the rest; followers end. Whoever reads meanwhile sees all of it."""
+        if self._log is not None:
+            await self._log.end()
+            self._log = None
+
+    async def discard(self) -> None:
+        """The container goes, and its log with it: only who follows still gets the rest."""
+        if self._log is not None and self._log.followed:
+            await self._log.end()
+        await self.close()
 
     async def close(self) -> None:
         """The daemon ends, the container goes on."""

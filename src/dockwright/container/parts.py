@@ -45,9 +45,9 @@ class ContainerPaths:
 class Defaults:
     """What the daemon's configuration says where a container says nothing."""
 
-    runtime: str = "crun"
+    runtime: str = ""
     cgroup_parent: str = "/dockwright"
-    cgroupns_mode: str = "host"
+    cgroupns_mode: str = ""
     log: LogConfig = field(default_factory=lambda: LogConfig(type="json-file"))
     shm_size: int = 64 << 20
     ipc_mode: str = "private"
@@ -61,7 +61,6 @@ class Defaults:
     dns_options: list[str] = field(default_factory=list)
     host_gateway_ips: list[str] = field(default_factory=list)
     stop_timeout_s: int = 10
-    proxy_environment: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ class Start:
                 runtime, record.id, parts.paths.bundle(record.id), self._monitor_options()
             )
             undo.callback(monitor.close)
+            self._check_donors()
             faults.point("start.attach")
             await self.on_created(monitor)
             faults.point("start.run")
@@ -176,6 +177,13 @@ class Start:
                 f"container {donor_id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
             )
         return str(source)
+
+    def _check_donors(self) -> None:
+        """A container whose namespaces are shared was named by its pid: it must still be that process."""
+        host = self.record.spec.host
+        for mode in (host.network_mode, host.pid_mode, host.ipc_mode):
+            if mode.startswith("container:"):
+                self.process_of(mode.partition(":")[2])
 
     def _monitor_options(self) -> MonitorOptions:
         config = self.record.spec.config

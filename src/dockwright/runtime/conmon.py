@@ -98,8 +98,7 @@ class Conmon:
         Raises `StartFailed` with the runtime's reason; nothing is left running then, but the runtime's state of the
         container may be: `runtime.delete(force=True)` is the undo.
         """
-        argv = self._command(runtime, container_id, bundle, options)
-        conmon_pid, pid = await programs.wait_in_thread(_create, argv, bundle)
+        conmon_pid, pid = await programs.wait_in_thread(self._create, runtime, container_id, bundle, options)
         process = Process.hold(conmon_pid)
         if process is None and not exit_file(bundle, container_id).exists():
             raise HostFailure(f"conmon of {container_id[:12]} ended at once")
@@ -113,9 +112,12 @@ class Conmon:
         process = Process.hold(pids[0])
         return Monitor(bundle, container_id, process, pids[1]) if process else None
 
+    def _create(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> tuple[int, int]:
+        return _create(self._command(runtime, container_id, bundle, options), bundle)
+
     def _command(self, runtime: Runtime, container_id: str, bundle: Path, options: MonitorOptions) -> list[str]:
         argv = [str(self.program), "--api-version", "1", "-c", container_id, "-u", container_id, "-n", container_id]
-        argv += ["-r", str(runtime.path), "-b", str(bundle), "-p", str(bundle / "init.pid")]
+        argv += ["-r", str(runtime.executable()), "-b", str(bundle), "-p", str(bundle / "init.pid")]
         argv += ["-P", str(bundle / "conmon.pid"), "--exit-dir", str(bundle / "exits"), "--full-attach"]
         argv += ["--no-sync-log", "--log-level", "error"]
         argv += ["-l", f"k8s-file:{options.log_spool}" if options.log_spool else "none"]
@@ -146,7 +148,7 @@ def read_exit_code(bundle: Path, container_id: str) -> int | None:
 def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
     (bundle / "exits").mkdir(exist_ok=True)
     read_end, write_end = os.pipe()
-    environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "_OCI_SYNCPIPE": str(write_end)}
+    environment = programs.environment(bundle) | {"_OCI_SYNCPIPE": str(write_end)}
     try:
         try:
             launcher = subprocess.Popen(

@@ -147,7 +147,7 @@ def _start(runtime: Runtime, request: ExecRequest) -> ExecProcess:
     spec = request.directory / "process.json"
     spec.write_bytes(msgspec.json.encode(request.process))
     argv = runtime.exec_arguments(request.container_id, spec, request.directory / "pid")
-    argv[1:1] = ["--log", str(request.directory / "runtime.log")]
+    argv[:1] = [str(runtime.executable()), "--log", str(request.directory / "runtime.log")]
     if not request.process.get("terminal"):
         return ExecProcess(_spawn(argv, request), request, -1, own_terminal=False)
     if runtime.name == "crun":
@@ -164,6 +164,7 @@ def _spawn(argv: list[str], request: ExecRequest) -> subprocess.Popen[bytes]:
         stdin=end(request.stdin),
         stdout=end(request.stdout),
         stderr=end(request.stderr),
+        env=programs.environment(request.directory),
         start_new_session=True,
     )
 
@@ -184,6 +185,7 @@ def _start_with_console_socket(argv: list[str], request: ExecRequest) -> ExecPro
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(directory,),
+                env=programs.environment(request.directory),
                 start_new_session=True,
             )
             terminal = _receive_terminal(listener, child)
@@ -223,7 +225,8 @@ def _start_on_own_terminal(argv: list[str], request: ExecRequest) -> ExecProcess
         size = request.process.get("consoleSize")
         if size:
             fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["height"], size["width"], 0, 0))
-        child = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        environment = programs.environment(request.directory)
+        child = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
     except BaseException:
         os.close(master)
         raise

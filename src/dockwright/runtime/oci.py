@@ -13,8 +13,12 @@ from dockwright import workers
 from dockwright.errors import HostFailure, StartFailed
 from dockwright.runtime import programs
 from dockwright.runtime.filters import CompiledFilters
+from dockwright.runtime.sealed import SealedCopy
 from dockwright.runtime.seam import ContainerStatus
 
+_ERRNO_WORDS = re.compile(
+    r"permission denied|is a directory|no such file or directory|operation not permitted|invalid argument", re.I
+)
 _GONE = re.compile(
     r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
     re.I,
@@ -37,6 +41,8 @@ class OciRuntime:
         self._name = name
         self._path = path
         self._state_dir = state_dir
+        # Other runtimes may look for things beside their own file, or not be able to do without it.
+        self._sealed = SealedCopy(path) if name == "crun" else None
         self._filters = CompiledFilters(state_dir) if name == "crun" else None
         self._arguments = ["--root", str(state_dir), *(["--systemd-cgroup"] if systemd_cgroup else []), *extra]
 
@@ -47,6 +53,9 @@ class OciRuntime:
     @property
     def path(self) -> Path:
         return self._path
+
+    def executable(self) -> Path:
+        return self._sealed.path() if self._sealed is not None else self._path
 
     @property
     def arguments(self) -> list[str]:
@@ -164,6 +173,4 @@ def _unrunnable(text: str, name: str) -> tuple[str, int] | None:
 
 def _plain(text: str) -> str:
     """The kernel's reasons in lower case, as Docker's clients look for them; crun says them as strerror(3) does."""
-    for reason in ("No such file or directory", "Permission denied", "Operation not permitted", "Invalid argument"):
-        text = text.replace(reason, reason.lower())
-    return text
+    return _ERRNO_WORDS.sub(lambda found: found[0].lower(), text)

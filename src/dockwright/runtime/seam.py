@@ -37,6 +37,9 @@ class Runtime(Protocol):
     def path(self) -> Path:
         """The program."""
 
+    def executable(self) -> Path:
+        """What to execute for create and exec: the program or a copy of it that needs no protection; blocking."""
+
     @property
     def arguments(self) -> list[str]:
         """Global arguments before the verb: where the runtime keeps its state, cgroup manager."""

@@ -98,6 +98,21 @@ def test_a_reader_that_leaves_ends_the_logs_quietly(cli: Run, name: str, environ
         assert process.stderr.read() == b""
 
 
+def test_a_reader_that_leaves_ends_the_run_but_not_the_container(
+    cli: Run, name: str, environment: dict[str, str]
+) -> None:
+    words = ["run", "--name", name, "busybox", "sh", "-c", "while :; do echo line; sleep 0.01; done"]
+    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(LIMIT_S) == 1
+    with process.stderr:
+        assert process.stderr.read() == b"write /dev/stdout: broken pipe\n"
+    assert cli("inspect", "-f", "{{.State.Running}}", name).stdout == b"true\n"
+
+
 def test_a_file_system_changes_is_copied_committed_and_exported(cli: Run, name: str, tmp_path: Path) -> None:
     cli("run", "-d", "--name", name, "busybox", "sh", "-c", "mkdir /made; echo 1 >/made/f; sleep 1000")
     source = tmp_path / "tree"
@@ -150,8 +165,8 @@ def test_events_tell_the_story(cli: Run, name: str) -> None:
     cli("run", "--rm", "--name", name, "busybox", "true")
     words = ["events", "--since", f"{start:.3f}", "--until", "0s", "-f", f"container={name}", "--format", "{{.Action}}"]
     told = cli(*words).stdout.decode().split()
-    wanted = [action for action in told if action in ("create", "start", "die", "destroy")]
-    assert wanted == ["create", "start", "die", "destroy"]
+    wanted = [action for action in told if action in ("create", "attach", "start", "die", "destroy")]
+    assert wanted == ["create", "attach", "start", "die", "destroy"]
 
 
 def test_stopping_several_takes_as_long_as_one(cli: Run, name: str) -> None:

@@ -13,6 +13,7 @@ from dockwright.container.container import Container
 from dockwright.engine import Engine
 from dockwright.errors import StartFailed
 from dockwright.runtime.filters import ANNOTATION
+from dockwright.runtime.sealed import SealedCopy
 
 pytestmark = pytest.mark.root
 
@@ -67,3 +68,21 @@ async def test_a_container_that_died_before_its_start_is_refused_by_the_runtimes
     with pytest.raises(StartFailed):
         await container.parts.runtime(None).start(container.id)  # it runs: nobody waits on the FIFO
     assert container.alive
+
+
+async def test_a_replaced_runtime_is_copied_anew(tmp_path: Path) -> None:
+    def check() -> None:
+        program = tmp_path / "tool"
+        program.write_text("#!/bin/sh\necho one\n")
+        program.chmod(0o755)
+        copy = SealedCopy(program)
+        assert copy.path().read_bytes() == program.read_bytes()
+        assert copy.path() == copy.path()
+        with pytest.raises(PermissionError):
+            copy.path().write_bytes(b"other")
+        program.write_text("#!/bin/sh\necho another\n")
+        assert copy.path().read_bytes() == program.read_bytes()
+        program.unlink()
+        assert copy.path() == program
+
+    await asyncio.to_thread(check)

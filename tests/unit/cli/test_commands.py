@@ -302,6 +302,19 @@ def test_a_missing_image_is_pulled_and_the_pulls_error_shown(runs: Engine, capfd
     assert 'must be one of "always", "missing" or "never"' in capfd.readouterr().err
 
 
+def test_the_configured_proxies_and_platform_are_handed_on(
+    runs: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.json").write_text('{"proxies":{"default":{"httpProxy":"http://p","noProxy":"x"}}}')
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert run(["create", "-e", "NO_PROXY=mine", "busybox"]) == 0
+    assert runs.asked("POST /containers/create").json()["Env"] == [
+        "NO_PROXY=mine", "HTTP_PROXY=http://p", "http_proxy=http://p", "no_proxy=x"
+    ]  # fmt: skip
+    assert asked(runs, "POST /containers/create") == {"platform": "linux/arm64"}
+
+
 def test_the_api_socket_is_shared_when_asked(runs: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()

@@ -32,6 +32,10 @@ def create(session: Session, options: Options, request: dict[str, Any]) -> str:
         raise errors.Conflict(
             f"container ID file found, make sure the other container isn't running or delete {cidfile}"
         )
+    if session.config.values.get("proxies"):
+        from dockwright.cli.options.environment import proxies
+
+        request["Env"] += proxies(session.config, session.endpoint().url, request["Env"])
     if options.on("use-api-socket"):
         _share_api(session, request)
     found = _create_or_pull(session, options, request)
@@ -48,7 +52,7 @@ def create(session: Session, options: Options, request: dict[str, Any]) -> str:
 
 def _create_or_pull(session: Session, options: Options, request: dict[str, Any]) -> dict[str, Any]:
     policy = check_pull_policy(options)
-    image, platform = request["Image"], options.text("platform")
+    image, platform = request["Image"], options.text("platform") or os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
     call = containers.create(request, name=options.text("name"), platform=platform)
     if policy == "always":
         _pull(session, image, platform, options.on("quiet"))

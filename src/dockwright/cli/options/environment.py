@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from dockwright.client.config import Config
+
 
 def entry(text: str) -> str:
     """`NAME=VALUE` as it is; `NAME` with our own value, or alone (which unsets it) where we have none."""
@@ -28,6 +30,26 @@ def read_files(paths: Iterable[str]) -> list[str]:
         return f"{name}={os.environ[name]}" if name in os.environ else None
 
     return [one for path in paths for one in _read(path, ours)]
+
+
+_PROXIES = {
+    "httpProxy": "HTTP_PROXY",
+    "httpsProxy": "HTTPS_PROXY",
+    "ftpProxy": "FTP_PROXY",
+    "noProxy": "NO_PROXY",
+    "allProxy": "ALL_PROXY",
+}
+
+
+def proxies(config: Config, engine: str, given: Iterable[str]) -> list[str]:
+    """`proxies` of the configuration, for `engine` or by `default`, as variables in both spellings; given ones win."""
+    configured = config.values.get("proxies")
+    if not isinstance(configured, dict):
+        return []
+    chosen = configured.get(engine) or configured.get("default") or {}
+    names = {entry.partition("=")[0] for entry in given}
+    pairs = [(name, chosen.get(key)) for key, upper in _PROXIES.items() for name in (upper, upper.lower())]
+    return [f"{name}={value}" for name, value in pairs if value and name not in names]
 
 
 def label(text: str) -> str:

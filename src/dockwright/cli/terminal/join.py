@@ -74,7 +74,6 @@ class Joint:
         self._on_signal = on_signal
         self._on_resize = on_resize
         self._raw = raw.RawTerminal(STDIN if tty and stdin else -1)
-        self._muted = False
 
     def watch(self) -> signals.Watch:
         """The signals this joint wants to see; to be opened before the container starts."""
@@ -124,15 +123,15 @@ class Joint:
             self._print(data)
 
     def _print(self, data: bytes) -> None:
-        if not data or self._muted:
+        if not data:
             return
         try:
             self._output.feed(data)
-        except OutputClosed:
+        except OutputClosed as error:
             if self._on_signal is None:
                 raise
-            # As Docker: the container lives on when nobody reads what it says, and is waited for.
-            self._muted = True
+            # As Docker: the container lives on, we do not.
+            raise ExitStatus(1, "write /dev/stdout: broken pipe") from error
 
     def _read_stdin(self) -> None:
         try:

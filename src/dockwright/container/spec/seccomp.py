@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from dockwright import kernel
 from dockwright.errors import Invalid, Unsupported
 
 DEFAULT_PROFILE = Path("/usr/share/containers/seccomp.json")
@@ -111,9 +112,9 @@ def _applies(rule: dict[str, Any], capabilities: frozenset[str]) -> bool:
         return False
     if excludes.get("caps") and not capabilities.isdisjoint(excludes["caps"]):
         return False
-    if includes.get("minKernel") and _kernel() < _version(includes["minKernel"]):
+    if includes.get("minKernel") and _kernel() < kernel.version(includes["minKernel"]):
         return False
-    return not (excludes.get("minKernel") and _kernel() >= _version(excludes["minKernel"]))
+    return not (excludes.get("minKernel") and _kernel() >= kernel.version(excludes["minKernel"]))
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
@@ -148,9 +149,4 @@ def _tighten(rules: list[dict[str, Any]], capabilities: frozenset[str]) -> list[
 
 
 def _kernel() -> tuple[int, int]:
-    return _version(os.uname().release)
-
-
-def _version(text: str) -> tuple[int, int]:
-    major, minor = (text.split("-")[0].split(".") + ["0"])[:2]
-    return int(major), int(minor)
+    return kernel.version(os.uname().release)
