@@ -211,6 +211,43 @@ def test_a_dotted_host_name_has_its_short_form_too() -> None:
     assert etc_hosts("my", "example.org", ["10.0.0.2"]).splitlines()[-1] == "10.0.0.2\tmy.example.org my"
 
 
+def test_a_volume_does_not_hide_the_hosts_file(containers: Containers, client: sdk.DockerClient) -> None:
+    said = containers.output("cat", "/etc/hostname", hostname="visible", volumes=["parity-etc:/etc:nocopy"])
+    assert said == "visible\n"
+
+
+def test_inspect_does_not_list_tmpfs_twice(containers: Containers) -> None:
+    made = containers.create("true", tmpfs={"/t": "size=1m"}, mounts=[sdk.types.Mount("/t2", None, type="tmpfs")])
+    made.reload()
+    assert made.attrs["HostConfig"]["Tmpfs"] == {"/t": "size=1m"}
+    assert [point["Destination"] for point in made.attrs["Mounts"]] == ["/t2"]
+
+
+def test_one_word_stands_for_a_list_of_one(client: sdk.DockerClient) -> None:
+    body = {"Image": "busybox", "Cmd": "true", "Entrypoint": "sh", "HostConfig": {"NetworkMode": "none"}}
+    made = client.api._result(client.api._post_json(client.api._url("/containers/create"), body), json=True)
+    found = client.api.inspect_container(made["Id"])
+    client.api.remove_container(made["Id"])
+    assert (found["Config"]["Cmd"], found["Config"]["Entrypoint"]) == (["true"], ["sh"])
+
+
+def test_start_takes_no_host_configuration(containers: Containers, client: sdk.DockerClient) -> None:
+    made = containers.create("true")
+    url = client.api._url("/containers/{0}/start", made.id)
+    with pytest.raises(APIError, match="non-empty request body"):
+        client.api._result(client.api._post_json(url, {"Binds": ["/:/host"]}))
+    client.api._result(client.api._post_json(url, {}))
+
+
+def test_details_of_a_log_are_shown_after_the_end_too(containers: Containers, client: sdk.DockerClient) -> None:
+    log = sdk.types.LogConfig(type="json-file", config={"labels": "a", "env": "B"})
+    made = containers.run("echo", "x", log_config=log, labels={"a": "1"}, environment={"B": "2"})
+    made.wait()
+    url = client.api._url("/containers/{0}/logs", made.id)
+    answer = client.api._get(url, params={"stdout": 1, "details": 1}).content
+    assert answer[8:] == b"B=2,a=1 x\n"
+
+
 # -- verbs -----------------------------------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,8 @@ class MountPoint(Wire):
     mode: str = ""
     rw: bool = True
     propagation: str = ""
-    # Not shown by inspect:
+    # Not shown by inspect (`unlisted`: not even the mount, which HostConfig.Tmpfs tells already):
+    unlisted: bool = False
     anonymous: bool = False
     no_copy: bool = False
     subpath: str = ""
@@ -268,6 +269,7 @@ def _tmpfs(path: str, options: str) -> MountPoint:
         destination=clean_destination(path),
         mode=options,
         rw="ro" not in flags,
+        unlisted=True,
         options=[*defaults, *flags],
     )
 

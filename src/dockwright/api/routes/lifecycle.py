@@ -9,16 +9,22 @@ from dockwright.api.router import Router
 from dockwright.container import Condition
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.waiting import Ending
-from dockwright.errors import Conflict, NotFound
+from dockwright.errors import Conflict, Invalid, NotFound
 from dockwright.undo import shielded
 
 ROUTER = Router()
 _WHOLE_LIFE_S = None
+# `{}` and `null` say nothing; an object with a field in it is longer.
+_LEAST_OBJECT_BYTES = 7
 
 
 @ROUTER.add("POST", "/containers/{id}/start")
 async def start(call: Call) -> web.StreamResponse:
     parse_keys(call.text("detachKeys"))
+    if len(await call.body()) >= _LEAST_OBJECT_BYTES:
+        raise Invalid(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        )
     await shielded(call.engine.containers.get(call["id"]).start(), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 
