@@ -386,8 +386,10 @@ class Container:
         await shielded(self._remove(volumes))
 
     async def _auto_remove(self) -> None:
-        if self.status is not Status.REMOVING:
+        try:
             await self._remove(volumes=True)
+        except Conflict:
+            pass  # somebody removed it by hand meanwhile
 
     async def _remove(self, volumes: bool) -> None:
         async with self._lock:

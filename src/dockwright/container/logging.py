@@ -41,7 +41,7 @@ class ContainerLog:
     @property
     def attributes(self) -> dict[str, str]:
         """What `details` shows with each line."""
-        return dict(self._log.attributes) if self._log else {}
+        return logs.details(self._config.type, self._config.config, self._info())
 
     async def open(self) -> Path | None:
         """For a start, or to take up what a former daemon left: where conmon is to write, None for no log.
