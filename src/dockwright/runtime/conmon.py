@@ -177,8 +177,14 @@ def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
         raise HostFailure(f"conmon: {complaint.strip() or 'ended without a word'}")
     answer = msgspec.json.decode(said)
     if answer["data"] < 0:
-        raise start_error(answer.get("message") or "")
+        raise start_error(answer.get("message") or "", _executable(bundle))
     return int((bundle / "conmon.pid").read_text()), answer["data"]
+
+
+def _executable(bundle: Path) -> str | None:
+    """What the specification of `bundle` executes."""
+    specification = msgspec.json.decode((bundle / "config.json").read_bytes())
+    return next(iter(specification["process"]["args"]), None)
 
 
 def _read_line(fd: int) -> bytes:
