@@ -19,7 +19,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from tests.api.wire import Api, hijacked
 from tests.host import Daemon
 
@@ -276,8 +275,10 @@ def secured(scratch: Path, tmp_path: Path) -> Iterator[tuple[Daemon, int, Author
 
 
 def test_tls_wants_a_client_certificate_of_its_authority(
-    secured: tuple[Daemon, int, Authority], tmp_path: Path
+    secured: tuple[Daemon, int, Authority], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would stand before the authority named here
+        monkeypatch.delenv(name, raising=False)
     _, port, authority = secured
     certificate, key = authority.issue("client", ExtendedKeyUsageOID.CLIENT_AUTH)
     tls = docker.tls.TLSConfig(client_cert=(str(certificate), str(key)), ca_cert=str(authority.path), verify=True)

@@ -51,7 +51,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "platform": platform.parse,
     "signal": parse_signal,
     "container name": names.validate,
-    "capability": lambda text: capabilities.normalize([text]),
+    "capability": lambda text: capabilities.normalize([text], "CapAdd"),
     "security option": lambda text: security.parse([text]),
     "seccomp profile": lambda text: seccomp.from_json(text, ["CAP_CHOWN"]),
     "device rule": lambda text: devices.validate(HostConfig(device_cgroup_rules=[text])),

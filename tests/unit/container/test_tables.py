@@ -221,15 +221,15 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "uid", "gid", "groups", "home"),
     [
-        ("", 0, 0, [50], "/root"),
-        ("app", 1000, 1000, [50, 29], "/home/app"),
-        ("1000", 1000, 1000, [50, 29], "/home/app"),
-        ("app:audio", 1000, 29, [], "/home/app"),
-        ("1000:29", 1000, 29, [], "/home/app"),
-        ("4000", 4000, 0, [], "/"),
-        ("4000:5000", 4000, 5000, [], "/"),
-        ("7", 77, 78, [], "/seven"),
-        ("0:7", 0, 70, [], "/root"),
+        ("", 0, 0, [0, 50], "/root"),
+        ("app", 1000, 1000, [1000, 50, 29], "/home/app"),
+        ("1000", 1000, 1000, [1000, 50, 29], "/home/app"),
+        ("app:audio", 1000, 29, [29], "/home/app"),
+        ("1000:29", 1000, 29, [29], "/home/app"),
+        ("4000", 4000, 0, [0], "/"),
+        ("4000:5000", 4000, 5000, [5000], "/"),
+        ("7", 77, 78, [78], "/seven"),
+        ("0:7", 0, 70, [70], "/root"),
     ],
 )
 def test_users(root: Path, text: str, uid: int, gid: int, groups: list[int], home: str) -> None:
@@ -237,7 +237,7 @@ def test_users(root: Path, text: str, uid: int, gid: int, groups: list[int], hom
 
 
 def test_group_add_and_users_that_do_not_exist(root: Path) -> None:
-    assert users.resolve(root, "app", ["audio", "123", "staff"]).groups == [50, 29, 123]
+    assert users.resolve(root, "app", ["audio", "123", "staff"]).groups == [1000, 50, 29, 123]
     for bad in ("nobody", "app:none", "-1", "99999999999", "app:99999999999", "²"):
         with pytest.raises(Invalid):
             users.resolve(root, bad, [])
@@ -260,13 +260,13 @@ def test_bad_signals(text: str) -> None:
 
 
 def test_capabilities_by_name() -> None:
-    assert capabilities.normalize(["net_admin", "CAP_CHOWN", "all"]) == ["CAP_NET_ADMIN", "CAP_CHOWN", "ALL"]
+    assert capabilities.normalize(["net_admin", "CAP_CHOWN", "all"], "CapAdd") == ["CAP_NET_ADMIN", "CAP_CHOWN", "ALL"]
     assert len(capabilities.DEFAULT) == 14
     assert capabilities.effective([], ["ALL"], False) == []
     assert capabilities.effective(["CHOWN"], ["ALL"], False) == ["CAP_CHOWN"]
     assert "CAP_CHOWN" not in capabilities.effective(["ALL"], ["CHOWN"], False)
-    with pytest.raises(Invalid, match="invalid capability"):
-        capabilities.normalize(["CAP_EVERYTHING"])
+    with pytest.raises(Invalid, match="invalid CapDrop: unknown capability"):
+        capabilities.normalize(["CAP_EVERYTHING"], "CapDrop")
 
 
 def test_device_rules() -> None:
