@@ -24,7 +24,7 @@ from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
 from dockwright.container.spec import capabilities
 from dockwright.content import LocalBlobs
-from dockwright.errors import Conflict, Unsupported
+from dockwright.errors import Conflict, DockwrightError, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
 from dockwright.image import IMAGE_SCHEMA, Images
 from dockwright.logs import Logs
@@ -154,11 +154,17 @@ class Engine:
         async with UndoStack() as undo:
             undo.push_undo(container.remove, force=True, volumes=True)
             said = {1: bytearray(), 2: bytearray()}
-            async with asyncio.TaskGroup() as group:
-                collecting = group.create_task(_collect(container.attachments.attach(), stdin, said))
-                await container.start()
-                ending = await container.wait(Condition.NOT_RUNNING)
-                await collecting
+            try:
+                async with asyncio.TaskGroup() as group:
+                    collecting = group.create_task(_collect(container.attachments.attach(), stdin, said))
+                    await container.start()
+                    ending = await container.wait(Condition.NOT_RUNNING)
+                    await collecting
+            except BaseExceptionGroup as failed:
+                ours = failed.subgroup(DockwrightError)
+                if ours is None:
+                    raise
+                raise ours.exceptions[0] from None
             return RunResult(ending.exit_code, bytes(said[1]), bytes(said[2]))
 
     async def _take_over(self) -> None:
