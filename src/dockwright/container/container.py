@@ -176,6 +176,7 @@ class Container:
     async def record_exit(self, code: int, finished_ns: int) -> None:
         """The process has ended: decide about a restart, release the network, persist, tell. The lock is held."""
         now, host = self.record.state, self.record.spec.host
+        self.log.over()
         if self._health is not None:
             self._health.stop()
             self._health = None

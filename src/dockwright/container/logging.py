@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -28,6 +29,8 @@ class ContainerLog:
         self._parts = parts
         self._record = record
         self._log: Log | None = None
+        self._over = False
+        self._ending = asyncio.Lock()
 
     @property
     def path(self) -> str:
@@ -53,6 +56,7 @@ class ContainerLog:
             self._log = await self._parts.logs.open(
                 self._config.type, self._config.config, self._info(), spool=spool, control=control
             )
+            self._over = False
             self._log.start()
         return self._parts.paths.home(self._record.id) / "spool"
 
@@ -65,6 +69,8 @@ class ContainerLog:
 
     async def read(self, query: LogQuery) -> AsyncGenerator[logs.Record, None]:
         """Lines, oldest first; with `query.follow` until the container ends. Raises `Unsupported` where nothing is kept."""
+        if self._over:
+            await self.ended()
         if self._log is not None:
             source = self._log.read(query)
         else:
@@ -75,9 +81,15 @@ class ContainerLog:
 
     async def ended(self) -> None:
         """The process has ended: deliver the rest; followers end. Whoever reads meanwhile sees all of it."""
-        if self._log is not None:
-            await self._log.end()
-            self._log = None
+        self.over()
+        async with self._ending:
+            if self._log is not None:
+                await self._log.end()
+                self._log = None
+
+    def over(self) -> None:
+        """The process says nothing more: from now on a reader gets all of it, a last line without an end included."""
+        self._over = True
 
     async def discard(self) -> None:
         """The container goes, and its log with it: only who follows still gets the rest."""
