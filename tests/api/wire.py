@@ -24,8 +24,8 @@ class UnixConnection(http.client.HTTPConnection):
 def connected(path: str, timeout_s: float | None = 60.0) -> socket.socket:
     """A socket connected to the daemon."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(path)  # which waits while the backlog is full, as a socket with a time limit does not
     sock.settimeout(timeout_s)
-    sock.connect(path)
     return sock
 
 

@@ -78,7 +78,7 @@ def cli(docker: Run, docker_cli: str, daemon: Daemon, tmp_path: Path) -> Iterato
         (["no-such-program"], 127),
         (["/etc/passwd"], 126),
         (["/etc"], 126),
-        (["sh", "-c", "sh -c 'kill -9 $$'"], 137),
+        (["sh", "-c", "sh -c 'kill -9 $$'; exit $?"], 137),
     ],
 )
 def test_run_ends_with_the_containers_exit_code_and_leaves_nothing(cli: Cli, command: list[str], code: int) -> None:
@@ -145,6 +145,8 @@ def test_detach_keys_leave_the_container_running_and_attach_comes_back(cli: Cli)
     with cli.terminal("attach", container) as session:
         session.type(b"again\r")
         session.expect(b"again\r\nagain\r\n")
+        while cli("logs", container).stdout.count("again") < 2:
+            time.sleep(0.02)
         session.type(b"\x04")
         assert session.end() == 0
 

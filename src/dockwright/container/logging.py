@@ -29,8 +29,9 @@ class ContainerLog:
         self._parts = parts
         self._record = record
         self._log: Log | None = None
-        self._over = False
-        self._ending = asyncio.Lock()
+        # Clear between the end of the process and that of its log: a reader in between waits for the whole of it.
+        self._whole = asyncio.Event()
+        self._whole.set()
 
     @property
     def path(self) -> str:
@@ -56,7 +57,6 @@ class ContainerLog:
             self._log = await self._parts.logs.open(
                 self._config.type, self._config.config, self._info(), spool=spool, control=control
             )
-            self._over = False
             self._log.start()
         return self._parts.paths.home(self._record.id) / "spool"
 
@@ -69,8 +69,7 @@ class ContainerLog:
 
     async def read(self, query: LogQuery) -> AsyncGenerator[logs.Record, None]:
         """Lines, oldest first; with `query.follow` until the container ends. Raises `Unsupported` where nothing is kept."""
-        if self._over:
-            await self.ended()
+        await self._whole.wait()
         if self._log is not None:
             source = self._log.read(query)
         else:
@@ -79,27 +78,31 @@ class ContainerLog:
             async for record in records:
                 yield record
 
+    def ending(self) -> None:
+        """The process has ended, and its log is about to: whoever reads from now on waits for `ended` or `discard`."""
+        self._whole.clear()
+
     async def ended(self) -> None:
-        """The process has ended: deliver the rest; followers end. Whoever reads meanwhile sees all of it."""
-        self.over()
-        async with self._ending:
+        """Deliver the rest; followers end."""
+        try:
             if self._log is not None:
                 await self._log.end()
                 self._log = None
-
-    def over(self) -> None:
-        """The process says nothing more: from now on a reader gets all of it, a last line without an end included."""
-        self._over = True
+        finally:
+            self._whole.set()
 
     async def discard(self) -> None:
         """The container goes, and its log with it: only who follows still gets the rest."""
-        if self._log is not None and self._log.followed:
-            await self._log.end()
-        await self.close()
+        try:
+            if self._log is not None and self._log.followed:
+                await self._log.end()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """The daemon ends, the container goes on."""
         log, self._log = self._log, None
+        self._whole.set()
         if log is not None:
             await log.aclose()
 

@@ -21,6 +21,8 @@ async def top(container: Container, ps_args: str) -> tuple[list[str], list[list[
         arguments = shlex.split(ps_args)
     except ValueError as error:
         raise Invalid(f"ps_args: {error}") from error
+    if "\0" in ps_args:
+        raise Invalid("ps_args holds a null byte")
     if any(part in ("-p", "p", "-q", "--pid", "--quick-pid") for part in arguments):
         raise Invalid("ps_args may not choose processes")
     pids = await workers.quick(_pids, container)

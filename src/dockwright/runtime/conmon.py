@@ -25,7 +25,7 @@ import msgspec
 
 from dockwright import workers
 from dockwright.errors import Conflict, HostFailure
-from dockwright.runtime import programs
+from dockwright.runtime import migration, programs
 from dockwright.runtime.oci import start_error
 from dockwright.runtime.pidfd import Process
 from dockwright.runtime.seam import Runtime
@@ -163,6 +163,7 @@ def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
         finally:
             os.close(write_end)
         with launcher:
+            migration.announce(launcher.pid)
             said = _read_line(read_end)
             # conmon forks: this is the parent, which ends as soon as the child runs. Its error text is for us only
             # when the child never spoke.

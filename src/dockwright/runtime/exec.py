@@ -23,7 +23,7 @@ import msgspec
 
 from dockwright import faults, workers
 from dockwright.errors import StartFailed
-from dockwright.runtime import programs
+from dockwright.runtime import migration, programs
 from dockwright.runtime.oci import start_error
 from dockwright.runtime.pidfd import Process
 from dockwright.runtime.seam import Runtime
@@ -149,7 +149,9 @@ def _start(runtime: Runtime, request: ExecRequest) -> ExecProcess:
     argv = runtime.exec_arguments(request.container_id, spec, request.directory / "pid")
     argv[:1] = [str(runtime.executable()), "--log", str(request.directory / "runtime.log")]
     if not request.process.get("terminal"):
-        return ExecProcess(_spawn(argv, request), request, -1, own_terminal=False)
+        child = _spawn(argv, request)
+        migration.announce(child.pid)
+        return ExecProcess(child, request, -1, own_terminal=False)
     if runtime.name == "crun":
         return _start_with_console_socket(argv, request)
     return _start_on_own_terminal(argv, request)
@@ -188,6 +190,7 @@ def _start_with_console_socket(argv: list[str], request: ExecRequest) -> ExecPro
                 env=programs.environment(request.directory),
                 start_new_session=True,
             )
+            migration.announce(child.pid)
             terminal = _receive_terminal(listener, child)
     finally:
         os.close(directory)

@@ -12,7 +12,7 @@ from dockwright.api.call import Call
 from dockwright.api.router import Router
 from dockwright.archive import PathStat
 from dockwright.container import filesystem
-from dockwright.errors import Invalid
+from dockwright.errors import Corrupt, Invalid
 from dockwright.units import rfc3339
 
 ROUTER = Router()
@@ -59,13 +59,16 @@ async def read(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("PUT", "/containers/{id}/archive")
 async def write(call: Call) -> web.StreamResponse:
-    await filesystem.write(
-        call.engine.containers.get(call["id"]),
-        _path(call),
-        call.chunks(),
-        no_overwrite_dir_non_dir=call.flag("noOverwriteDirNonDir"),
-        copy_uid_gid=call.flag("copyUIDGID"),
-    )
+    try:
+        await filesystem.write(
+            call.engine.containers.get(call["id"]),
+            _path(call),
+            call.chunks(),
+            no_overwrite_dir_non_dir=call.flag("noOverwriteDirNonDir"),
+            copy_uid_gid=call.flag("copyUIDGID"),
+        )
+    except Corrupt as error:  # it came with the request: the caller's, not ours
+        raise Invalid(f"the archive cannot be read: {error}") from error
     return call.empty(200)
 
 

@@ -13,7 +13,7 @@ from dockwright.api.router import Router
 from dockwright.container import Config
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
-from dockwright.errors import DockwrightError, Invalid, Unsupported
+from dockwright.errors import Corrupt, DockwrightError, Invalid, Unsupported
 from dockwright.image import ImageUser
 from dockwright.oci import Digest
 from dockwright.undo import shielded
@@ -81,7 +81,10 @@ async def create(call: Call) -> web.StreamResponse:
 async def load(call: Call) -> web.StreamResponse:
     async with aclosing(call.engine.images.load(call.chunks(), platform=_platform(call))) as progress:
         # The first line before the head: what is no archive at all is an error with a status.
-        line = await anext(progress, None)
+        try:
+            line = await anext(progress, None)
+        except Corrupt as error:  # it came with the request: the caller's fault
+            raise Invalid(f"the archive cannot be read: {error}") from error
         response = await call.stream("application/json")
         try:
             while line is not None:
