@@ -248,6 +248,14 @@ def test_details_of_a_log_are_shown_after_the_end_too(containers: Containers, cl
     assert answer[8:] == b"B=2,a=1 x\n"
 
 
+def test_a_log_is_whole_once_the_end_is_seen(containers: Containers) -> None:
+    for _ in range(10):
+        made = containers.run("printf", "no end of line")
+        while made.status != "exited":
+            made.reload()
+        assert made.logs() == b"no end of line"
+
+
 # -- verbs -----------------------------------------------------------------------------------------------------------------
 
 
