@@ -254,7 +254,10 @@ def _runtime(name: str, path: Path, settings: Settings, extra: tuple[str, ...] =
 
 def _defaults(given: Defaults, runtimes: dict[str, Runtime], cgroup_version: int) -> Defaults:
     """What is given, with what is left open chosen by what the host has."""
-    init = given.init_path or shutil.which("catatonit") or shutil.which("tini") or shutil.which("docker-init") or ""
+    # tini first, as Docker's: it ends with 127 and 126 where the command cannot be run. It has to be static: the container's
+    # file system need not have a C library.
+    known = (found for name in ("tini-static", "catatonit", "docker-init", "tini") if (found := shutil.which(name)))
+    init = given.init_path or next(known, "")
     return replace(
         given,
         runtime=given.runtime or next(iter(runtimes)),

@@ -20,6 +20,8 @@ T = TypeVar("T")
 BODY_LIMIT = 16 << 20
 # Maps whose keys count even where the value is null: `{"80/tcp": null}`; all but PortBindings hold empty objects then.
 _SETS = frozenset(("Volumes", "ExposedPorts", "EndpointsConfig"))
+# One word may stand for a list of one: Docker's API takes both.
+_WORDS = frozenset(("Cmd", "Entrypoint"))
 
 
 class Call:
@@ -121,7 +123,11 @@ def _without_nulls(value: Any, under: str = "") -> Any:
         if under in _SETS:
             return {key: {} if item is None else _without_nulls(item) for key, item in value.items()}
         keep = under == "PortBindings"
-        return {key: _without_nulls(item, key) for key, item in value.items() if keep or item is not None}
+        return {
+            key: [item] if key in _WORDS and isinstance(item, str) else _without_nulls(item, key)
+            for key, item in value.items()
+            if keep or item is not None
+        }
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value

@@ -6,6 +6,7 @@ Two forms (Engine API, "Hijacking"): `101 UPGRADED` for a client that asks to up
 from __future__ import annotations
 
 import asyncio
+import select
 import struct
 from collections import deque
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._news = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._hangup: select.epoll | None = None
 
     @classmethod
     def take(cls, request: web.BaseRequest, content_type: str) -> Connection:
@@ -106,6 +108,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._ended = True
         self._news.set()
+        self._watch_for_hangup()
         return True  # the other half stays open: the container may still have something to say
 
     def pause_writing(self) -> None:
@@ -115,11 +118,33 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._stop_watching()
         self._ended = True
         self.lost.set()
         self._news.set()
         self._writable.set()
         self._former.connection_lost(error)
+
+    def _watch_for_hangup(self) -> None:
+        """A client that closed its half may go altogether while the container is silent: nothing is read any more then, and
+        nothing written. A unix socket tells with EPOLLHUP, which an epoll without events still reports.
+        """
+        bound = self._transport.get_extra_info("socket")
+        if bound is None or self._hangup is not None or self._transport.is_closing():
+            return
+        self._hangup = select.epoll()
+        self._hangup.register(bound.fileno(), 0)
+        asyncio.get_running_loop().add_reader(self._hangup.fileno(), self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        self._stop_watching()
+        self._transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._hangup is not None:
+            asyncio.get_running_loop().remove_reader(self._hangup.fileno())
+            self._hangup.close()
+            self._hangup = None
 
 
 def content_type(stdio: Stdio, *, multiplexed_known: bool) -> str:

@@ -188,22 +188,24 @@ class Container:
         await self.parts.networks.detach(self.id)
         await self.parts.table.save_state(self.record)
         self.execs.container_ended()
-        self._waiters.ended(Ending(code))
-        if now.oom_killed:
-            await self.tell("oom")
-        await self.tell("die", exitCode=str(code), execDuration=str(int(ran_s)))
-        await telling.tell_network(self.parts, self.record, "disconnect", attachment)
-        await telling.tell_volumes(self.parts, self.record, "unmount")
-        if again:
-            self._delay_s = restart.next_delay_s(self._delay_s, ran_s)
-            self._restart = self.parts.background.start(
-                self._restart_later(self._delay_s), name=f"restart {self.id[:12]}"
-            )
-        elif host.auto_remove:
+        self.log.ending()
+        try:
+            self._waiters.ended(Ending(code))
+            if now.oom_killed:
+                await self.tell("oom")
+            await self.tell("die", exitCode=str(code), execDuration=str(int(ran_s)))
+            await telling.tell_network(self.parts, self.record, "disconnect", attachment)
+            await telling.tell_volumes(self.parts, self.record, "unmount")
+            if again:
+                self._delay_s = restart.next_delay_s(self._delay_s, ran_s)
+                later = self._restart_later(self._delay_s)
+                self._restart = self.parts.background.start(later, name=f"restart {self.id[:12]}")
+        finally:
+            # After the telling: whoever reads the log meanwhile waits for the whole of it, and a start for the lock.
+            if again or not host.auto_remove:
+                await self.log.ended()
+        if not again and host.auto_remove:
             self.parts.background.start(self._auto_remove(), name=f"remove {self.id[:12]}")
-            return
-        # After the telling: a reader meanwhile has the rest delivered first, and a start waits for the lock.
-        await self.log.ended()
 
     async def _restart_later(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -384,8 +386,10 @@ class Container:
         await shielded(self._remove(volumes))
 
     async def _auto_remove(self) -> None:
-        if self.status is not Status.REMOVING:
+        try:
             await self._remove(volumes=True)
+        except Conflict:
+            pass  # somebody removed it by hand meanwhile
 
     async def _remove(self, volumes: bool) -> None:
         async with self._lock:

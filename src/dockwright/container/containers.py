@@ -70,6 +70,7 @@ class Containers:
         if name:
             self._check_free(name)
         image = await parts.images.resolve(config.image, request.platform or None)
+        creating.check_request(request)
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
@@ -134,9 +135,15 @@ class Containers:
             )
 
     def _with_id(self, mode: str) -> str:
-        """`container:NAME` with the id in place of the name: a rename of the donor changes nothing. Raises `NotFound`."""
+        """`container:NAME` with the id in place of the name: a rename of the donor changes nothing. Raises `Invalid`."""
         kind, found, reference = mode.partition(":")
-        return f"container:{self.get(reference).id}" if found and kind == "container" else mode
+        if not found or kind != "container":
+            return mode
+        try:
+            return f"container:{self.get(reference).id}"
+        except NotFound as error:
+            # The image was found: "not found" as the answer to a create has clients pull it and try again.
+            raise Invalid(str(error)) from None
 
     async def _undo_volumes(self, record: Record) -> None:
         await mounting.release_volumes(self._parts, record, remove_anonymous=True)

@@ -7,7 +7,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from dockwright.container import health, ports, restart
+from dockwright.container import health, host_limits, ports, restart
 from dockwright.container.config import Config, EndpointSettings, HealthConfig, HostConfig
 from dockwright.container.logging import validate_log
 from dockwright.container.parts import Parts
@@ -32,6 +32,12 @@ class Request:
     endpoints: dict[str, EndpointSettings]
     name: str = ""
     platform: str = ""
+
+
+def check_request(request: Request) -> None:
+    """Raises `Invalid` for what only a request, not an image, may not say."""
+    if request.host.network_mode.startswith("container:") and request.config.exposed_ports:
+        raise Invalid("conflicting options: port exposing and the container type network mode")
 
 
 def merge_image(config: Config, image: RunConfig) -> None:
@@ -88,6 +94,8 @@ def validate(parts: Parts, config: Config, host: HostConfig) -> list[str]:
     _check_config(config)
     _check_modes(config, host)
     check_limits(host)
+    warnings = host_limits.discard_unsupported(host, parts.cgroups)
+    host_limits.check_cpuset(host, parts.cgroups)
     restart.validate(host.restart_policy, host.auto_remove)
     health.validate(config.healthcheck)
     namespaces.validate(host)
@@ -100,7 +108,7 @@ def validate(parts: Parts, config: Config, host: HostConfig) -> list[str]:
         check_extra_host(entry)
     parts.runtime(host.runtime)
     validate_log(host.log_config)
-    return _warnings(host)
+    return [*warnings, *_warnings(host)]
 
 
 def check_endpoints(host: HostConfig, endpoints: dict[str, EndpointSettings]) -> None:
@@ -112,6 +120,8 @@ def check_endpoints(host: HostConfig, endpoints: dict[str, EndpointSettings]) ->
             raise Unsupported(f"connecting to the network {name} beside {mode} arrives with the networks release")
         if mode in ("default", "bridge", "host", "none") and settings.aliases:
             raise Invalid("network-scoped alias is supported only for containers in user defined networks")
+        if settings.mac_address and (mode == "host" or mode.startswith("container:")):
+            raise Invalid("conflicting options: mac-address and the network mode")
         if settings.links:
             raise Unsupported("links arrive with the networks release")
         if settings.driver_opts:
@@ -152,14 +162,12 @@ def _check_modes(config: Config, host: HostConfig) -> None:
     mode = host.network_mode
     shared = mode.startswith("container:")
     if mode == "container:":
-        raise Invalid("invalid container network mode: an id or name is missing")
+        raise Invalid("invalid network mode: invalid container format container:<name|id>")
     if shared or mode == "host":
         if config.hostname and shared:
             raise Invalid("conflicting options: hostname and the network mode")
         if host.port_bindings and shared:
             raise Invalid("conflicting options: port publishing and the container type network mode")
-        if config.exposed_ports and shared and host.publish_all_ports:
-            raise Invalid("conflicting options: port exposing and the container type network mode")
         if host.dns and shared:
             raise Invalid("conflicting options: dns and the network mode")
         if host.extra_hosts and shared:

@@ -18,7 +18,7 @@ from dockwright.container.hostfiles import hostname
 from dockwright.container.mounting import remove_tree
 from dockwright.container.spec import capabilities, process, security, users
 from dockwright.container.stdio import STDERR, STDOUT, Stdio
-from dockwright.errors import Conflict, Invalid
+from dockwright.errors import Conflict, Invalid, StartFailed
 from dockwright.runtime import ExecProcess, ExecRequest
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Exec:
 
         `before_run` is called once it is known to be runnable, before the process exists and can say anything.
         Raises `Conflict` when it ran already or the container does not run. Whether the command could be executed is known
-        at the end only: `exit_code` 126 or 127 and `error`.
+        at the end only: `exit_code` 126 or 127 and `error`; a detached start waits for it and raises `StartFailed`.
         """
         self.check_startable()
         live = self.container.require_live("exec")
@@ -104,6 +104,10 @@ class Exec:
         stdio = None if detach else self._stdio(self._process)
         self.container.parts.background.start(self._watch(self._process, directory), name=f"exec {self.id[:12]}")
         await self.container.tell(f"exec_start: {' '.join(self.config.cmd or [])}", execID=self.id)
+        if detach and not await self._process.settled():
+            await self.ended.wait()
+            if self.error:
+                raise StartFailed(self.error, self.exit_code or 0)
         return stdio
 
     def check_startable(self) -> None:
@@ -158,7 +162,8 @@ class Exec:
         if self.config.tty:
             # The master end stays with the process, for resize: the streams get descriptors of their own.
             fd = running.take_terminal()
-            return Stdio([(fd, STDOUT)] if fd >= 0 else [], fd if self.config.attach_stdin else -1, terminal=True)
+            sink = fd if self.config.attach_stdin else -1
+            return _ExecStdio([(fd, STDOUT)] if fd >= 0 else [], sink, self, running, terminal=True)
         sources = [(fd, stream) for fd, stream in ((running.stdout, STDOUT), (running.stderr, STDERR)) if fd >= 0]
         stdio = _ExecStdio(sources, running.stdin, self, running)
         running.stdin = running.stdout = running.stderr = -1
@@ -201,27 +206,30 @@ class Exec:
 
 
 class _ExecStdio(Stdio):
-    """An exec's pipes, without what the runtime itself writes to stderr when it cannot execute the command."""
+    """An exec's streams, without what the runtime itself writes to them when it cannot execute the command."""
 
-    def __init__(self, sources: list[tuple[int, int]], sink: int, owner: Exec, running: ExecProcess) -> None:
-        super().__init__(sources, sink)
+    def __init__(
+        self, sources: list[tuple[int, int]], sink: int, owner: Exec, running: ExecProcess, *, terminal: bool = False
+    ) -> None:
+        super().__init__(sources, sink, terminal=terminal)
         self._owner = owner
         self._running = running
         self._withheld: deque[tuple[int, bytes]] = deque()
 
     async def read(self) -> tuple[int, bytes] | None:
-        if self._withheld and self._running.ran():
-            return self._withheld.popleft()
-        while (chunk := await super().read()) is not None:
-            if chunk[0] != STDERR or self._running.ran():
-                self._withheld.append(chunk)
-                return self._withheld.popleft()
-            self._withheld.append(chunk)
         if self._withheld:
-            await self._owner.ended.wait()
-            if not self._owner.error:
-                return self._withheld.popleft()
-        return None
+            return self._withheld.popleft()
+        chunk = await super().read()
+        may_be_runtime = chunk is not None and (self.terminal or chunk[0] == STDERR)
+        if not may_be_runtime or await self._running.settled():
+            return chunk
+        while chunk is not None:
+            self._withheld.append(chunk)
+            chunk = await super().read()
+        await self._owner.ended.wait()
+        if self._owner.error:
+            self._withheld.clear()
+        return self._withheld.popleft() if self._withheld else None
 
 
 class Execs:

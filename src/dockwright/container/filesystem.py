@@ -13,12 +13,14 @@ from pathlib import Path
 
 from dockwright import archive, workers
 from dockwright.archive import PathStat
+from dockwright.container import mounting
 from dockwright.container.container import Container
 from dockwright.container.mounting import remove_tree
 from dockwright.container.mounts import MountPoint
 from dockwright.container.spec import users
 from dockwright.errors import Conflict, Forbidden, NotFound
 from dockwright.snapshot import Change
+from dockwright.undo import UndoStack
 
 
 async def stat(container: Container, path: str) -> PathStat:
@@ -83,7 +85,7 @@ async def changes(container: Container) -> list[Change]:
 async def _inside(container: Container) -> AsyncIterator[Path | int]:
     live = container.live
     if live is None:
-        async with _at_rest(container) as root:
+        async with _at_rest(container) as root, _mounted(container, root):
             yield root
         return
     fd = await workers.acquired(os.open, os.close, f"/proc/{live.pid}/root", os.O_RDONLY | os.O_DIRECTORY)
@@ -109,6 +111,21 @@ async def _at_rest(container: Container) -> AsyncIterator[Path]:
             await workers.quick(remove_tree, bundle)
 
 
+@asynccontextmanager
+async def _mounted(container: Container, root: Path) -> AsyncIterator[None]:
+    """Its volumes and binds, mounted below `root` while the context lasts."""
+    parts, record = container.parts, container.record
+    if not record.spec.points:
+        yield
+        return
+    async with UndoStack() as undo:
+        undo.push_undo(mounting.unmount_volumes, parts, record)
+        points = await mounting.mount_volumes(parts, record, root)
+        undo.push_undo(workers.quick, mounting.unmount_inside, root)
+        await workers.quick(mounting.bind_at_rest, root, points)
+        yield
+
+
 def _owner(root: Path | int, container: Container) -> tuple[int, int]:
     where = root if isinstance(root, Path) else Path(f"/proc/self/fd/{root}")
     user = users.resolve(where, container.record.spec.config.user, [])
@@ -116,7 +133,7 @@ def _owner(root: Path | int, container: Container) -> tuple[int, int]:
 
 
 def _check_writable(container: Container, path: str) -> None:
-    cleaned = os.path.normpath("/" + path)
+    cleaned = os.path.normpath("/" + path.lstrip("/"))
 
     def holds(point: MountPoint) -> bool:
         return cleaned == point.destination or cleaned.startswith(point.destination + "/")

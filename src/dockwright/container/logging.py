@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -28,6 +29,9 @@ class ContainerLog:
         self._parts = parts
         self._record = record
         self._log: Log | None = None
+        # Clear between the end of the process and that of its log: a reader in between waits for the whole of it.
+        self._whole = asyncio.Event()
+        self._whole.set()
 
     @property
     def path(self) -> str:
@@ -37,7 +41,7 @@ class ContainerLog:
     @property
     def attributes(self) -> dict[str, str]:
         """What `details` shows with each line."""
-        return dict(self._log.attributes) if self._log else {}
+        return logs.details(self._config.type, self._config.config, self._info())
 
     async def open(self) -> Path | None:
         """For a start, or to take up what a former daemon left: where conmon is to write, None for no log.
@@ -65,6 +69,7 @@ class ContainerLog:
 
     async def read(self, query: LogQuery) -> AsyncGenerator[logs.Record, None]:
         """Lines, oldest first; with `query.follow` until the container ends. Raises `Unsupported` where nothing is kept."""
+        await self._whole.wait()
         if self._log is not None:
             source = self._log.read(query)
         else:
@@ -73,21 +78,31 @@ class ContainerLog:
             async for record in records:
                 yield record
 
+    def ending(self) -> None:
+        """The process has ended, and its log is about to: whoever reads from now on waits for `ended` or `discard`."""
+        self._whole.clear()
+
     async def ended(self) -> None:
-        """The process has ended: deliver the rest; followers end. Whoever reads meanwhile sees all of it."""
-        if self._log is not None:
-            await self._log.end()
-            self._log = None
+        """Deliver the rest; followers end."""
+        try:
+            if self._log is not None:
+                await self._log.end()
+                self._log = None
+        finally:
+            self._whole.set()
 
     async def discard(self) -> None:
         """The container goes, and its log with it: only who follows still gets the rest."""
-        if self._log is not None and self._log.followed:
-            await self._log.end()
-        await self.close()
+        try:
+            if self._log is not None and self._log.followed:
+                await self._log.end()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """The daemon ends, the container goes on."""
         log, self._log = self._log, None
+        self._whole.set()
         if log is not None:
             await log.aclose()
 

@@ -15,10 +15,11 @@ from dockwright.container.record import Record
 from dockwright.errors import HostFailure, Invalid
 
 _MNT_DETACH = 2
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC = 1, 2, 4, 8, 32, 4096, 16384
+_MS_PRIVATE = 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 
-__all__ = ["MountPoint", "claim_volumes", "mount_volumes", "release_volumes", "unmount_volumes"]
+__all__ = ["MountPoint", "bind_at_rest", "claim_volumes", "mount_volumes", "release_volumes", "unmount_volumes"]
 
 
 async def claim_volumes(parts: Parts, container_id: str, points: list[MountPoint]) -> list[str]:
@@ -78,6 +79,22 @@ async def unmount_volumes(parts: Parts, record: Record) -> None:
             await parts.volumes.unmount(point.name, record.id)
 
 
+def bind_at_rest(rootfs: Path, points: list[MountPoint]) -> None:
+    """Show volumes and bind sources where a container that does not run would see them; `unmount_below` is the undo. Blocking.
+
+    Raises `HostFailure`, and `Invalid` where something is in the way.
+    """
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for point in points:
+            if point.type != "tmpfs":
+                _bind(root_fd, point)
+    except OSError as error:
+        raise Invalid(f"cannot mount {error.filename}: {error.strerror}") from error
+    finally:
+        os.close(root_fd)
+
+
 def mount_shared_memory(path: Path, size_bytes: int) -> None:
     """A tmpfs that other containers may join. Raises `HostFailure`."""
     path.mkdir(mode=0o1777, parents=True, exist_ok=True)
@@ -89,13 +106,22 @@ def mount_shared_memory(path: Path, size_bytes: int) -> None:
         raise HostFailure(f"mounting {path}: {os.strerror(ctypes.get_errno())}")
 
 
+def unmount_inside(directory: Path) -> None:
+    """Detach whatever is mounted below `directory`, deepest first, and leave what is mounted on it."""
+    _unmount(directory, itself=False)
+
+
 def unmount_below(directory: Path) -> None:
     """Detach whatever is mounted at or below `directory`, deepest first."""
+    _unmount(directory, itself=True)
+
+
+def _unmount(directory: Path, *, itself: bool) -> None:
     prefix = os.fsencode(directory)
     with open("/proc/self/mountinfo", "rb") as table:
         targets = [line.split(b" ")[4].decode("unicode_escape").encode("latin-1") for line in table if prefix in line]
     for target in sorted(targets, key=len, reverse=True):
-        if target == prefix or target.startswith(prefix + b"/"):
+        if (itself and target == prefix) or target.startswith(prefix + b"/"):
             _libc.umount2(target, _MNT_DETACH)
 
 
@@ -105,6 +131,39 @@ def remove_tree(directory: Path) -> None:
         shutil.rmtree(directory)
     except FileNotFoundError:
         pass
+
+
+def _bind(root_fd: int, point: MountPoint) -> None:
+    os.close(_mount_point(root_fd, point.destination, directory=os.path.isdir(point.source)))
+    _mount(root_fd, point, os.fsencode(point.source), _MS_BIND | _MS_REC)
+    # Its own from now on: what is unmounted here later stays mounted where it came from.
+    _mount(root_fd, point, None, _MS_PRIVATE | _MS_REC)
+    if not point.rw:
+        _mount(root_fd, point, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+
+
+def _mount(root_fd: int, point: MountPoint, source: bytes | None, flags: int) -> None:
+    """mount(2) on what is at the point now: each call sees the mount made by the one before."""
+    fd = rooted.open_in_root(root_fd, point.destination, os.O_PATH)
+    try:
+        if _libc.mount(source, f"/proc/self/fd/{fd}".encode(), None, flags, None):
+            raise HostFailure(f"mounting {point.destination}: {os.strerror(ctypes.get_errno())}")
+    finally:
+        os.close(fd)
+
+
+def _mount_point(root_fd: int, path: str, *, directory: bool) -> int:
+    """What is at `path`, made where it is missing; the caller owns the descriptor."""
+    try:
+        return rooted.open_in_root(root_fd, path, os.O_PATH)
+    except FileNotFoundError:
+        if directory:
+            return rooted.make_directories(root_fd, path)
+    parent_fd = rooted.make_directories(root_fd, os.path.dirname(path))
+    try:
+        return os.open(os.path.basename(path), os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, dir_fd=parent_fd)
+    finally:
+        os.close(parent_fd)
 
 
 def _subpath(volume: Path, subpath: str) -> Path:
@@ -151,6 +210,7 @@ def _populate(rootfs: Path, point: MountPoint) -> None:
 
 def _check_bind(point: MountPoint) -> None:
     if os.path.lexists(point.source):
+        _check_propagation(point)
         return
     if not point.create_source:
         raise Invalid(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
@@ -158,3 +218,22 @@ def _check_bind(point: MountPoint) -> None:
         os.makedirs(point.source, exist_ok=True)
     except OSError as error:
         raise Invalid(f"error while creating mount source path '{point.source}': {error.strerror}") from error
+
+
+def _check_propagation(point: MountPoint) -> None:
+    """Raises `Invalid`, in Docker's words, where mounts would not propagate as was asked."""
+    wanted = point.propagation.removeprefix("r")
+    if wanted not in ("shared", "slave"):
+        return
+    source = os.path.realpath(point.source)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        mounts = [line.partition(" - ")[0].split(" ") for line in table]
+    over = max(
+        (fields for fields in mounts if source == fields[4] or source.startswith(fields[4].rstrip("/") + "/")),
+        key=lambda fields: len(fields[4]),
+    )
+    shared = any(field.startswith("shared:") for field in over[6:])
+    slave = any(field.startswith("master:") for field in over[6:])
+    if not shared and not (slave and wanted == "slave"):
+        what = "a shared mount" if wanted == "shared" else "a shared or slave mount"
+        raise Invalid(f"path {point.source} is mounted on {over[4]} but it is not {what}")

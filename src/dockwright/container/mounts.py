@@ -34,7 +34,8 @@ class MountPoint(Wire):
     mode: str = ""
     rw: bool = True
     propagation: str = ""
-    # Not shown by inspect:
+    # Not shown by inspect (`unlisted`: not even the mount, which HostConfig.Tmpfs tells already):
+    unlisted: bool = False
     anonymous: bool = False
     no_copy: bool = False
     subpath: str = ""
@@ -100,7 +101,11 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
             f'create {source}: "{source}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
-    for option in filter(None, mode.split(",")):
+    options = [option for option in mode.split(",") if option]
+    for alternatives in (("ro", "rw"), ("z", "Z"), _PROPAGATIONS, _CONSISTENCY):
+        if sum(option in alternatives for option in options) > 1:
+            raise Invalid(f"invalid volume specification: '{text}': invalid mode: {mode}")
+    for option in options:
         _bind_option(text, point, option)
     if mode:
         point.mode = mode
@@ -147,7 +152,7 @@ def _volumes_from(reference: str, volumes_of: Callable[[str], Iterable[MountPoin
     if not container:
         raise Invalid(f"invalid volumesFrom format: {reference!r}")
     if mode not in ("", "ro", "rw", "z", "Z"):
-        raise Invalid(f"invalid mode for volumes-from: {mode}")
+        raise Invalid(f"invalid volumes-from {reference}: invalid mode: {mode}")
     points = []
     for point in volumes_of(container):
         if point.type == "tmpfs":
@@ -264,6 +269,7 @@ def _tmpfs(path: str, options: str) -> MountPoint:
         destination=clean_destination(path),
         mode=options,
         rw="ro" not in flags,
+        unlisted=True,
         options=[*defaults, *flags],
     )
 

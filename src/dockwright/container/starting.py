@@ -5,6 +5,7 @@ Every step passes a fault point; after a failure at any of them nothing is left,
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ class Start:
         return MonitorOptions(
             terminal=config.tty,
             stdin=config.open_stdin,
-            keep_stdin_open=not config.stdin_once,
+            keep_stdin_open=config.tty or not config.stdin_once,  # a terminal may be left and come back to
             log_spool=self.spool,
         )
 
@@ -248,6 +249,8 @@ def _make_working_directory(rootfs: Path, path: str) -> None:
     try:
         os.close(rooted.make_directories(root_fd, path))
     except OSError as error:
+        if error.errno == errno.ENOTDIR:
+            raise Invalid(f"cannot mkdir: {path} is not a directory") from error
         raise Invalid(f"cannot use the working directory {path}: {error.strerror}") from error
     finally:
         os.close(root_fd)

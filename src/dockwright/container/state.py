@@ -75,8 +75,6 @@ def _refusal(verb: str, status: Status, who: str) -> str:
             return f"container {who} is not paused"
         case "exec", Status.PAUSED:
             return f"container {who} is paused, unpause the container before exec"
-        case "kill", _:
-            return f"cannot kill container: {who}: container {who} is not running"
         case _, Status.RESTARTING:
             return f"container {who} is restarting, wait until the container is running"
         case _:

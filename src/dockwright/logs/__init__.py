@@ -8,7 +8,7 @@
 What does not belong here: multiplexing and timestamps on the wire, attach, who starts conmon.
 """
 
-from dockwright.logs.drivers import DEFAULT_DRIVER, DRIVERS, check, log_path
+from dockwright.logs.drivers import DEFAULT_DRIVER, DRIVERS, check, details, log_path
 from dockwright.logs.log import Log, Logs, not_readable, read_stored
 from dockwright.logs.options import boolean
 from dockwright.logs.record import LogDriver, LogInfo, Query, Record
@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "boolean",
     "check",
+    "details",
     "log_path",
     "not_readable",
     "read_stored",

@@ -67,6 +67,13 @@ def open_stored(name: str, options: Mapping[str, str], info: LogInfo) -> FileDri
     return None
 
 
+def details(name: str, options: Mapping[str, str], info: LogInfo) -> dict[str, str]:
+    """What `logs --details` shows with each line, of a container that runs or does not."""
+    if name == "none":
+        return {}
+    return opts.attributes(info, options) if name == "journald" else opts.all_attributes(info, options)
+
+
 def log_path(name: str, info: LogInfo) -> str:
     """`LogPath` of inspect: only json-file names one."""
     return f"{info.folder}/{info.container_id}-json.log" if name == "json-file" else ""

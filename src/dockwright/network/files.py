@@ -58,7 +58,9 @@ def etc_hosts(
     """
     lines = [line for entry in extra_hosts if (line := _extra(entry, gateway_ip))]
     lines += [f"{link.ip}\t{' '.join(link.names)}" for link in links]
-    names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    whole = f"{hostname}.{domainname}" if domainname else hostname
+    short, dotted, _ = hostname.partition(".")  # a host name may be given whole, too
+    names = f"{whole} {short}" if dotted or domainname else whole
     lines += [f"{ip}\t{names}" for ip in ips if ip]
     start = _LOCAL if base is None else base if base.endswith("\n") or not base else base + "\n"
     return start + "".join(line + "\n" for line in lines)

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.errors import Conflict, HostFailure
+from dockwright.errors import Conflict, HostFailure, Unavailable
 from dockwright.runtime import migration, programs
 from dockwright.runtime.oci import start_error
 from dockwright.runtime.pidfd import Process
@@ -177,8 +177,14 @@ def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
         raise HostFailure(f"conmon: {complaint.strip() or 'ended without a word'}")
     answer = msgspec.json.decode(said)
     if answer["data"] < 0:
-        raise start_error(answer.get("message") or "")
+        raise start_error(answer.get("message") or "", _executable(bundle))
     return int((bundle / "conmon.pid").read_text()), answer["data"]
+
+
+def _executable(bundle: Path) -> str | None:
+    """What the specification of `bundle` executes."""
+    specification = msgspec.json.decode((bundle / "config.json").read_bytes())
+    return next(iter(specification["process"]["args"]), None)
 
 
 def _read_line(fd: int) -> bytes:
@@ -209,6 +215,9 @@ def _connect(path: Path) -> socket.socket:
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
         raise Conflict("the container has ended") from error
+    except BlockingIOError as error:
+        connection.close()
+        raise Unavailable("too many clients attach to this container at this moment: try again") from error
     finally:
         os.close(directory)
     return connection

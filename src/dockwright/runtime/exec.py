@@ -7,6 +7,7 @@ the daemon; only its stdio, whose other end was a client of that daemon, is gone
 from __future__ import annotations
 
 import array
+import asyncio
 import fcntl
 import os
 import signal
@@ -28,6 +29,8 @@ from dockwright.runtime.pidfd import Process
 from dockwright.runtime.seam import Runtime
 
 PID_LIMIT_S = 30.0
+SETTLE_INTERVAL_S = 0.001
+EXEC_FAILED = "OCI runtime exec failed: "
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class ExecProcess:
         code = self._child.wait()  # it has ended: this only reaps
         complaint = await workers.quick(self._complaint) if code else ""
         if complaint:
-            error = start_error(complaint)
+            error = start_error(complaint, self._request.process["args"][0], EXEC_FAILED)
             return error.exit_code if error.exit_code != 125 else 126, str(error)
         return (128 - code if code < 0 else code), ""
 
@@ -85,6 +88,14 @@ class ExecProcess:
         if not self._ran:
             self._ran = os.path.exists(self._pid_file)
         return self._ran
+
+    async def settled(self) -> bool:
+        """Wait until it is known whether the command was executed; whether it was."""
+        while not self.ran():
+            if self._child.poll() is not None:
+                return self.ran()
+            await asyncio.sleep(SETTLE_INTERVAL_S)
+        return True
 
     async def pid(self) -> int:
         """The process's pid on the host, 0 when it never ran or its pid is not known any more."""

@@ -16,11 +16,20 @@ from dockwright.runtime.filters import CompiledFilters
 from dockwright.runtime.sealed import SealedCopy
 from dockwright.runtime.seam import ContainerStatus
 
-_ERRNO_WORDS = re.compile(r"permission denied|is a directory|no such file or directory", re.I)
+_ERRNO_WORDS = re.compile(
+    r"permission denied|is a directory|no such file or directory|operation not permitted|invalid argument", re.I
+)
 _GONE = re.compile(
     r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
     re.I,
 )
+
+_COMMAND = re.compile(
+    r"executable file [`'\"]?(.*?)[`'\"]? (?:not found|in \$PATH)|exec: \"(.*?)\"|open executable.*?`(.*?)`"
+)
+_CREATE_FAILED = "failed to create task for container: OCI runtime create failed: "
+_ABSENT = "no such file or directory"
+_DENIED = "permission denied"
 
 
 class OciRuntime:
@@ -135,25 +144,33 @@ def _release(fifo: Path) -> bool:
         os.close(fd)
 
 
-def start_error(message: str) -> StartFailed:
+def start_error(message: str, command: str | None = None, head: str = _CREATE_FAILED) -> StartFailed:
     """Docker's wording and exit code for a runtime's refusal: clients derive 127 and 126 from the text.
 
-    docker/cli maps "executable file not found" and "no such file or directory" to 127, "permission denied" to 126.
+    docker/cli maps "executable file not found" and "no such file or directory" to 127, "permission denied" to 126, all in lower
+    case. `command` is what was to be executed, where the caller knows it: crun does not always name it; `head` begins the text.
     """
-    text = message.strip().splitlines()[-1] if message.strip() else "no message"
+    text = _plain(message.strip().splitlines()[-1] if message.strip() else "no message")
     lower = text.lower()
-    prefix = "failed to create task for container: OCI runtime create failed: "
-    command = re.search(
-        r"executable file [`'\"]?(.*?)[`'\"]? (?:not found|in \$PATH)|exec: \"(.*?)\"|open executable.*?`(.*?)`", text
-    )
-    name = next((part for part in command.groups() if part), "") if command else ""
-    if name and ("not found in $path" in lower or "executable file not found" in lower):
-        return StartFailed(f'{prefix}exec: "{name}": executable file not found in $PATH: unknown', 127)
-    if "no such file or directory" in lower or "executable file not found" in lower:
-        return StartFailed(f"{prefix}{_ERRNO_WORDS.sub(lambda m: m[0].lower(), text)}: unknown", 127)
-    if "open executable" in lower and "operation not permitted" in lower:  # crun's words for a directory
-        return StartFailed(f"{prefix}exec: permission denied: unknown", 126)
-    if "permission denied" in lower or "is a directory" in lower:
-        # docker/cli looks for Go's spelling, all in lower case.
-        return StartFailed(f"{prefix}{_ERRNO_WORDS.sub(lambda m: m[0].lower(), text)}: unknown", 126)
-    return StartFailed(f"{prefix}{text}: unknown", 125)
+    if "executable" in lower or "exec:" in lower:
+        named = _COMMAND.search(text) if command is None else None
+        name = next((part for part in named.groups() if part), "") if named else command
+        if name is not None and (reason := _unrunnable(lower, name)):
+            why, code = reason
+            return StartFailed(f'{head}exec: "{name}": {why}: unknown', code)
+    code = 127 if _ABSENT in lower else 126 if _DENIED in lower or "is a directory" in lower else 125
+    return StartFailed(f"{head}{text}: unknown", code)
+
+
+def _unrunnable(text: str, name: str) -> tuple[str, int] | None:
+    """Why a command cannot be executed, in Docker's words, and the exit code that goes with it."""
+    # crun's "operation not permitted" is a directory; an empty command is one too, the working directory.
+    refused = _DENIED in text or "operation not permitted" in text
+    if not name or _ABSENT in text or "not found" in text:
+        return (f"stat {name}: {_ABSENT}" if "/" in name else "executable file not found in $PATH"), 127
+    return (_DENIED, 126) if refused else None
+
+
+def _plain(text: str) -> str:
+    """The kernel's reasons in lower case, as Docker's clients look for them; crun says them as strerror(3) does."""
+    return _ERRNO_WORDS.sub(lambda found: found[0].lower(), text)

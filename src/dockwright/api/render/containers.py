@@ -46,7 +46,7 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
         "ExecIDs": container.execs.ids() or None,
         "HostConfig": msgspec.to_builtins(spec.host),
         "GraphDriver": {"Name": "overlayfs", "Data": None},
-        "Mounts": [mount_point(point) for point in spec.points],
+        "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
         "Config": msgspec.to_builtins(spec.config),
         "NetworkSettings": _network_settings(container, attachment),
     }
@@ -76,7 +76,7 @@ async def summary(engine: Engine, container: Container, *, size: bool) -> dict[s
         "Status": status_text(container),
         "HostConfig": {"NetworkMode": spec.host.network_mode, "Annotations": spec.host.annotations or {}},
         "NetworkSettings": {"Networks": _networks(container, attachment)},
-        "Mounts": [mount_point(point) for point in spec.points],
+        "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
     }
     descriptor = await engine.images.descriptor(spec.image_id)
     if descriptor is not None:

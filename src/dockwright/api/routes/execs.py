@@ -56,8 +56,10 @@ async def start(call: Call) -> web.StreamResponse:
     try:
         stdio = await found.start(detach=False, size=asked.console_size, before_run=take)
     except DockwrightError as error:
-        if not taken:
+        if not found.started:
             raise
+        if not taken:  # what is wrong with it showed before there was a process: the client hears it all the same
+            take()
         await _tell_failure(taken[0], error, terminal=found.config.tty)
         return AlreadySent()
     except ConnectionResetError:
@@ -77,7 +79,7 @@ async def start(call: Call) -> web.StreamResponse:
 async def _tell_failure(connection: Connection, error: DockwrightError, *, terminal: bool) -> None:
     text = f"{error}\r\n".encode()
     try:
-        await connection.write(text if terminal else hijack.framed(STDERR, text))
+        await connection.write(text if terminal else hijack.framed(STDOUT, text))
     except ConnectionResetError:
         pass  # the client has gone
     await connection.aclose()
@@ -94,11 +96,8 @@ async def _carry(connection: Connection, stdio: Stdio, found: Exec, keys: bytes)
     # The exit code is there when the client sees the stream end and asks for it.
     await found.ended.wait()
     if found.error:
-        text = f"OCI runtime exec failed: {found.error.removeprefix(_CREATE_PREFIX)}\r\n".encode()
+        text = f"{found.error}\r\n".encode()
         await connection.write(text if stdio.terminal else hijack.framed(STDOUT, text))
-
-
-_CREATE_PREFIX = "failed to create task for container: OCI runtime create failed: "
 
 
 @ROUTER.add("POST", "/exec/{id}/resize")

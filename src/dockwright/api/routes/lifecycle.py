@@ -9,16 +9,22 @@ from dockwright.api.router import Router
 from dockwright.container import Condition
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.waiting import Ending
-from dockwright.errors import NotFound
+from dockwright.errors import Conflict, Invalid, NotFound
 from dockwright.undo import shielded
 
 ROUTER = Router()
 _WHOLE_LIFE_S = None
+# `{}` and `null` say nothing; an object with a field in it is longer.
+_LEAST_OBJECT_BYTES = 7
 
 
 @ROUTER.add("POST", "/containers/{id}/start")
 async def start(call: Call) -> web.StreamResponse:
     parse_keys(call.text("detachKeys"))
+    if len(await call.body()) >= _LEAST_OBJECT_BYTES:
+        raise Invalid(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        )
     await shielded(call.engine.containers.get(call["id"]).start(), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 
@@ -39,7 +45,10 @@ async def restart(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("POST", "/containers/{id}/kill")
 async def kill(call: Call) -> web.StreamResponse:
-    await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    try:
+        await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    except (NotFound, Conflict) as error:
+        raise type(error)(f"cannot kill container: {call['id']}: {error}") from None
     return call.empty()
 
 

@@ -38,15 +38,15 @@ def available() -> frozenset[str]:
     return frozenset(ALL)
 
 
-def normalize(names: Iterable[str]) -> list[str]:
-    """Upper-case names with their CAP_ prefix; `ALL` stays. Raises `Invalid` for one that does not exist."""
+def normalize(names: Iterable[str], option: str) -> list[str]:
+    """Upper-case names with their CAP_ prefix; `ALL` stays. Raises `Invalid` for one that does not exist, naming `option`."""
     found = []
     for name in names:
         full = name.upper()
         if full != "ALL":
             full = full if full.startswith("CAP_") else "CAP_" + full
             if full not in ALL:
-                raise Invalid(f'invalid capability: "{name}"')
+                raise Invalid(f'invalid {option}: unknown capability: "{full}"')
         found.append(full)
     return found
 
@@ -56,7 +56,7 @@ def effective(add: Iterable[str], drop: Iterable[str], privileged: bool) -> list
 
     Raises `Unsupported` when one is added by name that the engine itself does not hold.
     """
-    adding, dropping = set(normalize(add)), set(normalize(drop))
+    adding, dropping = set(normalize(add, "CapAdd")), set(normalize(drop, "CapDrop"))
     if privileged:
         wanted = set(available())
     elif "ALL" in adding:

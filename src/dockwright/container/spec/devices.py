@@ -60,7 +60,7 @@ def number(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise Invalid(f"{path}: {error.strerror}") from error
+        raise Invalid(f"stat {path}: {(error.strerror or 'unknown').lower()}") from error
     if not stat.S_ISBLK(status.st_mode) and not stat.S_ISCHR(status.st_mode):
         raise Invalid(f"{path} is not a device")
     return os.major(status.st_rdev), os.minor(status.st_rdev)
@@ -87,7 +87,7 @@ def _mapped(mapping: DeviceMapping) -> list[dict[str, Any]]:
         below = ((path, target + path[len(source) :]) for path in _host_devices(source))
         return [node for path, inside in below if (node := _node(path, inside))]
     raise Invalid(
-        f"error gathering device information while adding custom device {mapping.path_on_host!r}: "
+        f'error gathering device information while adding custom device "{mapping.path_on_host}": '
         + ("not a device node" if os.path.exists(source) else "no such file or directory")
     )
 

@@ -43,13 +43,15 @@ def build(
     """
     taken = {point.destination for point in points}
     mounts = [mount for mount in _defaults(host, shm_source, writable_cgroups) if mount["destination"] not in taken]
+    own = [_point(point) for point in points]
     for inside, source in host_files.items():
         if inside not in taken:
             mode = "ro" if host.readonly_rootfs else "rw"
-            mounts.append(_bind(inside, source, ["rbind", "rprivate", mode]))
+            own.append(_bind(inside, source, ["rbind", "rprivate", mode]))
     if init:
-        mounts.append(_bind("/sbin/docker-init", init, ["bind", "ro"]))
-    return mounts + [_point(point) for point in points]
+        own.append(_bind("/sbin/docker-init", init, ["bind", "ro"]))
+    # What is mounted over a directory must not hide what belongs below it: a volume at /etc, and /etc/hosts.
+    return mounts + sorted(own, key=lambda mount: mount["destination"].rstrip("/").count("/"))
 
 
 def masked_paths(host: HostConfig, unconfined: bool) -> list[str]:

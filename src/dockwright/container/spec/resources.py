@@ -18,7 +18,7 @@ def build(limits: Resources) -> dict[str, Any]:
     ):
         if part:
             found[key] = part
-    if limits.pids_limit is not None and limits.pids_limit != 0:
+    if limits.pids_limit is not None and limits.pids_limit > 0:  # without it the cgroup's own "max" stays
         found["pids"] = {"limit": limits.pids_limit}
     return found
 
@@ -49,7 +49,7 @@ def _cpu(limits: Resources) -> dict[str, Any]:
         cpu["quota"] = limits.nano_cpus * 100_000 // 1_000_000_000
     for key, value in (
         ("shares", limits.cpu_shares),
-        ("quota", limits.cpu_quota),
+        ("quota", max(0, limits.cpu_quota)),  # negative is none
         ("period", limits.cpu_period),
         ("realtimeRuntime", limits.cpu_realtime_runtime),
         ("realtimePeriod", limits.cpu_realtime_period),

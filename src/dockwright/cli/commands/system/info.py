@@ -41,10 +41,10 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         from dockwright.cli.display.engine_info import text
 
         session.out(text(client, found))
+        for warning in found.get("Warnings") or ():
+            session.error(warning)
     if problem:
         raise ExitStatus(1, problem)
-    for warning in found.get("Warnings") or ():
-        session.error(warning)
 
 
 COMMAND = Command(
