@@ -256,6 +256,35 @@ def test_a_log_is_whole_once_the_end_is_seen(containers: Containers) -> None:
         assert made.logs() == b"no end of line"
 
 
+def test_a_tmpfs_is_as_open_as_the_directory_it_covers(containers: Containers) -> None:
+    made = {"/root": "", "/var/log": "", "/home/app": "mode=750", "/fresh": ""}
+    said = containers.output("stat", "-c", "%n %a", *made, tmpfs=made)
+    assert said.splitlines() == ["/root 700", "/var/log 755", "/home/app 750", "/fresh 1777"]
+
+
+def test_a_container_in_anothers_network_has_its_host_name(containers: Containers) -> None:
+    donor = containers.run(hostname="donor", domainname="example.org")
+    shown = "cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname"
+    assert containers.output("sh", "-c", shown, network_mode=f"container:{donor.id}") == "donor\nexample.org\n"
+
+
+def test_limits_that_are_none_are_shown_as_none(client: sdk.DockerClient) -> None:
+    host = client.api.create_host_config(network_mode="none", mem_swappiness=-1)
+    made = client.api.create_container("busybox", ["true"], host_config=host | {"PidsLimit": 0})
+    shown = client.api.inspect_container(made["Id"])["HostConfig"]
+    client.api.remove_container(made["Id"])
+    assert (shown["PidsLimit"], shown["MemorySwappiness"]) == (None, None)
+
+
+@pytest.mark.parametrize("pattern", ["^/parity-named$", "^parity-named$", "ity-nam", "/parity"])
+def test_the_name_filter_takes_names_with_and_without_a_slash(
+    containers: Containers, client: sdk.DockerClient, pattern: str
+) -> None:
+    made = containers.create("true", name="parity-named")
+    found = client.api.containers(all=True, filters={"name": pattern})
+    assert [entry["Id"] for entry in found] == [made.id]
+
+
 # -- verbs -----------------------------------------------------------------------------------------------------------------
 
 

@@ -72,7 +72,7 @@ def _matches(engine: Engine, container: Container, filters: Filters) -> bool:
         and filters.any_of("isolation", {"", "default"})
         and filters.flag("is-task") is not True
         and filters.labels(spec.config.labels)
-        and _any(filters.get("name"), lambda value: re.search(_pattern(value), "/" + container.name) is not None)
+        and _any(filters.get("name"), lambda value: _named(value, container.name))
         and _any(filters.get("id"), container.id.startswith)
         and _any(
             filters.get("volume"), lambda value: any(value in (p.name, p.destination, p.source) for p in spec.points)
@@ -85,6 +85,12 @@ def _matches(engine: Engine, container: Container, filters: Filters) -> bool:
 
 def _any(wanted: list[str], test: object) -> bool:
     return not wanted or any(test(value) for value in wanted)  # type: ignore[operator]
+
+
+def _named(pattern: str, name: str) -> bool:
+    """With or without the slash that Docker puts before names: `^/web$` and `^web$` find `web`."""
+    expression = re.compile(_pattern(pattern))
+    return expression.search(name) is not None or expression.search("/" + name) is not None
 
 
 def _pattern(value: str) -> str:
