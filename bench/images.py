@@ -32,7 +32,9 @@ def busybox_tar(path: Path) -> Path:
 def files_tar(path: Path, size_mib: int) -> Path:
     """Write an archive of `size_mib` MiB in files of 64 KiB and 4 MiB that do not compress, and return `path`."""
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(_member("data", tarfile.DIRTYPE))
         for number in range(size_mib // 8):
+            tar.addfile(_member(f"data/{number}", tarfile.DIRTYPE))
             for part in range(64):
                 _add(tar, f"data/{number}/small-{part}", os.urandom(_MIB // 16), 0o644)
             _add(tar, f"data/{number}/big", os.urandom(4 * _MIB), 0o644)

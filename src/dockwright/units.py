@@ -16,6 +16,11 @@ _NUMBER = re.compile(r"^(\d{1,12})(?:\.(\d{1,18}))?$")
 _DATE = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}(?::\d{2}(?::\d{2})?)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:?\d{2})?$")
 
 
+def natural(text: str) -> int | None:
+    """A whole number written in ASCII digits, up to eighteen of them; None for anything else (`str.isdigit` takes ² too)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
 def rfc3339(time_ns: int) -> str:
     """Nanoseconds since 1970 as RFC 3339 in UTC with the nanoseconds that matter; 0 is Go's zero time."""
     if not time_ns:

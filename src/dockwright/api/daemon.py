@@ -28,6 +28,7 @@ from dockwright.errors import DockwrightError, Invalid
 from dockwright.network import NetworkOptions, parse_bip, parse_pool
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
+from dockwright.units import natural
 
 log = logging.getLogger("dockwrightd")
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
@@ -182,7 +183,7 @@ def _systemd(options: list[str]) -> bool:
 def _size(name: str, text: str) -> int:
     units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
     number, unit = text.rstrip("bkmgBKMG"), text.lstrip("0123456789").lower().removesuffix("b")
-    if not number.isdigit() or unit not in units:
+    if natural(number) is None or unit not in units:
         raise Invalid(f"--{name}: invalid size {text!r}")
     return int(number) * units[unit]
 

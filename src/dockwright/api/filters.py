@@ -23,7 +23,7 @@ class Filters:
             return cls({})
         try:
             document: Any = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeError) as error:
             raise Invalid(f"invalid filter: {error}") from error
         if not isinstance(document, dict):
             raise Invalid("invalid filter: an object is expected")

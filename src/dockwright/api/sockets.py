@@ -14,6 +14,7 @@ from typing import Any
 
 from dockwright import workers
 from dockwright.errors import Conflict, Invalid
+from dockwright.units import natural
 
 DEFAULT_SOCKET = "/run/dockwright/engine.sock"
 DOCKER_SOCKET = "/var/run/docker.sock"
@@ -101,9 +102,10 @@ def listeners(values: dict[str, Any]) -> list[Listener]:
 def split_tcp(address: str) -> tuple[str, int]:
     """Host and port of `tcp://host:port`. Raises `Invalid`."""
     host, colon, port = address.partition("://")[2].rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+    number = natural(port)
+    if not colon or number is None or not 0 < number < 65536:
         raise Invalid(f"invalid --host {address!r}: a port is needed")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number
 
 
 def _tls_context(values: dict[str, Any]) -> ssl.SSLContext | None:

@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from dockwright.container.config import Config, HostConfig, PortBinding
 from dockwright.errors import Invalid
 from dockwright.network import Attachment, PortRequest, parse_port_request
+from dockwright.units import natural
 
 
 def parse(text: str) -> tuple[int, str]:
     """`80/tcp` or `80` to (80, "tcp"). Raises `Invalid` with Docker's wording."""
     number, _, protocol = text.partition("/")
-    if not number.isdigit() or not 1 <= int(number) <= 65535:
-        raise Invalid(f"invalid port specification: {text!r}")
-    return int(number), (protocol or "tcp").lower()
+    port = natural(number)
+    if port is None or not 1 <= port <= 65535:
+        raise Invalid(f"invalid port specification: {text[:64]!r}")
+    return port, (protocol or "tcp").lower()
 
 
 def expand(exposed: Iterable[str]) -> list[str]:

@@ -6,14 +6,14 @@ import re
 import signal
 
 from dockwright.errors import Invalid
+from dockwright.units import natural
 
-_RT = re.compile(r"^RT(MIN|MAX)(?:([+-])(\d+))?$")
+_RT = re.compile(r"^RT(MIN|MAX)(?:([+-])([0-9]{1,3}))?$")
 
 
 def parse_signal(text: str) -> int:
     """The number of a signal. Raises `Invalid` with Docker's wording."""
-    if text.isdigit():
-        number = int(text)
+    if (number := natural(text)) is not None:
         if 1 <= number <= signal.SIGRTMAX:
             return number
         raise Invalid(f"invalid signal: {text}")

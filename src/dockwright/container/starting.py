@@ -190,7 +190,7 @@ class Start:
         return MonitorOptions(
             terminal=config.tty,
             stdin=config.open_stdin,
-            keep_stdin_open=not config.stdin_once,
+            keep_stdin_open=config.tty or not config.stdin_once,  # a terminal may be left and come back to
             log_spool=self.spool,
         )
 

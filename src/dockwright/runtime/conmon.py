@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.errors import Conflict, HostFailure
+from dockwright.errors import Conflict, HostFailure, Unavailable
 from dockwright.runtime import migration, programs
 from dockwright.runtime.oci import start_error
 from dockwright.runtime.pidfd import Process
@@ -215,6 +215,9 @@ def _connect(path: Path) -> socket.socket:
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
         raise Conflict("the container has ended") from error
+    except BlockingIOError as error:
+        connection.close()
+        raise Unavailable("too many clients attach to this container at this moment: try again") from error
     finally:
         os.close(directory)
     return connection

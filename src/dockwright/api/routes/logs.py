@@ -13,7 +13,7 @@ from dockwright.api.call import Call
 from dockwright.api.router import Router
 from dockwright.container import LogQuery
 from dockwright.errors import Invalid
-from dockwright.units import parse_time, rfc3339
+from dockwright.units import natural, parse_time, rfc3339
 
 ROUTER = Router()
 STREAMS = {"stdout": 1, "stderr": 2}
@@ -54,7 +54,7 @@ def _query(call: Call) -> LogQuery:
     now = time.time_ns()
     since, until, tail = call.text("since"), call.text("until"), call.text("tail", "all") or "all"
     # Docker takes anything that is no number, and a negative one, for all.
-    count = int(tail) if tail.isdigit() else None
+    count = natural(tail)
     return LogQuery(
         stdout=stdout,
         stderr=stderr,

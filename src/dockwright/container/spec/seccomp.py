@@ -55,7 +55,7 @@ def from_json(text: str, capabilities: Iterable[str]) -> dict[str, Any]:
     try:
         profile = msgspec.json.decode(text)
         return _resolve(profile, frozenset(capabilities))
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (msgspec.DecodeError, UnicodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise Invalid(f"decoding seccomp profile failed: {error}") from error
 
 
@@ -79,7 +79,7 @@ def default(capabilities: frozenset[str]) -> msgspec.Raw:
 
 def _resolve(profile: dict[str, Any], capabilities: frozenset[str]) -> dict[str, Any]:
     resolved: dict[str, Any] = {
-        "defaultAction": profile["defaultAction"],
+        "defaultAction": _action(profile["defaultAction"]),
         "architectures": _architectures(profile),
         "syscalls": [_rule(rule) for rule in profile.get("syscalls") or [] if _applies(rule, capabilities)],
     }
@@ -89,6 +89,12 @@ def _resolve(profile: dict[str, Any], capabilities: frozenset[str]) -> dict[str,
         if profile.get(key):
             resolved[key] = profile[key]
     return resolved
+
+
+def _action(name: Any) -> str:
+    if not isinstance(name, str) or not name.startswith("SCMP_ACT_"):
+        raise ValueError(f"{name!r} is no action")
+    return name
 
 
 def _architectures(profile: dict[str, Any]) -> list[str]:
@@ -118,7 +124,7 @@ def _applies(rule: dict[str, Any], capabilities: frozenset[str]) -> bool:
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {"names": rule.get("names") or [rule["name"]], "action": rule["action"]}
+    kept: dict[str, Any] = {"names": rule.get("names") or [rule["name"]], "action": _action(rule["action"])}
     if rule.get("args"):
         kept["args"] = [
             {key: value for key, value in argument.items() if key in ("index", "value", "valueTwo", "op")}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dockwright import rooted
 from dockwright.errors import Invalid
+from dockwright.units import natural
 
 _MAX_ID = 2**31 - 1
 _NUMBER = re.compile(r"[+-]?[0-9]+")
@@ -55,7 +56,7 @@ def _lines(root: Path, path: str) -> list[str]:
 def _find_user(passwd: list[list[str]], name: str) -> list[str] | None:
     usable = [line for line in passwd if len(line) >= 4]
     by_name = next((line for line in usable if line[0] == name), None)
-    if by_name or not name.isdigit():
+    if by_name or natural(name) is None:
         return by_name
     return next((line for line in usable if line[2] == name), None)
 
@@ -70,10 +71,11 @@ def _group_id(groups: list[list[str]], name: str) -> int:
 
 
 def _id(text: str) -> int:
-    if not text.isdigit() or int(text) > _MAX_ID:
+    number = natural(text)
+    if number is None or number > _MAX_ID:
         raise Invalid(f"uids and gids must be in range 0-{_MAX_ID}")
-    return int(text)
+    return number
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return natural(text) or 0
