@@ -323,6 +323,13 @@ def test_a_restart_policy_does_not_come_to_a_container_that_removes_itself(conta
         made.update(restart_policy={"Name": "always"})
 
 
+@pytest.mark.parametrize("filters", [{"is-task": "maybe"}, {"publish": "bad"}, {"expose": "80-70"}, {"status": "bad"}])
+def test_a_bad_filter_is_told_even_where_it_finds_nothing(client: sdk.DockerClient, filters: dict[str, str]) -> None:
+    with pytest.raises(APIError) as refused:
+        client.api.containers(filters=filters)
+    assert refused.value.status_code == 400
+
+
 # -- files of a container at rest ------------------------------------------------------------------------------------------
 
 
@@ -341,3 +348,21 @@ def test_volumes_of_a_container_at_rest_are_copied_to_and_from(containers: Conta
     assert made.wait()["StatusCode"] == 0
     assert made.logs() == b"to the volume, on the host"
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+# -- what is to come -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/networks", "networks as objects are not part of this release"),
+        ("/volumes/x", "volumes as objects are not part of this release"),
+        ("/swarm", "Swarm is not part of this release"),
+        ("/nothing", "page not found"),
+    ],
+)
+def test_what_this_release_lacks_is_said(client: sdk.DockerClient, path: str, words: str) -> None:
+    answer = client.api._get(client.api._url(path))
+    assert answer.status_code == 404
+    assert answer.json()["message"].endswith(words)

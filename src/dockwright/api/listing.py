@@ -38,6 +38,8 @@ async def select(engine: Engine, filters: Filters, *, all_states: bool, limit: i
     for value in filters.get("health"):
         if value not in _HEALTH:
             raise Invalid(f"invalid filter 'health={value}'")
+    filters.flag("is-task")  # a bad value is told even when there is no container to try it on
+    _ports([*filters.get("expose"), *filters.get("publish")], set())
     before = [engine.containers.get(name).record.spec.created_ns for name in filters.get("before")]
     since = [engine.containers.get(name).record.spec.created_ns for name in filters.get("since")]
     ancestors = await _ancestors(engine, filters.get("ancestor"))
@@ -122,6 +124,8 @@ def _ports(wanted: list[str], present: set[str]) -> bool:
         span, _, protocol = value.partition("/")
         first, dash, last = span.partition("-")
         low, high = _number(first), _number(last) if dash else _number(first)
+        if high < low:
+            raise Invalid(f"invalid range specified for port: {value[:64]}")
         if any(f"{number}/{protocol or 'tcp'}" in present for number in range(low, min(high, 65535) + 1)):
             return True
     return False
