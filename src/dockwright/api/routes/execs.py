@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from dockwright.api import hijack
@@ -17,6 +19,8 @@ from dockwright.errors import DockwrightError, Invalid
 from dockwright.undo import shielded
 
 ROUTER = Router()
+# Between the head and what is told at once after it: clients that buffer while they read the head would lose the rest.
+_HEAD_START_S = 0.02
 
 
 class ExecStart(Wire):
@@ -60,6 +64,7 @@ async def start(call: Call) -> web.StreamResponse:
             raise
         if not taken:  # what is wrong with it showed before there was a process: the client hears it all the same
             take()
+            await asyncio.sleep(_HEAD_START_S)
         await _tell_failure(taken[0], error, terminal=found.config.tty)
         return AlreadySent()
     except ConnectionResetError:
