@@ -256,6 +256,35 @@ def test_a_log_is_whole_once_the_end_is_seen(containers: Containers) -> None:
         assert made.logs() == b"no end of line"
 
 
+def test_a_tmpfs_is_as_open_as_the_directory_it_covers(containers: Containers) -> None:
+    made = {"/root": "", "/var/log": "", "/home/app": "mode=750", "/fresh": ""}
+    said = containers.output("stat", "-c", "%n %a", *made, tmpfs=made)
+    assert said.splitlines() == ["/root 700", "/var/log 755", "/home/app 750", "/fresh 1777"]
+
+
+def test_a_container_in_anothers_network_has_its_host_name(containers: Containers) -> None:
+    donor = containers.run(hostname="donor", domainname="example.org")
+    shown = "cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname"
+    assert containers.output("sh", "-c", shown, network_mode=f"container:{donor.id}") == "donor\nexample.org\n"
+
+
+def test_limits_that_are_none_are_shown_as_none(client: sdk.DockerClient) -> None:
+    host = client.api.create_host_config(network_mode="none", mem_swappiness=-1)
+    made = client.api.create_container("busybox", ["true"], host_config=host | {"PidsLimit": 0})
+    shown = client.api.inspect_container(made["Id"])["HostConfig"]
+    client.api.remove_container(made["Id"])
+    assert (shown["PidsLimit"], shown["MemorySwappiness"]) == (None, None)
+
+
+@pytest.mark.parametrize("pattern", ["^/parity-named$", "^parity-named$", "ity-nam", "/parity"])
+def test_the_name_filter_takes_names_with_and_without_a_slash(
+    containers: Containers, client: sdk.DockerClient, pattern: str
+) -> None:
+    made = containers.create("true", name="parity-named")
+    found = client.api.containers(all=True, filters={"name": pattern})
+    assert [entry["Id"] for entry in found] == [made.id]
+
+
 # -- verbs -----------------------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +323,13 @@ def test_a_restart_policy_does_not_come_to_a_container_that_removes_itself(conta
         made.update(restart_policy={"Name": "always"})
 
 
+@pytest.mark.parametrize("filters", [{"is-task": "maybe"}, {"publish": "bad"}, {"expose": "80-70"}, {"status": "bad"}])
+def test_a_bad_filter_is_told_even_where_it_finds_nothing(client: sdk.DockerClient, filters: dict[str, str]) -> None:
+    with pytest.raises(APIError) as refused:
+        client.api.containers(filters=filters)
+    assert refused.value.status_code == 400
+
+
 # -- files of a container at rest ------------------------------------------------------------------------------------------
 
 
@@ -312,3 +348,21 @@ def test_volumes_of_a_container_at_rest_are_copied_to_and_from(containers: Conta
     assert made.wait()["StatusCode"] == 0
     assert made.logs() == b"to the volume, on the host"
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+# -- what is to come -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/networks", "networks as objects are not part of this release"),
+        ("/volumes/x", "volumes as objects are not part of this release"),
+        ("/swarm", "Swarm is not part of this release"),
+        ("/nothing", "page not found"),
+    ],
+)
+def test_what_this_release_lacks_is_said(client: sdk.DockerClient, path: str, words: str) -> None:
+    answer = client.api._get(client.api._url(path))
+    assert answer.status_code == 404
+    assert answer.json()["message"].endswith(words)

@@ -38,6 +38,8 @@ async def select(engine: Engine, filters: Filters, *, all_states: bool, limit: i
     for value in filters.get("health"):
         if value not in _HEALTH:
             raise Invalid(f"invalid filter 'health={value}'")
+    filters.flag("is-task")  # a bad value is told even when there is no container to try it on
+    _ports([*filters.get("expose"), *filters.get("publish")], set())
     before = [engine.containers.get(name).record.spec.created_ns for name in filters.get("before")]
     since = [engine.containers.get(name).record.spec.created_ns for name in filters.get("since")]
     ancestors = await _ancestors(engine, filters.get("ancestor"))
@@ -72,7 +74,7 @@ def _matches(engine: Engine, container: Container, filters: Filters) -> bool:
         and filters.any_of("isolation", {"", "default"})
         and filters.flag("is-task") is not True
         and filters.labels(spec.config.labels)
-        and _any(filters.get("name"), lambda value: re.search(_pattern(value), "/" + container.name) is not None)
+        and _any(filters.get("name"), lambda value: _named(value, container.name))
         and _any(filters.get("id"), container.id.startswith)
         and _any(
             filters.get("volume"), lambda value: any(value in (p.name, p.destination, p.source) for p in spec.points)
@@ -85,6 +87,12 @@ def _matches(engine: Engine, container: Container, filters: Filters) -> bool:
 
 def _any(wanted: list[str], test: object) -> bool:
     return not wanted or any(test(value) for value in wanted)  # type: ignore[operator]
+
+
+def _named(pattern: str, name: str) -> bool:
+    """With or without the slash that Docker puts before names: `^/web$` and `^web$` find `web`."""
+    expression = re.compile(_pattern(pattern))
+    return expression.search(name) is not None or expression.search("/" + name) is not None
 
 
 def _pattern(value: str) -> str:
@@ -116,6 +124,8 @@ def _ports(wanted: list[str], present: set[str]) -> bool:
         span, _, protocol = value.partition("/")
         first, dash, last = span.partition("-")
         low, high = _number(first), _number(last) if dash else _number(first)
+        if high < low:
+            raise Invalid(f"invalid range specified for port: {value[:64]}")
         if any(f"{number}/{protocol or 'tcp'}" in present for number in range(low, min(high, 65535) + 1)):
             return True
     return False

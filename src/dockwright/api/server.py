@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SWARM = "Swarm is"
+_TO_COME = {
+    "networks": "networks as objects are",
+    "volumes": "volumes as objects are",
+    "build": "the builder is",
+    "session": "the builder is",
+    "grpc": "the builder is",
+    "auth": "registries are",
+    "distribution": "registries are",
+    "plugins": "plugins are",
+} | dict.fromkeys(("swarm", "nodes", "services", "tasks", "secrets", "configs"), _SWARM)
+
 
 class Daemon:
     """One engine behind HTTP. `handle` is the handler of an aiohttp low-level server."""
@@ -73,9 +85,15 @@ class Daemon:
         if route is None:
             if known:
                 return errors.response(meanings.Invalid("method not allowed"), 405)
-            return errors.response(meanings.NotFound("page not found"))
+            return errors.response(meanings.NotFound(_absent(path)))
         log.debug("%s %s", request.method, request.path_qs)
         return await route.handler(Call(request, self, version, parameters))
+
+
+def _absent(path: str) -> str:
+    """What to tell about a path that nothing answers: whether it is Docker's and is to come, or nobody's."""
+    what = _TO_COME.get(path.split("/")[1] if path.startswith("/") else "")
+    return f"page not found: {what} not part of this release" if what else "page not found"
 
 
 class _Connection(web.RequestHandler):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockwright import faults, workers
-from dockwright.container import creating, initlayer, mounting, mounts, names, restart, starting
+from dockwright.container import creating, hostfiles, initlayer, mounting, mounts, names, restart, starting
 from dockwright.container.container import Container
 from dockwright.container.execs import Exec
 from dockwright.container.parts import Parts
@@ -80,6 +80,10 @@ class Containers:
         container_id = secrets.token_hex(32)
         if not config.hostname and not host.network_mode.startswith("container:") and host.network_mode != "host":
             config.hostname = container_id[:12]
+        if host.network_mode.startswith("container:"):
+            donor = self.get(host.network_mode.partition(":")[2]).record
+            # One network, one name: what /etc/hosts of both tells.
+            config.hostname, config.domainname = hostfiles.hostname(donor), donor.spec.config.domainname
         points = mounts.resolve(config, host, lambda other: self.get(other).record.spec.points)
         record = Record(
             container_id,

@@ -83,6 +83,10 @@ def apply_defaults(parts: Parts, config: Config, host: HostConfig) -> None:
         host.memory_swap = host.memory * 2
     if host.masked_paths is None and not host.privileged and "systempaths=unconfined" not in (host.security_opt or []):
         host.masked_paths, host.readonly_paths = list(mounts.MASKED), host.readonly_paths or list(mounts.READ_ONLY)
+    if host.pids_limit is not None and host.pids_limit <= 0:
+        host.pids_limit = None
+    if host.memory_swappiness == -1:
+        host.memory_swappiness = None
     if config.working_dir:
         config.working_dir = posixpath.normpath(config.working_dir)
 

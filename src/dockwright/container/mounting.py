@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
+
+import msgspec
 
 from dockwright import faults, rooted, workers
 from dockwright.container.mounts import MountPoint
@@ -79,6 +82,11 @@ async def unmount_volumes(parts: Parts, record: Record) -> None:
             await parts.volumes.unmount(point.name, record.id)
 
 
+def like_below(rootfs: Path, points: list[MountPoint]) -> list[MountPoint]:
+    """The points, each tmpfs as open as the directory it covers (/root stays 0700) unless a mode was asked for. Blocking."""
+    return [_like_below(rootfs, point) if point.type == "tmpfs" else point for point in points]
+
+
 def bind_at_rest(rootfs: Path, points: list[MountPoint]) -> None:
     """Show volumes and bind sources where a container that does not run would see them; `unmount_below` is the undo. Blocking.
 
@@ -131,6 +139,23 @@ def remove_tree(directory: Path) -> None:
         shutil.rmtree(directory)
     except FileNotFoundError:
         pass
+
+
+def _like_below(rootfs: Path, point: MountPoint) -> MountPoint:
+    if any(option.startswith("mode=") for option in point.options):
+        return point
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY)
+    try:
+        fd = rooted.open_in_root(root_fd, point.destination, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return point  # the image has nothing there
+    finally:
+        os.close(root_fd)
+    try:
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+    return msgspec.structs.replace(point, options=[*point.options, f"mode={mode:o}"])
 
 
 def _bind(root_fd: int, point: MountPoint) -> None:

@@ -185,7 +185,7 @@ def _from_mount(mount: Mount) -> MountPoint:
         case "image":
             raise Unsupported("mounts of type image arrive with the volumes release")
         case _:
-            raise Invalid(f"mount type unknown: {mount.type!r}")
+            raise Invalid(f"{head}mount type unknown")
 
 
 def _only_options_of(mount: Mount, head: str) -> None:

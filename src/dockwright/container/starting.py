@@ -142,7 +142,7 @@ class Start:
             hostname=hostfiles.hostname(self.record),
             cgroup_path=cgroup_path(self.parts, self.record),
             network=network,
-            points=points,
+            points=mounting.like_below(rootfs, points),
             host_files=files,
             process_of=self.process_of,
             shm_source=self._shared_memory(bundle),

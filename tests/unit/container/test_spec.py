@@ -28,7 +28,7 @@ def test_capabilities_are_added_and_dropped_by_any_spelling() -> None:
     assert effective(drop=["ALL"], add=["kill"]) == {"CAP_KILL"}
     assert effective(add=["ALL"], drop=["SYS_ADMIN"]) == set(capabilities.available()) - {"CAP_SYS_ADMIN"}
     assert effective(privileged=True) == set(capabilities.available())
-    with pytest.raises(Invalid, match="invalid capability"):
+    with pytest.raises(Invalid, match="unknown capability"):
         effective(add=["FLY"])
 
 
@@ -104,22 +104,6 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nbad line\n")
     (tmp_path / "etc/group").write_text("root:x:0:\nstaff:x:50:app,root\naudio:x:29:app\napp:x:1001:\n")
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("user", "add", "expected"),
-    [
-        ("", [], (0, 0, [50], "/root")),
-        ("app", [], (1000, 1001, [50, 29], "/home/app")),
-        ("1000", [], (1000, 1001, [50, 29], "/home/app")),
-        ("app:staff", [], (1000, 50, [], "/home/app")),
-        ("1234:4321", [], (1234, 4321, [], "/")),
-        ("1234", ["audio", "77"], (1234, 0, [29, 77], "/")),
-    ],
-)
-def test_users_are_looked_up_in_the_container(root: Path, user: str, add: list[str], expected: Any) -> None:
-    found = users.resolve(root, user, add)
-    assert (found.uid, found.gid, found.groups, found.home) == expected
 
 
 @pytest.mark.parametrize("user", ["nobodyhere", "app:nogroup", "99999999999", "1:99999999999"])
