@@ -311,7 +311,7 @@ def test_clients_that_vanish_leave_nothing(steady: Api, daemon: Daemon) -> None:
         # A reset in place of an orderly end.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
-        body = {"Cmd": ["sh", "-c", "head -c 1"], "AttachStdin": True, "AttachStdout": True, "Tty": number % 3 == 0}
+        body = {"Cmd": ["sleep", "0.1"], "AttachStdin": True, "AttachStdout": True, "Tty": number % 3 == 0}
         exec_id = steady.ok("POST", f"/containers/{target}/exec", body).json["Id"]
         sock = hijacked(steady.path, f"/exec/{exec_id}/start", b"{}")
         sock.sendall(b"y\n")

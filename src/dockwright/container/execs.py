@@ -19,7 +19,8 @@ from dockwright.container.mounting import remove_tree
 from dockwright.container.spec import capabilities, process, security, users
 from dockwright.container.stdio import STDERR, STDOUT, Stdio
 from dockwright.errors import Conflict, Invalid, StartFailed
-from dockwright.runtime import ExecProcess, ExecRequest
+from dockwright.runtime import ExecProcess, ExecRequest, Runtime
+from dockwright.undo import shielded
 
 if TYPE_CHECKING:
     from dockwright.container.container import Container
@@ -92,23 +93,38 @@ class Exec:
             )
             if before_run is not None:
                 before_run()
-            self._process = await ExecProcess.start(live.runtime, request)
+            await shielded(self._launch(live.runtime, request), limit_s=None)
         except BaseException:
+            if self._process is not None:  # it runs, and who asked for it has gone
+                if not detach:
+                    self._stdio(self._process).close()
+                raise
             self.exit_code = 126
             self._begun.set()
             self.ended.set()
             await workers.quick(remove_tree, directory)
             raise
-        self.running = True
-        self._begun.set()
-        stdio = None if detach else self._stdio(self._process)
-        self.container.parts.background.start(self._watch(self._process, directory), name=f"exec {self.id[:12]}")
-        await self.container.tell(f"exec_start: {' '.join(self.config.cmd or [])}", execID=self.id)
-        if detach and not await self._process.settled():
+        stdio = None if detach or self._process is None else self._stdio(self._process)
+        try:
+            await self.container.tell(f"exec_start: {' '.join(self.config.cmd or [])}", execID=self.id)
+        except BaseException:
+            if stdio is not None:
+                stdio.close()
+            raise
+        if detach and self._process is not None and not await self._process.settled():
             await self.ended.wait()
             if self.error:
                 raise StartFailed(self.error, self.exit_code or 0)
         return stdio
+
+    async def _launch(self, runtime: Runtime, request: ExecRequest) -> None:
+        """Start the process and watch it: one step, so that no cancel leaves a process that nobody knows."""
+        self._process = await ExecProcess.start(runtime, request)
+        self.running = True
+        self._begun.set()
+        self.container.parts.background.start(
+            self._watch(self._process, request.directory), name=f"exec {self.id[:12]}"
+        )
 
     def check_startable(self) -> None:
         """Raises `Conflict` when it ran already, or its container does not run."""
