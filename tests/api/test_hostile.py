@@ -32,12 +32,22 @@ def descriptors(daemon: Daemon) -> int:
     return len(os.listdir(f"/proc/{daemon.pid}/fd"))
 
 
+def held(daemon: Daemon) -> list[str]:
+    """What the daemon's descriptors are of."""
+    found = []
+    for entry in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return sorted(found)
+
+
 def settles_at(daemon: Daemon, before: int) -> None:
     """The daemon's descriptors are soon again what they were."""
     deadline = time.monotonic() + 20
     while descriptors(daemon) > before:
-        held = [os.readlink(entry) for entry in Path(f"/proc/{daemon.pid}/fd").iterdir() if entry.is_symlink()]
-        assert time.monotonic() < deadline, f"{before} before, now {sorted(held)}"
+        assert time.monotonic() < deadline, f"{before} before, now {held(daemon)}"
         time.sleep(0.05)
 
 

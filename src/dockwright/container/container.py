@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KILL_LIMIT_S = 30.0
+LET_GO_LIMIT_S = 10.0
 LOST_EXIT_CODE = 137
 
 
@@ -467,7 +468,7 @@ class Container:
             await self.parts.table.save_state(self.record)
 
     async def let_go(self) -> None:
-        """At the daemon's end: stop watching; the process goes on."""
+        """At the daemon's end: stop watching; the process goes on. An exit that is being recorded is recorded first."""
         self._cancel_restart()
         if self._health is not None:
             self._health.stop()
@@ -475,4 +476,9 @@ class Container:
             self.live.monitor.close()
         self.execs.close()
         self.attachments.end()
+        try:
+            async with asyncio.timeout(LET_GO_LIMIT_S), self._lock:
+                pass
+        except TimeoutError:
+            log.warning("container %s is left in the middle of a transition", self.id[:12])
         await self.log.close()
