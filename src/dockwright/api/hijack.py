@@ -6,8 +6,11 @@ Two forms (Engine API, "Hijacking"): `101 UPGRADED` for a client that asks to up
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import select
 import struct
+import termios
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _UNREAD_LIMIT = 256 << 10
+_HEAD_LIMIT_S = 0.2
 _frame = struct.Struct(">BxxxL")
 
 
@@ -49,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
         self._ended = False
+        self._head_read = False
         self._news = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -81,11 +86,31 @@ class Connection(asyncio.Protocol):
 
     async def write(self, data: bytes) -> None:
         """Send, waiting while the client does not read. Raises `ConnectionResetError` when it has gone."""
+        if not self._head_read:
+            await self._until_head_is_read()
         if self.lost.is_set() or self._transport.is_closing():
             raise ConnectionResetError("the client has gone")
         self._transport.write(data)
         if not self._writable.is_set():
             await self._writable.wait()
+
+    async def _until_head_is_read(self) -> None:
+        """Wait a moment until the client has taken the head from the socket.
+
+        Clients that read the head through a buffer and then the bare socket (the Docker SDK for Python) lose what came
+        with it. A unix socket tells what its peer has not read yet (TIOCOUTQ).
+        """
+        self._head_read = True
+        held = self._transport.get_extra_info("socket")
+        deadline = time.monotonic() + _HEAD_LIMIT_S
+        while held is not None and not self.lost.is_set() and time.monotonic() < deadline:
+            try:
+                (unread,) = struct.unpack("i", fcntl.ioctl(held.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+            except OSError:
+                return
+            if not unread:
+                return
+            await asyncio.sleep(0.001)
 
     async def aclose(self) -> None:
         """Send what is left, wait until it is out, and close."""

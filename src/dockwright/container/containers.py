@@ -16,6 +16,7 @@ from dockwright.container.parts import Parts
 from dockwright.container.record import Record, Specification, State
 from dockwright.container.state import Status
 from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound
+from dockwright.runtime import strays
 from dockwright.runtime.conmon import exit_file, read_exit_code
 from dockwright.undo import UndoStack, shielded
 
@@ -227,8 +228,10 @@ class Containers:
         return {container.id for container, lives in zip(found, adopted, strict=True) if lives}
 
     async def recover(self) -> None:
-        """Record what ended while no daemon ran, clear what starts left behind, and apply restart policies."""
+        """Record what ended while no daemon ran, and clear what starts left behind, begun or done."""
         bundles = await workers.quick(self._bundles)
+        alive = {container.id for container in self.all() if container.live is not None}
+        await workers.bulk(strays.end, [self._parts.paths.bundle(name) for name in bundles - alive])
         for container in self.all():
             if container.live is not None:
                 continue
@@ -276,8 +279,7 @@ class Containers:
         await shielded(self._let_go())
 
     async def _let_go(self) -> None:
-        for container in self.all():
-            await container.let_go()
+        await asyncio.gather(*(container.let_go() for container in self.all()))
 
     def _bundles(self) -> set[str]:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from dockwright import faults, rooted, workers
+from dockwright import cgroup, faults, rooted, workers
 from dockwright.container import hostfiles, mounting, ports
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
@@ -220,6 +220,8 @@ async def tear_down(parts: Parts, record: Record) -> None:
     """Undo whatever a start of this container may have left, by this daemon or a former one."""
     async with UndoStack() as undo:
         await prepare_undo(parts, record, undo)
+        # A runtime that died half-way may have made the cgroup and not yet the state that `delete` goes by.
+        undo.push_undo(workers.quick, cgroup.remove, parts.cgroups, cgroup_path(parts, record))
         undo.push_undo(parts.runtime(record.spec.host.runtime).delete, record.id, force=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from dockwright.api import hijack
@@ -20,7 +18,6 @@ from dockwright.undo import shielded
 
 ROUTER = Router()
 # Between the head and what is told at once after it: clients that buffer while they read the head would lose the rest.
-_HEAD_START_S = 0.02
 
 
 class ExecStart(Wire):
@@ -64,7 +61,6 @@ async def start(call: Call) -> web.StreamResponse:
             raise
         if not taken:  # what is wrong with it showed before there was a process: the client hears it all the same
             take()
-            await asyncio.sleep(_HEAD_START_S)
         await _tell_failure(taken[0], error, terminal=found.config.tty)
         return AlreadySent()
     except ConnectionResetError:
