@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
 from dockwright.container.spec import capabilities
+from dockwright.container.stdio import Stdio
 from dockwright.content import LocalBlobs
 from dockwright.errors import Conflict, DockwrightError, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
@@ -190,8 +191,8 @@ class Engine:
         await self.networks.settle()
 
 
-async def _collect(attaching: object, stdin: bytes | None, said: dict[int, bytearray]) -> None:
-    stdio = await attaching  # type: ignore[misc]
+async def _collect(attaching: Awaitable[Stdio | None], stdin: bytes | None, said: dict[int, bytearray]) -> None:
+    stdio = await attaching
     if stdio is None:
         return
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from dockwright.api.versions import Version
 from dockwright.container.detach import Detector
 from dockwright.container.stdio import Stdio
 
@@ -172,9 +173,9 @@ class Connection(asyncio.Protocol):
             self._hangup = None
 
 
-def content_type(stdio: Stdio, *, multiplexed_known: bool) -> str:
+def content_type(version: Version, *, terminal: bool) -> str:
     """The media type of a stream: raw for terminals and for clients older than 1.42."""
-    return MULTIPLEXED if multiplexed_known and not stdio.terminal else RAW
+    return MULTIPLEXED if version >= (1, 42) and not terminal else RAW
 
 
 def framed(stream: int, data: bytes) -> bytes:

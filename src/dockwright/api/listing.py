@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from dockwright.api.filters import Filters
 from dockwright.container import Container
@@ -85,8 +86,8 @@ def _matches(engine: Engine, container: Container, filters: Filters) -> bool:
     )
 
 
-def _any(wanted: list[str], test: object) -> bool:
-    return not wanted or any(test(value) for value in wanted)  # type: ignore[operator]
+def _any(wanted: list[str], test: Callable[[str], bool]) -> bool:
+    return not wanted or any(test(value) for value in wanted)
 
 
 def _named(pattern: str, name: str) -> bool:

@@ -60,7 +60,6 @@ class Exec:
         self.ended = asyncio.Event()
         self._begun = asyncio.Event()
         self._process: ExecProcess | None = None
-        self._size: tuple[int, int] | None = None
 
     @property
     def can_remove(self) -> bool:

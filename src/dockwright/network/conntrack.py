@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from dockwright.errors import HostFailure
+from dockwright.network.netlink import attributes_of
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
@@ -51,10 +52,10 @@ def _matching(netlink: socket.socket, family: int, wanted: set[tuple[int, int]])
         for kind, content in _messages(received):
             if kind in (_NLMSG_DONE, _NLMSG_ERROR):
                 return
-            original = _attributes(content[4:]).get(_CTA_TUPLE_ORIG)
+            original = attributes_of(content[4:]).get(_CTA_TUPLE_ORIG)
             if original is None:
                 continue
-            protocol = _attributes(_attributes(original).get(_CTA_TUPLE_PROTO, b""))
+            protocol = attributes_of(attributes_of(original).get(_CTA_TUPLE_PROTO, b""))
             number, port = protocol.get(_CTA_PROTO_NUM, b"\0")[0], protocol.get(_CTA_PROTO_DST_PORT, b"\0\0")
             if (number, int.from_bytes(port[:2], "big")) in wanted:
                 yield original
@@ -73,15 +74,3 @@ def _messages(received: bytes) -> Iterator[tuple[int, bytes]]:
         length, kind, _, _, _ = _HEADER.unpack_from(received, offset)
         yield kind, received[offset + _HEADER.size : offset + length]
         offset += max(_HEADER.size, (length + 3) & ~3)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTR.size <= len(data):
-        length, kind = _ATTR.unpack_from(data, offset)
-        if length < _ATTR.size:
-            break
-        found[kind & 0x3FFF] = data[offset + _ATTR.size : offset + length]
-        offset += (length + 3) & ~3
-    return found

@@ -213,7 +213,7 @@ class Netlink:
         found = []
         for message in self._exchange(_GETADDR, _REQUEST | _DUMP, _IFADDR.pack(0, 0, 0, 0, 0), "list addresses"):
             _, prefix, _, _, index = _IFADDR.unpack_from(message)
-            attributes = _attributes(message[_IFADDR.size :])
+            attributes = attributes_of(message[_IFADDR.size :])
             packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
             if packed is not None:
                 found.append((index, ipaddress.ip_interface((packed, prefix))))
@@ -232,7 +232,7 @@ class Netlink:
             family, length, _, _, table, _, _, kind, _ = _RTMSG.unpack_from(message)
             if table != 254 or kind != 1:
                 continue
-            attributes = _attributes(message[_RTMSG.size :])
+            attributes = attributes_of(message[_RTMSG.size :])
             device = struct.unpack("=I", attributes[_RTA_OIF])[0] if _RTA_OIF in attributes else 0
             destination = attributes.get(_RTA_DST)
             if destination is None or family not in (socket.AF_INET, socket.AF_INET6):
@@ -295,7 +295,8 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes_of(data: bytes) -> dict[int, bytes]:
+    """The attributes of a message by kind, flags removed (netlink(7)); what is cut short ends the list."""
     found: dict[int, bytes] = {}
     offset = 0
     while offset + _ATTR.size <= len(data):
@@ -309,8 +310,8 @@ def _attributes(data: bytes) -> dict[int, bytes]:
 
 def _link(message: bytes) -> Link:
     _, _, index, flags, _ = _IFINFO.unpack_from(message)
-    attributes = _attributes(message[_IFINFO.size :])
-    info = _attributes(attributes.get(_IFLA_LINKINFO, b""))
+    attributes = attributes_of(message[_IFINFO.size :])
+    info = attributes_of(attributes.get(_IFLA_LINKINFO, b""))
     return Link(
         index=index,
         name=attributes[_IFLA_IFNAME].rstrip(b"\0").decode(),

@@ -151,9 +151,6 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if "image" in kinds:
         usage = await engine.images.disk_usage()
-        counts: dict[str, int] = {}
-        for container in engine.containers.all():
-            counts[container.record.spec.image_id] = counts.get(container.record.spec.image_id, 0) + 1
         answer["LayersSize"] = usage.layers_size
         answer["Images"] = usage.images
     if "container" in kinds:

@@ -39,7 +39,7 @@ async def attach(call: Call) -> web.StreamResponse:
     container = _check(call)
     keys = parse_keys(call.text("detachKeys"))
     wanted, terminal = _wanted(call), container.record.spec.config.tty
-    kind = hijack.MULTIPLEXED if call.version >= (1, 42) and not terminal else hijack.RAW
+    kind = hijack.content_type(call.version, terminal=terminal)
     if call.request.can_read_body:
         await call.body()
     # Registered before the head goes out: a client that sees it may start the container and misses nothing.

@@ -47,7 +47,7 @@ async def start(call: Call) -> web.StreamResponse:
         return call.empty(200)
     keys = parse_keys(found.config.detach_keys)
     found.check_startable()
-    kind = hijack.MULTIPLEXED if call.version >= (1, 42) and not found.config.tty else hijack.RAW
+    kind = hijack.content_type(call.version, terminal=found.config.tty)
     taken: list[Connection] = []
 
     def take() -> None:

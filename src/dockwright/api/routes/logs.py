@@ -27,7 +27,7 @@ async def logs(call: Call) -> web.StreamResponse:
     terminal = container.record.spec.config.tty
     timestamps, details = call.flag("timestamps"), call.flag("details")
     attributes = _details(container.log.attributes) if details else b""
-    kind = hijack.MULTIPLEXED if call.version >= (1, 42) and not terminal else hijack.RAW
+    kind = hijack.content_type(call.version, terminal=terminal)
     container.log.check_readable()
     response = await call.stream(kind)
     gathered = bytearray()
