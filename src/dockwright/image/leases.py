@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from dockwright.oci import Digest
+from dockwright.oci import Digest, chain_ids
 
 
 class Lease:
@@ -24,6 +24,10 @@ class Lease:
         async with self._leases.collecting:
             self._leases.counts.update(wanted)
         self._held += wanted
+
+    async def hold_layers(self, diff_ids: tuple[Digest, ...]) -> None:
+        """Keep the stack of these layers, and each layer that another stack brought already."""
+        await self.hold([*diff_ids, *chain_ids(diff_ids)])
 
     def end(self) -> None:
         """Let go of everything."""

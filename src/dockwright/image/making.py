@@ -26,7 +26,6 @@ from dockwright.oci import (
     Reference,
     RootFS,
     RunConfig,
-    chain_ids,
     describe,
     mediatypes,
     write,
@@ -87,7 +86,8 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
     here = base.platform if base else platforms.host()
     created = rfc3339(time.time_ns())
     async with store.leases.lease() as lease, store.layers.stage() as staged:
-        await lease.hold([*([base.id] if base else []), *chain_ids(parent.diff_ids)])
+        await lease.hold([base.id] if base else [])
+        await lease.hold_layers(parent.diff_ids)
         tree = store.snapshots.tree(store.snapshots.node(key).layer)
         await archive.run(lambda: staged.fill(source_of(archive.pack_layer(tree))), staged.stop)
         faults.point("image.commit")
@@ -155,9 +155,8 @@ async def _keep(
     described = describe(body, mediatypes.OCI_CONFIG)
     manifest = write(Manifest(described, layers))
     target = describe(manifest, mediatypes.OCI_MANIFEST)
-    await lease.hold(
-        [described.digest, target.digest, *chain_ids(config.diff_ids), *(layer.digest for layer in layers)]
-    )
+    await lease.hold([described.digest, target.digest, *(layer.digest for layer in layers)])
+    await lease.hold_layers(config.diff_ids)
     await store.layers.stack(config.diff_ids, staged)
     await put(store.blobs, body)
     await put(store.blobs, manifest)

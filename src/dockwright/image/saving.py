@@ -16,7 +16,7 @@ from dockwright.image.documents import Variant
 from dockwright.image.loading import NAME_ANNOTATION, REF_ANNOTATION
 from dockwright.image.records import ImageRow
 from dockwright.image.store import Store
-from dockwright.oci import Descriptor, Digest, Index, Platform, Reference, chain_ids, reference, write
+from dockwright.oci import Descriptor, Digest, Index, Platform, Reference, reference, write
 from dockwright.oci import digest as digests
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -47,7 +47,9 @@ async def save(store: Store, names: Sequence[str], platform: Platform | None) ->
                     blobs[descriptor.digest] = descriptor
             _require(image, blobs)
         variants = [variant for image in images for variant in await store.documents.variants(image.target)]
-        await lease.hold([*blobs, *(chain for variant in variants for chain in chain_ids(variant.config.diff_ids))])
+        await lease.hold(blobs)
+        for variant in variants:
+            await lease.hold_layers(variant.config.diff_ids)
         for folder in ("blobs/", "blobs/sha256/"):
             yield tarformat.encode(Entry(folder.encode(), tarformat.DIRECTORY, 0o755))
         for digest in sorted(blobs):

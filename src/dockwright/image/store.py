@@ -150,15 +150,15 @@ class Store:
         needed: set[str] = {*kept}
         freed = 0
         for info in reversed(infos):  # children before parents
-            if info.kind != "committed" or info.key in needed:
+            layer = self.snapshots.node(info.key).layer if info.kind == "committed" else None
+            if layer is None or info.key in needed or layer.diff_id in kept:
                 if info.parent is not None:
                     needed.add(info.parent)
                 continue
-            size = (await self.snapshots.usage(info.key)).size_bytes
             faults.point("image.collect")
             try:
                 if await self.snapshots.remove(info.key):
-                    freed += size
+                    freed += layer.size_bytes
             except InUse:
                 needed.add(info.parent or "")  # a container was made on it meanwhile
         return freed

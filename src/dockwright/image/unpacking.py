@@ -10,7 +10,7 @@ from dockwright import archive, faults, workers
 from dockwright.errors import Invalid, NotFound
 from dockwright.image.documents import Variant
 from dockwright.image.store import Store
-from dockwright.oci import Descriptor, Digest, chain_ids, mediatypes
+from dockwright.oci import Descriptor, Digest, mediatypes
 from dockwright.snapshot import Staged
 
 PARALLEL = 3
@@ -25,7 +25,7 @@ async def unpack(store: Store, variant: Variant) -> None:
         return
     blobs = _blobs(variant)
     async with store.leases.lease() as lease, AsyncExitStack() as stack:
-        await lease.hold(chain_ids(variant.config.diff_ids))
+        await lease.hold_layers(variant.config.diff_ids)
         staged = {
             diff_id: await stack.enter_async_context(store.layers.stage())
             for diff_id in store.layers.missing(variant.config.diff_ids)

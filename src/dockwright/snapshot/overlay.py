@@ -46,6 +46,7 @@ class Overlay:
         self._children: dict[str, int] = {}
         self._by_diff: dict[str, LayerRow] = {}
         self._reserved: set[str] = set()
+        self._adopting = asyncio.Lock()
         self._next = 1
         self._adopted: set[int] = set()
         self._background = Background("snapshots")
@@ -266,15 +267,15 @@ class Overlay:
         """Make `layer`, staged or known already, a committed snapshot. One that exists is left as it is."""
         if parent is not None:
             self._committed(parent)
-        if key in self._nodes or key in self._reserved:
-            return
-        self._reserved.add(key)
-        try:
-            await shielded(self._adopt(Node(key, "committed", parent, layer, time.time_ns())))
-        finally:
-            self._reserved.discard(key)
+        await shielded(self._adopt(Node(key, "committed", parent, layer, time.time_ns())))
 
     async def _adopt(self, node: Node) -> None:
+        # One at a time: the same layer, or the same stack, may come from two sides at once.
+        async with self._adopting:
+            if node.key not in self._nodes:
+                await self._take_over(node)
+
+    async def _take_over(self, node: Node) -> None:
         layer = node.layer
         if layer.diff_id is not None and (known := self._by_diff.get(layer.diff_id)) is not None:
             node = replace(node, layer=known)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,12 @@ async def test_deleted_files_are_character_devices_in_the_upper_directory(snapsh
     found = (snapshots.tree(snapshots.node("key").layer) / "x").lstat()
     assert stat.S_ISCHR(found.st_mode)
     assert found.st_rdev == 0
+
+
+async def test_a_layer_that_comes_from_two_sides_at_once_is_kept_once(snapshots: Overlay, tmp_path: Path) -> None:
+    async with snapshots.stage() as first, snapshots.stage() as second, snapshots.stage() as third:
+        rows = [replace(row, diff_id="sha256:same") for row in (first, second, third)]
+        await asyncio.gather(*(snapshots.adopt(key, None, row) for key, row in zip("abb", rows, strict=True)))
+    assert snapshots.node("a").layer == snapshots.node("b").layer
+    await snapshots.settled()
+    assert sorted(os.listdir(tmp_path / "snapshots")) == [str(snapshots.node("a").layer.number), "empty", "mnt"]
