@@ -79,7 +79,15 @@ def test_a_container_killed_from_elsewhere_gives_the_terminal_back(terminal: Sta
 
 def test_ctrl_c_goes_to_the_program_in_the_terminal(terminal: Start, name: str) -> None:
     shell = terminal(
-        "run", "-it", "--rm", "--name", name, "busybox", "sh", "-c", "trap 'exit 6' INT; echo re''ady; cat"
+        "run",
+        "-it",
+        "--rm",
+        "--name",
+        name,
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 6' INT; echo re''ady; while :; do sleep 0.1; done",
     )
     shell.wait_for(b"ready")
     shell.type(b"\x03")
