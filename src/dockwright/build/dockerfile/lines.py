@@ -90,7 +90,9 @@ def scan(source: Source) -> Scan:
             comments.clear()
             reader.take()
         else:
-            found.lines.append(_logical(reader, continued, found.escape, tuple(comments)))
+            line = _logical(reader, continued, found.escape, tuple(comments))
+            if line.text:  # not only continuations
+                found.lines.append(line)
             comments.clear()
     return found
 
