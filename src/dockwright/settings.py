@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dockwright.container.parts import Defaults
 from dockwright.network import NetworkOptions
+from dockwright.volume.plugins import DIRECTORIES
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Settings:
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
+    plugin_directories: tuple[Path, ...] = DIRECTORIES
 
     @classmethod
     def under(cls, root: Path) -> Settings:
