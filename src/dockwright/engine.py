@@ -18,7 +18,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockwright import cgroup, faults, kernel, workers
-from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
+from dockwright.container import (
+    CONTAINER_SCHEMA,
+    Condition,
+    Config,
+    Containers,
+    HostConfig,
+    Request,
+    imagemounts,
+    quiet,
+)
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
@@ -36,7 +45,7 @@ from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
 from dockwright.store import Database, Schema
 from dockwright.tasks import Background
 from dockwright.undo import UndoStack
-from dockwright.volume import VOLUME_SCHEMA, LocalVolumes, Volumes
+from dockwright.volume import VOLUME_SCHEMA, Copies, LocalVolumes, Plugins, Volumes
 
 ENGINE_SCHEMA = Schema("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"])
 
@@ -61,6 +70,7 @@ class Engine:
         self.images = parts.images
         self.networks = parts.networks
         self.volumes = parts.volumes
+        self.copies = parts.copies
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
         self.warnings: list[str] = []
@@ -106,8 +116,12 @@ class Engine:
         snapshots = await Overlay.open_at(settings.data_root / "snapshots", database)
         undo.push_undo(snapshots.aclose)
         images = await Images.open(database, blobs, snapshots, events)
-        volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
+        drivers = {"local": LocalVolumes(settings.data_root / "volumes")}
+        volumes = Volumes(database, events, drivers, Plugins(settings.plugin_directories))
+        undo.push_undo(volumes.aclose)
         await volumes.load()
+        copies = Copies(volumes, database, events, settings.data_root / "volumes" / ".snapshots")
+        await copies.load()
         networks = await Networks.open(database, settings.exec_root, settings.network)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
@@ -127,6 +141,7 @@ class Engine:
             logs=logs,
             cgroups=cgroups,
             volumes=volumes,
+            copies=copies,
             runtimes=runtimes,
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
@@ -171,6 +186,7 @@ class Engine:
     async def _take_over(self) -> None:
         """Make host and state agree after whatever happened to the former daemon."""
         await self.containers.load()
+        await quiet.end_renames(self.containers, self.volumes)
         live = await self.containers.adopt()
         faults.point("engine.adopted")
         self.warnings += await self.networks.reconcile(live)
@@ -181,8 +197,10 @@ class Engine:
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}
         for snapshot in self.snapshots.walk():
-            if snapshot.kind == "active" and snapshot.key not in known:
+            owner = imagemounts.owner(snapshot.key)
+            if (snapshot.kind == "active" and snapshot.key not in known) or (owner and owner not in known):
                 await self.snapshots.remove(snapshot.key)
+        await self.volumes.collect(known)
 
     async def _end(self) -> None:
         if not self.settings.live_restore:
