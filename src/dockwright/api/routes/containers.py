@@ -13,7 +13,7 @@ from dockwright.api.listing import LIST_FILTERS, select
 from dockwright.api.render.containers import inspect_container, summary
 from dockwright.api.router import Router
 from dockwright.container import Config, HostConfig, Request
-from dockwright.container.config import EndpointSettings, Resources, RestartPolicy, Wire
+from dockwright.container.config import BindOptions, EndpointSettings, Resources, RestartPolicy, Wire
 from dockwright.container.top import top
 from dockwright.container.update import update
 from dockwright.errors import Invalid
@@ -21,6 +21,7 @@ from dockwright.undo import shielded
 from dockwright.units import parse_time
 
 ROUTER = Router()
+_RECURSIVE_READ_ONLY = (1, 44)
 
 
 class NetworkingConfig(Wire):
@@ -45,6 +46,11 @@ class UpdateBody(Resources):
 @ROUTER.add("POST", "/containers/create")
 async def create(call: Call) -> web.StreamResponse:
     body = await call.json(CreateBody)
+    if call.version < _RECURSIVE_READ_ONLY:
+        for mount in body.host_config.mounts or ():
+            if mount.type == "bind":
+                mount.bind_options = mount.bind_options or BindOptions()
+                mount.bind_options.read_only_non_recursive = True
     config = Config(**{name: getattr(body, name) for name in Config.__struct_fields__})
     request = Request(
         config=config,
