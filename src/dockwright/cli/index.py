@@ -19,6 +19,7 @@ NOUNS = {
     "image": "Work with images",
     "context": "Choose between engines",
     "system": "Look after the engine",
+    "volume": "Work with volumes",
 }
 
 _RESERVED = {"import": "import_"}
@@ -35,6 +36,8 @@ _HINTS = {
     "image remove": "image rm",
     "context list": "context ls",
     "context remove": "context rm",
+    "volume list": "volume ls",
+    "volume remove": "volume rm",
 }
 
 

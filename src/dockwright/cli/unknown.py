@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _BRING_IMAGES = "images come in with 'load', 'import' or the engine's own pull when 'run' misses one"
 _NETWORKS = "'run' joins the default bridge, the host, no network or another container's"
-_VOLUMES = "'run -v' and 'run --mount' bind directories of the host"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
@@ -28,7 +27,6 @@ _LATER = {
     "bake": "images are made with 'import' and 'commit'",
     "compose": "containers are started one at a time with 'run'",
     "network": _NETWORKS,
-    "volume": _VOLUMES,
     "plugin": "logging, volumes and networks are built in",
     "checkpoint": "'pause' and 'unpause' hold a container in place",
     "swarm": _ONE_ENGINE,

@@ -17,7 +17,10 @@ from dockwright.cli.unknown import _LATER
 
 SURFACE: dict[str, Any] = json.loads((Path(__file__).parent / "cli-surface.json").read_text())
 COMMANDS = list(index.everything())
-OURS_ALONE = {"completion"}
+OURS_ALONE = {
+    "completion",
+    *(f"volume {verb}" for verb in ("snapshot", "snapshots", "restore", "clone", "rename", "export", "import")),
+}
 
 
 def _default(flag: Flag) -> str | None:
