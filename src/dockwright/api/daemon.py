@@ -29,6 +29,7 @@ from dockwright.network import NetworkOptions, parse_bip, parse_pool
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
 from dockwright.units import natural
+from dockwright.volume.plugins import DIRECTORIES
 
 log = logging.getLogger("dockwrightd")
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
@@ -106,6 +107,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         shutdown_timeout_s=values["shutdown-timeout"],
         live_restore=values["live-restore"],
         labels=values["label"],
+        plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
     )
 
 

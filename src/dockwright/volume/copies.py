@@ -252,22 +252,20 @@ class Copies:
             yield volume, await self._volumes.mount_held(volume, user)
 
     async def _replace(self, volume: Volume, path: Path, put: Callable[[Path], None], *, durable: bool = True) -> None:
-        inside = await workers.bulk(copying.stage, path)
-        try:
-            faults.point("volume.replace")
-            await workers.bulk(put, inside)
-            await self._exchange(volume, path, durable=durable)
-        finally:
-            # Begun, it is ended whatever happens; not begun, what was staged goes.
-            await shielded(workers.bulk(copying.finish, path), limit_s=None)
-
-    async def _exchange(self, volume: Volume, path: Path, *, durable: bool = True) -> None:
+        """Have `put` fill a directory and exchange it for what the volume holds; the next mount puts a kill right."""
         await self._volumes.complete(replace(volume, restoring=True))
         try:
+            inside = await workers.bulk(copying.stage, path)
+            faults.point("volume.replace")
+            await workers.bulk(put, inside)
             await shielded(workers.bulk(copying.exchange, path, durable=durable), limit_s=None)
         finally:
-            await shielded(workers.bulk(copying.finish, path), limit_s=None)
-            await shielded(self._volumes.complete(volume))
+            await shielded(self._settle(volume, path), limit_s=None)
+
+    async def _settle(self, volume: Volume, path: Path) -> None:
+        """An exchange that was begun is ended whatever happens; one that was not is forgotten."""
+        await workers.bulk(copying.finish, path)
+        await self._volumes.complete(volume)
 
     async def _fresh(self, volume: Volume, put: Callable[[Path], Awaitable[None]]) -> Volume:
         """A new volume, seen by nobody before `put` has filled it. Its lock is held."""

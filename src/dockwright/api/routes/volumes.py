@@ -88,6 +88,7 @@ async def inspect(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("PUT", "/volumes/{name}")
 async def update(call: Call) -> web.StreamResponse:
+    await call.engine.volumes.find(call["name"])
     raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")
 
 

@@ -103,11 +103,8 @@ def _point(point: MountPoint) -> dict[str, Any]:
         raise Invalid(f"mount {point.destination} has no source")
     source = point.pinned or point.source
     propagation = point.propagation or "rprivate"
-    if point.non_recursive:
-        # crun takes any r- option for "recursive", the bind included.
-        options = ["bind", propagation.removeprefix("r")]
-    else:
-        options = ["rbind", propagation]
+    # crun takes any r- option for "recursive", the bind included.
+    options = ["bind", propagation.removeprefix("r")] if point.non_recursive else ["rbind", propagation]
     kept = _flags_of(source)
     if not point.rw:
         recursive = point.recursive_read_only and not point.non_recursive

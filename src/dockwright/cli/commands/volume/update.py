@@ -29,7 +29,9 @@ COMMAND = Command(
     "[OPTIONS] VOLUME",
     run,
     arguments=ONE,
-    flags=(Flag("availability", "'active', 'pause' or 'drain'", default="active", since="1.42"),),
+    flags=(
+        Flag("availability", "Whether it may be used: 'active', 'pause' or 'drain'", default="active", since="1.42"),
+    ),
     completes=("volumes",),
     since="1.42",
 )
