@@ -4,7 +4,7 @@
     root/.<anything>           on its way in or out
 
 A volume is copied under its lock: it is not mounted for anybody new meanwhile. Who has it mounted already goes on writing,
-unless the caller has it stand still (`container.quiet`).
+unless the caller has it stand `still` (`container.quiet`): as long as the copy is made or put in place, and no longer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -27,8 +27,13 @@ from dockwright.snapshot.mountapi import sync_file_system
 from dockwright.store import Database
 from dockwright.undo import UndoStack, shielded
 from dockwright.volume import copying
+from dockwright.volume.locks import NamedLocks
 from dockwright.volume.manager import Volumes
 from dockwright.volume.volume import Volume, check_name
+
+Still = AbstractAsyncContextManager[object]
+"""While it lasts, who has the volume mounted does not write; entered for the moment of the copy or the exchange."""
+_AS_IT_IS: Still = nullcontext()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class Copies:
         self._events = events
         self._root = root
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._locks = NamedLocks()
         volumes.tags_of = lambda name: [snapshot.tag for snapshot in self.snapshots(name)]
 
     # -- snapshots -------------------------------------------------------------------------------------------------
@@ -65,39 +71,33 @@ class Copies:
         except KeyError:
             raise NotFound(f"no such snapshot: {name}@{tag}") from None
 
-    async def snapshot(self, name: str, tag: str) -> Snapshot:
+    async def snapshot(self, name: str, tag: str, still: Still = _AS_IT_IS) -> Snapshot:
         """Keep the content of a volume as it is now. Raises `NotFound`, `Conflict` when the tag is taken, `Invalid`.
 
         A failed or cancelled call leaves nothing.
         """
         check_name(tag)
-        async with self._held(name) as (volume, path):
-            if (volume.name, tag) in self._snapshots:
-                raise Conflict(f"a snapshot {name}@{tag} exists")
-            draft = self._root / f".{secrets.token_hex(8)}"
-            async with UndoStack() as undo:
-                undo.push_undo(workers.bulk, _discard, draft)
-                undo.push_undo(workers.bulk, _discard, self._place(name, tag))
-                faults.point("volume.snapshot")
-                size = await workers.bulk(_keep, path, draft, self._place(name, tag))
-                faults.point("volume.snapshot.persist")
-                found = Snapshot(volume.name, tag, time.time_ns(), size)
-                await self._save(found)
-                await self._volumes.keep([name])  # whoever wants a snapshot wants the volume
-                undo.release()
-        self._snapshots[name, tag] = found
-        await self._events.publish("volume", "snapshot", name, driver=volume.driver, tag=tag)
+        self._check_free(name, tag)
+        async with self._draft(name, still=still) as draft, self._locks.holding(name), UndoStack() as undo:
+            self._check_free(name, tag)
+            place = self._place(name, tag)
+            undo.push_undo(workers.bulk, _discard, place)
+            faults.point("volume.snapshot")
+            size = await workers.bulk(_keep, draft, place)
+            faults.point("volume.snapshot.persist")
+            found = Snapshot(name, tag, time.time_ns(), size)
+            await self._save(found)
+            await self._volumes.keep([name])  # whoever wants a snapshot wants the volume
+            undo.release()
+            self._snapshots[name, tag] = found
+        await self._events.publish("volume", "snapshot", name, driver=self._volumes.get(name).driver, tag=tag)
         return found
 
-    async def restore(self, name: str, tag: str) -> None:
+    async def restore(self, name: str, tag: str, still: Still = _AS_IT_IS) -> None:
         """Give a volume the content of a snapshot, whole or not at all: what a kill interrupts, the next start ends."""
-        snapshot = self.get(name, tag)
-        async with self._held(name) as (volume, path):
-            source = self._place(name, tag)
-            await self._replace(
-                volume, path, lambda inside: copying.copy_tree(source, inside, f"restoring {name}@{tag}")
-            )
-        await self._events.publish("volume", "restore", name, driver=volume.driver, tag=snapshot.tag)
+        async with self._draft(name, tag=tag) as draft, still, self._held(name) as (volume, path):
+            await self._replace(volume, path, lambda inside: _move_or_copy(draft, inside))
+        await self._events.publish("volume", "restore", name, driver=volume.driver, tag=tag)
 
     async def remove(self, name: str, tag: str) -> None:
         """Forget a snapshot. Raises `NotFound`."""
@@ -122,34 +122,26 @@ class Copies:
 
     # -- other copies ----------------------------------------------------------------------------------------------
 
-    async def clone(
-        self, name: str, new_name: str, *, tag: str = "", labels: Mapping[str, str] | None = None
-    ) -> Volume:
+    async def clone(self, name: str, new_name: str, *, tag: str = "", still: Still = _AS_IT_IS) -> Volume:
         """A new volume with the content, the driver, the options and the labels of another, or of its snapshot `tag`.
 
         Raises `NotFound`, `Conflict` when `new_name` is taken, `Invalid`. A failed or cancelled call leaves nothing.
         """
         check_name(new_name)
-        if tag:
-            self.get(name, tag)
-        async with self._held(name, new_name) as (volume, path):
-            source = self._place(name, tag) if tag else path
-            given = {**volume.labels, **(labels or {})}
-            fresh = Volume(new_name, volume.driver, time.time_ns(), labels=given, options=volume.options)
-            await self._fresh(fresh, lambda inside: workers.bulk(copying.copy_tree, source, inside, f"cloning {name}"))
-        return fresh
+        volume = self._volumes.get(name)
+        fresh = Volume(new_name, volume.driver, time.time_ns(), labels=volume.labels, options=volume.options)
+        async with self._draft(name, tag=tag, still=still) as draft, self._volumes.locked(new_name):
+            return await self._fresh(fresh, lambda inside: workers.bulk(_move_or_copy, draft, inside))
 
     @asynccontextmanager
     async def unpacked(self, stream: AsyncIterable[bytes]) -> AsyncIterator[Path]:
         """A directory with what a tar archive (plain or compressed) holds, for `put`. Raises `Invalid`, `Corrupt`."""
-        draft = self._root / f".{secrets.token_hex(8)}"
-        async with UndoStack() as undo:
-            undo.push_undo(workers.bulk, _discard, draft)
-            await workers.quick(_make, draft)
-            await archive.write(draft / "in", "/", stream)
-            yield draft / "in"
+        async with self._empty() as draft:
+            await archive.write(draft, "/", stream)
+            await workers.bulk(sync_file_system, draft)
+            yield draft
 
-    async def put(self, name: str, draft: Path, *, replace_content: bool = False) -> Volume:
+    async def put(self, name: str, draft: Path, *, replace_content: bool = False, still: Still = _AS_IT_IS) -> Volume:
         """Give a volume the content of the directory `draft`; it is made, or else must be empty or to be replaced.
 
         Raises `Conflict`. Whole or not at all, as `restore`.
@@ -158,24 +150,31 @@ class Copies:
         async with self._volumes.locked(name):
             if not self._volumes.exists(name):
                 fresh = Volume(name, "local", time.time_ns())
-                return await self._fresh(fresh, lambda inside: workers.bulk(_place, draft, inside))
-        async with self._held(name) as (volume, path):
+                return await self._fresh(fresh, lambda inside: workers.bulk(_move_or_copy, draft, inside))
+        async with still, self._held(name) as (volume, path):
             if not replace_content and not await workers.bulk(copying.is_empty, path):
                 raise Conflict(f"import {name}: the volume holds something: say that it is to be replaced")
-            await self._replace(volume, path, lambda inside: _place(draft, inside))
+            await self._replace(volume, path, lambda inside: _move_or_copy(draft, inside))
         return volume
 
     @asynccontextmanager
     async def exporting(
-        self, name: str, *, tag: str = "", copy: bool = False
+        self, name: str, *, tag: str = "", still: Still | None = None
     ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """A tar of a volume's or of a snapshot's content.
 
-        With `copy` it is of a copy made before the context begins: what is written to the volume from then on is not seen.
+        With `still` it is of a copy that is made meanwhile: what is written from then on is not seen.
         """
         if tag:
             self.get(name, tag)
             async with aclosing(archive.export(self._place(name, tag))) as stream:
+                yield stream
+            return
+        if still is not None:
+            async with (
+                self._draft(name, still=still, durable=False) as draft,
+                aclosing(archive.export(draft)) as stream,
+            ):
                 yield stream
             return
         user = f"export-{secrets.token_hex(8)}"
@@ -183,13 +182,7 @@ class Copies:
             self._volumes.claim(name, user)
             undo.callback(self._volumes.release, name, user)
             undo.push_undo(self._volumes.unmount, name, user)
-            source = await self._volumes.mount(name, user)
-            if copy:
-                draft = self._root / f".{secrets.token_hex(8)}"
-                undo.push_undo(workers.bulk, _discard, draft)
-                await workers.bulk(_copy, source, draft)
-                source = draft
-            async with aclosing(archive.export(source)) as stream:
+            async with aclosing(archive.export(await self._volumes.mount(name, user))) as stream:
                 yield stream
 
     async def fill(self, name: str, user: str, source: Callable[[], Awaitable[Path | None]]) -> None:
@@ -209,10 +202,7 @@ class Copies:
                 else:
                     put = found
                     await self._replace(
-                        volume,
-                        path,
-                        lambda inside: copying.copy_tree(put, inside, f"filling volume {name}"),
-                        durable=False,
+                        volume, path, lambda inside: copying.copy_tree(put, inside, f"filling volume {name}")
                     )
             finally:
                 await shielded(self._volumes.unmount_held(name, user))
@@ -243,6 +233,38 @@ class Copies:
     # -- steps -----------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
+    async def _draft(
+        self, name: str, *, tag: str = "", still: Still = _AS_IT_IS, durable: bool = True
+    ) -> AsyncIterator[Path]:
+        """A copy of a volume, made while it stands `still`, or of a snapshot; the caller may move it elsewhere.
+
+        It is on the disk before the context begins, where it is to last.
+        """
+        async with self._empty() as draft:
+            if tag:
+                self.get(name, tag)
+                await workers.bulk(copying.copy_tree, self._place(name, tag), draft, f"copying {name}@{tag}")
+            else:
+                async with still, self._held(name) as (_, path):
+                    await workers.bulk(copying.copy_tree, path, draft, f"copying volume {name}")
+            if durable:
+                await workers.bulk(sync_file_system, self._root)
+            yield draft
+
+    @asynccontextmanager
+    async def _empty(self) -> AsyncIterator[Path]:
+        """A directory beside the snapshots, with what it is filled with, for as long as the context lasts."""
+        draft = self._root / f".{secrets.token_hex(8)}"
+        async with UndoStack() as undo:
+            undo.push_undo(workers.bulk, _discard, draft)
+            await workers.quick(_make, draft)
+            yield draft / "in"
+
+    def _check_free(self, name: str, tag: str) -> None:
+        if (name, tag) in self._snapshots:
+            raise Conflict(f"a snapshot {name}@{tag} exists")
+
+    @asynccontextmanager
     async def _held(self, name: str, *more: str) -> AsyncIterator[tuple[Volume, Path]]:
         """A volume, locked and mounted while the context lasts."""
         user = f"copy-{secrets.token_hex(8)}"
@@ -251,14 +273,14 @@ class Copies:
             undo.push_undo(self._volumes.unmount_held, name, user)
             yield volume, await self._volumes.mount_held(volume, user)
 
-    async def _replace(self, volume: Volume, path: Path, put: Callable[[Path], None], *, durable: bool = True) -> None:
+    async def _replace(self, volume: Volume, path: Path, put: Callable[[Path], None]) -> None:
         """Have `put` fill a directory and exchange it for what the volume holds; the next mount puts a kill right."""
         await self._volumes.complete(replace(volume, restoring=True))
         try:
             inside = await workers.bulk(copying.stage, path)
             faults.point("volume.replace")
             await workers.bulk(put, inside)
-            await shielded(workers.bulk(copying.exchange, path, durable=durable), limit_s=None)
+            await shielded(workers.bulk(copying.exchange, path), limit_s=None)
         finally:
             await shielded(self._settle(volume, path), limit_s=None)
 
@@ -312,25 +334,18 @@ def _make(draft: Path) -> None:
     (draft / "in").mkdir(mode=0o755)
 
 
-def _place(draft: Path, target: Path) -> None:
+def _move_or_copy(draft: Path, target: Path) -> None:
     """Move a directory over an empty one, or copy it where that lies on another file system or is being used."""
     try:
         draft.rename(target)
     except OSError:
-        copying.copy_tree(draft, target, "importing")
+        copying.copy_tree(draft, target, f"copying to {target}")
 
 
-def _keep(source: Path, draft: Path, place: Path) -> int:
-    _copy(source, draft)
-    sync_file_system(draft)
+def _keep(draft: Path, place: Path) -> int:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.rename(place)
     return copying.tree_size(place)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.mkdir(mode=0o700, parents=True)
-    copying.copy_tree(source, target, f"copying {source}")
 
 
 def _move(old: Path, new: Path) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from dockwright import faults
 from dockwright.errors import HostFailure
-from dockwright.snapshot.mountapi import sync_file_system
 
 STAGED, _LEAVING, _ENTERING = ".dockwright-staged", ".dockwright-leaving", ".dockwright-entering"
 _OURS = frozenset((STAGED, _LEAVING, _ENTERING))
@@ -67,10 +66,8 @@ def stage(root: Path) -> Path:
     return root / STAGED / "in"
 
 
-def exchange(root: Path, *, durable: bool = True) -> None:
-    """Put what was staged in place of what `root` holds; on the disk before, where it must outlast a power cut."""
-    if durable:
-        sync_file_system(root)
+def exchange(root: Path) -> None:
+    """Put what was staged in place of what `root` holds."""
     faults.point("volume.exchange")
     (root / STAGED).rename(root / _LEAVING)
     finish(root)

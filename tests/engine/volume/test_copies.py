@@ -9,7 +9,7 @@ import re
 import stat
 import tarfile
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +162,14 @@ async def test_what_is_exported_is_imported_elsewhere(engine: Engine) -> None:
     await engine.copies.snapshot("data", "kept")
 
     async def chunks(tag: str, copy: bool) -> AsyncIterator[bytes]:
-        async with engine.copies.exporting("data", tag=tag, copy=copy) as stream, aclosing(stream):
+        async with (
+            engine.copies.exporting("data", tag=tag, still=nullcontext() if copy else None) as stream,
+            aclosing(stream),
+        ):
             async for chunk in stream:
                 yield chunk
 
-    for name, tag, copy in (("plain", "", False), ("copied", "", True), ("tagged", "kept", False)):
+    for name, tag, copy in (("plain", "", False), ("copied", "", True), ("tagged", "kept", True)):
         async with aclosing(chunks(tag, copy)) as stream, engine.copies.unpacked(stream) as draft:
             await engine.copies.put(name, draft)
         assert shown(await where(engine, name)) == {"one": "1", "deep/two": "2"}
@@ -212,12 +215,24 @@ async def test_containers_stand_still_while_their_volume_is_copied(engine: Engin
     await writer.start()
     while not (root / "b").exists():
         await asyncio.sleep(0.01)
-    async with quiet(engine.containers, "data"):
-        assert writer.status is Status.RUNNING
-        before = (root / "a").read_text(), (root / "b").read_text()
-        await engine.copies.snapshot("data", "one")
-        assert ((root / "a").read_text(), (root / "b").read_text()) == before
-    while ((root / "a").read_text(), (root / "b").read_text()) == before:
+    before = "", ""
+
+    def written() -> tuple[str, str]:
+        return (root / "a").read_text(), (root / "b").read_text()
+
+    @asynccontextmanager
+    async def still() -> AsyncIterator[None]:
+        nonlocal before
+        async with quiet(engine.containers, "data"):
+            assert writer.status is Status.RUNNING
+            before = await asyncio.to_thread(written)
+            yield
+            assert await asyncio.to_thread(written) == before
+
+    await engine.copies.snapshot("data", "one", still())
+    kept = engine.settings.data_root / "volumes/.snapshots/data/one"
+    assert ((kept / "a").read_text(), (kept / "b").read_text()) == before
+    while written() == before:
         await asyncio.sleep(0.01)
     await writer.kill()
 
@@ -228,8 +243,7 @@ async def test_a_restore_is_seen_by_who_has_the_volume_mounted(engine: Engine) -
     put(root, word="new")
     reader = await container(engine, "data", "sh", "-c", 'until [ "$(cat /data/word 2>&-)" = old ]; do :; done; exit 7')
     await reader.start()
-    async with quiet(engine.containers, "data"):
-        await engine.copies.restore("data", "one")
+    await engine.copies.restore("data", "one", quiet(engine.containers, "data"))
     while reader.alive:
         await asyncio.sleep(0.01)
     assert reader.record.state.exit_code == 7

@@ -6,7 +6,6 @@ Of ours, those that copy pause the containers that use the volume while it is co
 from __future__ import annotations
 
 import re
-from contextlib import AsyncExitStack
 
 import msgspec
 from aiohttp import web
@@ -111,8 +110,8 @@ async def snapshots(call: Call) -> web.StreamResponse:
 @ROUTER.add("POST", "/volumes/{name}/snapshots")
 async def snapshot(call: Call) -> web.StreamResponse:
     engine, name = call.engine, _known(call)
-    async with quiet(engine.containers, name, pause=_pause(call)):
-        made = await engine.copies.snapshot(name, _needed(call, "tag"))
+    still = quiet(engine.containers, name, pause=_pause(call))
+    made = await engine.copies.snapshot(name, _needed(call, "tag"), still)
     return call.answer(render.snapshot(made), 201)
 
 
@@ -125,16 +124,16 @@ async def remove_snapshot(call: Call) -> web.StreamResponse:
 @ROUTER.add("POST", "/volumes/{name}/restore")
 async def restore(call: Call) -> web.StreamResponse:
     engine, name = call.engine, _known(call)
-    async with quiet(engine.containers, name, pause=_pause(call)):
-        await engine.copies.restore(name, _needed(call, "tag"))
+    still = quiet(engine.containers, name, pause=_pause(call))
+    await engine.copies.restore(name, _needed(call, "tag"), still)
     return call.empty()
 
 
 @ROUTER.add("POST", "/volumes/{name}/clone")
 async def clone(call: Call) -> web.StreamResponse:
     engine, name, tag = call.engine, _known(call), call.text("tag")
-    async with quiet(engine.containers, name, pause=_pause(call) and not tag):
-        made = await engine.copies.clone(name, _needed(call, "name"), tag=tag)
+    still = quiet(engine.containers, name, pause=_pause(call))
+    made = await engine.copies.clone(name, _needed(call, "name"), tag=tag, still=still)
     return call.answer(await render.volume(engine, made), 201)
 
 
@@ -150,10 +149,8 @@ async def rename(call: Call) -> web.StreamResponse:
 @ROUTER.add("GET", "/volumes/{name}/export")
 async def export(call: Call) -> web.StreamResponse:
     engine, name, tag = call.engine, _known(call), call.text("tag")
-    pause = _pause(call) and not tag and _runs_with(engine, name)
-    async with AsyncExitStack() as held:
-        async with quiet(engine.containers, name, pause=pause):
-            stream = await held.enter_async_context(engine.copies.exporting(name, tag=tag, copy=pause))
+    still = quiet(engine.containers, name) if _pause(call) and _runs_with(engine, name) else None
+    async with engine.copies.exporting(name, tag=tag, still=still) as stream:
         response = await call.stream("application/x-tar")
         async for chunk in stream:
             await response.write(chunk)
