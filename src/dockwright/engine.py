@@ -27,6 +27,7 @@ from dockwright.container import (
     Request,
     imagemounts,
     quiet,
+    remounting,
 )
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
@@ -191,6 +192,8 @@ class Engine:
         faults.point("engine.adopted")
         self.warnings += await self.networks.reconcile(live)
         await self.containers.recover()
+        for container in self.containers.all():
+            await remounting.settle(container)
         await self._collect_garbage()
         await self.containers.start_by_policy()
 

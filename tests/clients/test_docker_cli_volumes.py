@@ -247,6 +247,14 @@ def test_what_is_mounted_below_a_read_only_bind_is_read_only_too_unless_told_oth
         subprocess.run(["umount", tmp_path / "sub"], check=True)
 
 
+def test_one_file_is_bound_read_only(docker: Docker, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("bound\n")
+    for target in ("/etc/passwd", "/etc/new-file"):
+        assert run(docker, name, "-v", f"{tmp_path}/file:{target}:ro", "busybox", "cat", target) == "bound\n"
+        done = docker("run", "--rm", "-v", f"{tmp_path}/file:{target}:ro", "busybox", "touch", target, check=False)
+        assert "Read-only file system" in done.stderr
+
+
 def test_selinux_and_consistency_options_are_taken(docker: Docker, name: str, tmp_path: Path) -> None:
     for mode in ("z", "Z", "ro,Z", "rw,z,cached", "ro,rprivate,delegated"):
         run(docker, name, "-v", f"{tmp_path}:/m:{mode}", "busybox", "true")

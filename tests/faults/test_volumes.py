@@ -263,3 +263,28 @@ def test_a_plugin_that_has_gone_for_good_keeps_its_volume_until_it_is_forced_out
     assert names(api) == ["lost"]
     api.ok("DELETE", "/volumes/lost?force=1")
     assert names(api) == []
+
+
+@pytest.mark.parametrize(
+    "point", ["update.mount", "update.attach", "update.persist", "update.unmount", "update.detached"]
+)
+def test_a_mount_that_was_coming_or_going_when_the_daemon_died_is_gone(
+    victim: Daemon, tmp_path: Path, point: str
+) -> None:
+    api = Api(str(victim.socket))
+    container = api.run("sleep", "1000")
+    pid = api.ok("GET", f"/containers/{container}/json").json["State"]["Pid"]
+    update, adding = (
+        f"/containers/{container}/update",
+        {"MountAdd": [{"Type": "bind", "Source": str(tmp_path), "Target": "/m"}]},
+    )
+    leaving = point in ("update.unmount", "update.detached")
+    if leaving:
+        api.ok("POST", update, adding)
+        assert f" {tmp_path} /m " in Path(f"/proc/{pid}/mountinfo").read_text()
+    killed_at(victim, point, "POST", update, {"MountRemove": ["/m"]} if leaving else adding)
+    assert " /m " not in Path(f"/proc/{pid}/mountinfo").read_text()
+    found = api.ok("GET", f"/containers/{container}/json").json
+    assert (found["State"]["Pid"], found["Mounts"]) == (pid, [])
+    api.ok("POST", update, adding)
+    assert " /m " in Path(f"/proc/{pid}/mountinfo").read_text()

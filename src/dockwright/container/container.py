@@ -441,6 +441,12 @@ class Container:
             await starting.remove_home(self.parts, self.id)
 
     @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """While the context lasts it does not change its state."""
+        async with self._lock:
+            yield
+
+    @asynccontextmanager
     async def at_rest(self) -> AsyncIterator[None]:
         """While the context lasts it does not run, start or go. Raises `Conflict` when it runs."""
         async with self._lock:

@@ -44,10 +44,15 @@ async def release(parts: Parts, record: Record) -> None:
     """The undo of every `claim` of a container; fine for what was not claimed."""
     for point in record.spec.points:
         if point.type == "image":
-            try:
-                await parts.snapshots.remove(key(record.id, point))
-            except NotFound:
-                pass
+            await forget(parts, record.id, point)
+
+
+async def forget(parts: Parts, container_id: str, point: MountPoint) -> None:
+    """The undo of one `claim`."""
+    try:
+        await parts.snapshots.remove(key(container_id, point))
+    except NotFound:
+        pass
 
 
 def key(container_id: str, point: MountPoint) -> str:

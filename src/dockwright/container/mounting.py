@@ -75,33 +75,45 @@ async def mount_volumes(parts: Parts, record: Record) -> list[MountPoint]:
 
     Returns the points with host paths. Raises `Invalid` for a source that cannot be used.
     """
+    await mount_points(parts, record.id, record.spec.points)
+    return record.spec.points
+
+
+async def mount_points(parts: Parts, container_id: str, points: list[MountPoint]) -> None:
+    """The same for some points."""
     paths: dict[str, Path] = {}
-    for point in record.spec.points:
+    for point in points:
         if point.type == "volume":
             faults.point("start.volume")
             if point.name not in paths:
-                paths[point.name] = await parts.volumes.mount(point.name, record.id)
+                paths[point.name] = await parts.volumes.mount(point.name, container_id)
             point.source = str(paths[point.name])
         elif point.type == "image":
-            point.source = str(await imagemounts.mount(parts, record.id, point))
+            point.source = str(await imagemounts.mount(parts, container_id, point))
         elif point.type == "bind":
             await workers.quick(_check_bind, point)
         point.pinned = ""
         if point.subpath:
-            point.pinned = await workers.quick(_pin, parts.paths.bundle(record.id), point)
-    return record.spec.points
+            point.pinned = await workers.quick(_pin, parts.paths.bundle(container_id), point)
 
 
 async def unmount_volumes(parts: Parts, record: Record) -> None:
     """The undo of `mount_volumes`."""
-    points = record.spec.points
+    await unmount_points(parts, record.id, record.spec.points, [])
+
+
+async def unmount_points(parts: Parts, container_id: str, points: list[MountPoint], others: list[MountPoint]) -> None:
+    """The undo of `mount_points`; what the container's `others` need stays."""
+    kept = {point.name for point in others if point.type == "volume"}
+    bundle = parts.paths.bundle(container_id)
     async with UndoStack() as undo:  # one that fails does not keep the others mounted
-        for name in sorted({point.name for point in points if point.type == "volume"}):
-            undo.push_undo(parts.volumes.unmount, name, record.id)
+        for name in sorted({point.name for point in points if point.type == "volume"} - kept):
+            undo.push_undo(parts.volumes.unmount, name, container_id)
         for point in points:
             if point.type == "image":
-                undo.push_undo(imagemounts.unmount, parts, record.id, point)
-        undo.push_undo(workers.quick, unmount_inside, parts.paths.bundle(record.id) / _PINS)
+                undo.push_undo(imagemounts.unmount, parts, container_id, point)
+            if point.subpath:
+                undo.push_undo(workers.quick, unmount_below, _pin_of(bundle, point))
 
 
 async def adopt_volumes(parts: Parts, record: Record) -> None:
@@ -188,7 +200,7 @@ def _like_below(rootfs: Path, point: MountPoint) -> MountPoint:
 
 def _bind(root_fd: int, point: MountPoint) -> None:
     source = point.pinned or point.source
-    os.close(_mount_point(root_fd, point.destination, directory=os.path.isdir(source)))
+    os.close(open_mount_point(root_fd, point.destination, directory=os.path.isdir(source)))
     _mount(root_fd, point, os.fsencode(source), _MS_BIND | _MS_REC)
     # Its own from now on: what is unmounted here later stays mounted where it came from.
     _mount(root_fd, point, None, _MS_PRIVATE | _MS_REC)
@@ -206,7 +218,7 @@ def _mount(root_fd: int, point: MountPoint, source: bytes | None, flags: int) ->
         os.close(fd)
 
 
-def _mount_point(root_fd: int, path: str, *, directory: bool) -> int:
+def open_mount_point(root_fd: int, path: str, *, directory: bool) -> int:
     """What is at `path`, made where it is missing; the caller owns the descriptor."""
     try:
         return rooted.open_in_root(root_fd, path, os.O_PATH)
@@ -220,6 +232,10 @@ def _mount_point(root_fd: int, path: str, *, directory: bool) -> int:
         os.close(parent_fd)
 
 
+def _pin_of(bundle: Path, point: MountPoint) -> Path:
+    return bundle / _PINS / point.destination.strip("/").replace("/", "%")
+
+
 def _pin(bundle: Path, point: MountPoint) -> str:
     """Hold the part of a volume or image that `subpath` leads to, found inside it, in place by a bind of the thing itself."""
     root_fd = os.open(point.source, os.O_PATH | os.O_DIRECTORY)
@@ -230,7 +246,7 @@ def _pin(bundle: Path, point: MountPoint) -> str:
     finally:
         os.close(root_fd)
     try:
-        target = bundle / _PINS / point.destination.strip("/").replace("/", "%")
+        target = _pin_of(bundle, point)
         target.parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             target.mkdir(exist_ok=True)

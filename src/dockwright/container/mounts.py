@@ -52,6 +52,8 @@ class MountPoint(Wire):
     image_id: str = ""
     # Where a part of a volume or image is held in place for the mount: what `source` leads to may be moved by who uses it.
     pinned: str = ""
+    # Being mounted into, or taken away from, a container: what a daemon that died had not ended.
+    pending: bool = False
 
 
 def resolve(config: Config, host: HostConfig, volumes_of: Callable[[str], Iterable[MountPoint]]) -> list[MountPoint]:
@@ -74,7 +76,17 @@ def resolve(config: Config, host: HostConfig, volumes_of: Callable[[str], Iterab
         _place(_from_mount(mount), found, asked)
     for path, options in (host.tmpfs or {}).items():
         _place(_tmpfs(path, options), found, asked)
-    return sorted(found.values(), key=lambda point: (point.destination.count("/"), point.destination))
+    return ordered(found.values())
+
+
+def from_mounts(given: Iterable[Mount]) -> list[MountPoint]:
+    """`Mounts` alone as mount points. Raises as `resolve`."""
+    return [_from_mount(mount) for mount in given]
+
+
+def ordered(points: Iterable[MountPoint]) -> list[MountPoint]:
+    """Parents before what is mounted in them."""
+    return sorted(points, key=lambda point: (point.destination.count("/"), point.destination))
 
 
 def parse_bind(text: str, volume_driver: str = "") -> MountPoint:

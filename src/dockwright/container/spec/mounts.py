@@ -107,7 +107,8 @@ def _point(point: MountPoint) -> dict[str, Any]:
     options = ["bind", propagation.removeprefix("r")] if point.non_recursive else ["rbind", propagation]
     kept = _flags_of(source)
     if not point.rw:
-        recursive = point.recursive_read_only and not point.non_recursive
+        # Nothing is mounted below a file, and crun 1.8 takes the option for directories alone.
+        recursive = point.recursive_read_only and not point.non_recursive and os.path.isdir(source)
         if point.force_recursive_read_only and not _has_recursive_read_only():
             raise Unsupported(f"mount {point.destination}: recursive read-only mounts need Linux 5.12")
         kept = ["rro" if recursive and _has_recursive_read_only() else "ro", *(flag for flag in kept if flag != "ro")]
