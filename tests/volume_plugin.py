@@ -131,6 +131,10 @@ class Plugin:
         self._process.stdout.close()
         self._process = None
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def calls(self, verb: str = "") -> list[dict[str, Any]]:
         """What it was asked, oldest first."""
         path = self.root / "calls"

@@ -18,19 +18,42 @@ from tests.volume_plugin import Plugin
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture
-def plugin(scratch: Path, tmp_path: Path) -> Iterator[Plugin]:
-    with Plugin(scratch / f"p{os.getpid()}" / "test.sock", tmp_path / "plugin") as running:
+@pytest.fixture(scope="module")
+def _plugin(scratch: Path) -> Iterator[Plugin]:
+    with Plugin(scratch / "vp" / "test.sock", scratch / "plugin") as running:
         yield running
 
 
 @pytest.fixture
-def victim(scratch: Path, busybox_image: Path, plugin: Plugin, request: pytest.FixtureRequest) -> Iterator[Daemon]:
-    name = f"dw{abs(hash(request.node.nodeid)) % 10**8}"
-    with Daemon(scratch / name, name, f"--plugin-directory={plugin.socket.parent}") as running:
+def plugin(_plugin: Plugin) -> Iterator[Plugin]:
+    """The plugin, with nothing in it."""
+    yield _plugin
+    if not _plugin.running:
+        _plugin.start()
+    (_plugin.root / "calls").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def _victim(scratch: Path, busybox_image: Path, _plugin: Plugin) -> Iterator[Daemon]:
+    name = f"dwv{os.getpid()}"
+    with Daemon(scratch / name, name, f"--plugin-directory={_plugin.socket.parent}") as running:
         running.import_image(busybox_image, "busybox:latest")
         yield running
-        running.environment.clear()
+
+
+@pytest.fixture
+def victim(_victim: Daemon, plugin: Plugin) -> Iterator[Daemon]:
+    """A daemon to be killed and started again at will, with no container and no volume."""
+    yield _victim
+    api = Api(str(_victim.socket))
+    for entry in api.ok("GET", "/containers/json?all=1").json:
+        api.remove(entry["Id"])
+    if not plugin.running:
+        plugin.start()
+    for name in names(api):
+        for snapshot in api.ok("GET", f"/volumes/{name}/snapshots").json:
+            api.ok("DELETE", f"/volumes/{name}/snapshots/{snapshot['Tag']}")
+        api.ok("DELETE", f"/volumes/{name}?force=1")
 
 
 def killed_at(daemon: Daemon, point: str, method: str, path: str, body: Any = None) -> None:
@@ -60,7 +83,7 @@ def shown(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("point", "restored"),
-    [("volume.replace", False), ("volume.exchange", False), ("volume.leaving", True), ("volume.entering", True)],
+    [("volume.exchange", False), ("volume.leaving", True), ("volume.entering", True)],
 )
 def test_a_restore_that_was_begun_is_ended_by_the_next_daemon_or_never_was(
     victim: Daemon, point: str, restored: bool
@@ -99,19 +122,18 @@ def test_a_container_that_stood_still_for_a_daemon_that_died_goes_on(victim: Dae
     assert states == ["running", "paused"]
 
 
-@pytest.mark.parametrize("point", ["volume.create", "volume.persist", "volume.copy"])
-def test_a_volume_that_was_not_finished_never_was(victim: Daemon, point: str) -> None:
+def test_a_volume_that_was_not_finished_never_was(victim: Daemon) -> None:
     api = Api(str(victim.socket))
     api.ok("POST", "/volumes/create", {"Name": "data"})
     (mountpoint(api, "data") / "file").write_text("kept")
-    killed_at(victim, point, "POST", "/volumes/data/clone?name=copy")
+    killed_at(victim, "volume.copy", "POST", "/volumes/data/clone?name=copy")
     assert names(api) == ["data"]
     assert [path.name for path in (victim.root / "data/volumes").iterdir() if path.name != ".snapshots"] == ["data"]
     api.ok("POST", "/volumes/data/clone?name=copy")
     assert shown(mountpoint(api, "copy")) == {"file": "kept"}
 
 
-@pytest.mark.parametrize("point", ["volume.going", "volume.remove", "volume.removed"])
+@pytest.mark.parametrize("point", ["volume.going", "volume.removed"])
 def test_a_removal_that_was_begun_is_ended(victim: Daemon, point: str) -> None:
     api = Api(str(victim.socket))
     api.ok("POST", "/volumes/create", {"Name": "data"})
@@ -139,7 +161,7 @@ def test_a_rename_that_was_begun_is_ended_everywhere(victim: Daemon, point: str)
     api.ok("POST", "/volumes/other/restore?tag=one")
 
 
-@pytest.mark.parametrize("point", ["create.snapshot", "create.populate", "volume.fill", "create.persist"])
+@pytest.mark.parametrize("point", ["volume.fill", "create.persist"])
 def test_a_create_that_was_not_finished_leaves_no_anonymous_volume(victim: Daemon, point: str) -> None:
     api = Api(str(victim.socket))
     body = {"Image": "busybox", "Cmd": ["true"], "Volumes": {"/home": {}}, "HostConfig": {"Binds": ["named:/etc"]}}
@@ -265,9 +287,7 @@ def test_a_plugin_that_has_gone_for_good_keeps_its_volume_until_it_is_forced_out
     assert names(api) == []
 
 
-@pytest.mark.parametrize(
-    "point", ["update.mount", "update.attach", "update.persist", "update.unmount", "update.detached"]
-)
+@pytest.mark.parametrize("point", ["update.mount", "update.persist", "update.detached"])
 def test_a_mount_that_was_coming_or_going_when_the_daemon_died_is_gone(
     victim: Daemon, tmp_path: Path, point: str
 ) -> None:

@@ -107,11 +107,6 @@ class Copies:
         faults.point("volume.snapshot.remove")
         await workers.bulk(_discard, self._place(name, tag))
 
-    async def forget(self, name: str) -> None:
-        """Remove every snapshot of a volume."""
-        for snapshot in self.snapshots(name):
-            await self.remove(name, snapshot.tag)
-
     async def renamed(self, name: str, new_name: str) -> None:
         """The volume has another name, and its rows tell so. May be repeated."""
         await workers.quick(_move, self._root / name, self._root / new_name)
@@ -349,8 +344,12 @@ def _keep(draft: Path, place: Path) -> int:
 
 
 def _move(old: Path, new: Path) -> None:
-    if old.is_dir() and not new.exists():
-        old.rename(new)
+    """Every snapshot from one directory to another; fine where some, or all, have been moved."""
+    if old.is_dir():
+        new.mkdir(mode=0o700, exist_ok=True)
+        for place in old.iterdir():
+            place.rename(new / place.name)
+        old.rmdir()
 
 
 def _discard(path: Path) -> None:

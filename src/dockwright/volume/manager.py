@@ -305,9 +305,7 @@ class Volumes:
             if users := self._usage.claims(name) | self._usage.mounts(name):
                 raise InUse(f"remove {name}: volume is in use - [{', '.join(sorted(users))}]")
             if tags := self.tags_of(name):
-                raise Conflict(
-                    f"remove {name}: volume has snapshots - [{', '.join(tags)}]: remove them first, or force it"
-                )
+                raise Conflict(f"remove {name}: volume has snapshots - [{', '.join(tags)}]: remove them first")
             await shielded(self._remove(volume, force=force), limit_s=None)
 
     async def _remove(self, volume: Volume, *, force: bool = False) -> None:

@@ -258,6 +258,11 @@ async def test_a_volume_is_renamed_with_its_snapshots_under_the_containers_that_
     rests, _ = await engine.containers.create(
         Request(Config(image="busybox", cmd=["cat", "/m/word"]), HostConfig(network_mode="none", mounts=[mount]), {})
     )
+    await engine.copies.snapshot("data", "two")
+    await volume(engine, "other")
+    await engine.copies.snapshot("other", "three")
+    await engine.copies.remove("other", "three")
+    await engine.volumes.remove("other")
     await rename_volume(engine.containers, engine.volumes, "data", "other")
     assert [one.name for one in engine.volumes.all()] == ["other"]
     assert runs.record.spec.host.binds == ["other:/data"]
@@ -270,7 +275,7 @@ async def test_a_volume_is_renamed_with_its_snapshots_under_the_containers_that_
     while rests.alive:
         await asyncio.sleep(0.01)
     assert rests.record.state.exit_code == 0
-    assert [one.tag for one in engine.copies.snapshots("other")] == ["one"]
+    assert [one.tag for one in engine.copies.snapshots("other")] == ["one", "two"]
     await engine.copies.restore("other", "one")
     with pytest.raises(Conflict):
         await rename_volume(engine.containers, engine.volumes, "other", "other")

@@ -32,12 +32,12 @@ COMMAND = Command(
     flags=(
         Flag(
             "force",
-            "One whose plugin has gone or that has snapshots too; one that does not exist is no error",
+            "One whose plugin has gone, too; one that does not exist is no error",
             short="f",
             kind="bool",
             since="1.25",
         ),
     ),
-    about="A volume that a container refers to is never removed. NAME@TAG is a snapshot made by 'volume snapshot'.",
+    about="A volume that a container refers to, or that has snapshots, is never removed. VOLUME@TAG is one of its snapshots.",
     completes=("volumes",),
 )
