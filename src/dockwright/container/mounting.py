@@ -242,7 +242,8 @@ def _pin(bundle: Path, point: MountPoint) -> str:
     try:
         fd = rooted.open_in_root(root_fd, point.subpath, os.O_PATH)
     except OSError as error:
-        raise Invalid(f"cannot access path {point.subpath} of the {point.type}: {error.strerror}") from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise Invalid(f"cannot access path {point.subpath} of the {point.type}: {reason}") from error
     finally:
         os.close(root_fd)
     try:

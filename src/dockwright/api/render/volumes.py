@@ -15,10 +15,10 @@ async def volume(engine: Engine, shown: Volume, *, status: bool = False) -> dict
     document: dict[str, Any] = {
         "CreatedAt": rfc3339(shown.created_ns or seen.created_ns),
         "Driver": shown.driver,
-        "Labels": shown.labels or None,
+        "Labels": dict(sorted(shown.labels.items())) or None,
         "Mountpoint": seen.mountpoint,
         "Name": shown.name,
-        "Options": shown.options or None,
+        "Options": dict(sorted(shown.options.items())) or None,
         "Scope": await engine.volumes.scope(shown),
     }
     if status and seen.status:
