@@ -55,6 +55,11 @@ async def forget(parts: Parts, container_id: str, point: MountPoint) -> None:
         pass
 
 
+def images(record: Record) -> list[str]:
+    """The images that a container mounts."""
+    return [point.image_id for point in record.spec.points if point.type == "image"]
+
+
 def key(container_id: str, point: MountPoint) -> str:
     """The key of the view."""
     return f"{_KEY}{container_id}:{point.destination}"

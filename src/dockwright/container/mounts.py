@@ -173,7 +173,7 @@ def _volumes_from(reference: str, volumes_of: Callable[[str], Iterable[MountPoin
         raise Invalid(f"invalid volumes-from {reference}: invalid mode: {mode}")
     points = []
     for point in volumes_of(container):
-        if point.type == "tmpfs":
+        if point.type == "tmpfs" or point.pending:
             continue
         copied = MountPoint(**{name: getattr(point, name) for name in point.__struct_fields__})
         copied.no_copy = True

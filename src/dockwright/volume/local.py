@@ -36,6 +36,7 @@ class LocalVolumes:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._users: dict[str, set[str]] = {}
+        self._plain: set[str] = set()  # known to have no options: nothing is mounted for them
         self._projects = threading.Lock()
 
     async def create(self, name: str, options_given: Mapping[str, str]) -> None:
@@ -51,7 +52,7 @@ class LocalVolumes:
         users = self._users.get(name)
         if users is not None:
             users.discard(user)
-        if not users:
+        if not users and name not in self._plain:
             await workers.quick(self._unmount, name)
 
     async def adopt(self, name: str, user: str) -> None:
@@ -62,10 +63,12 @@ class LocalVolumes:
         """See `VolumeDriver.remove`. Raises `Conflict` while something foreign is mounted below its data."""
         await workers.bulk(self._remove, name)
         self._users.pop(name, None)
+        self._plain.discard(name)
 
     async def rename(self, name: str, new_name: str) -> None:
         """See `Renaming.rename`."""
         await workers.quick(self._rename, name, new_name)
+        self._plain.discard(name)
         if users := self._users.pop(name, None):
             self._users[new_name] = users
 
@@ -115,7 +118,9 @@ class LocalVolumes:
         if not data.is_dir():
             raise NotFound(f"volume {name}: its data is missing at {data}")
         plan = options.parse(self._kept(name).options).plan
-        if plan is not None:
+        if plan is None:
+            self._plain.add(name)
+        else:
             faults.point("volume.mount")
             if not hostmounts.mounted(data):
                 try:

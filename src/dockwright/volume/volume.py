@@ -21,7 +21,7 @@ VOLUME_SCHEMA = Schema(
 )
 ANONYMOUS = "com.docker.volume.anonymous"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_NAME_LIMIT = 255  # of a directory's name
+_NAME_LIMIT = 240  # of a directory's name, less what stands around it while the volume is removed
 
 
 class Volume(msgspec.Struct, frozen=True):

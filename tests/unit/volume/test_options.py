@@ -69,13 +69,13 @@ def test_a_password_is_hidden() -> None:
     assert hidden("username=me,password=a=b,uid=1") == "username=me,password=********,uid=1"
 
 
-@pytest.mark.parametrize("name", ["", ".hidden", "-x", "a/b", "a b", "..", "a\0", "ü", "a@b", "x" * 256, "a\n"])
+@pytest.mark.parametrize("name", ["", ".hidden", "-x", "a/b", "a b", "..", "a\0", "ü", "a@b", "x" * 241, "a\n"])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(Invalid):
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["v", "a.b", "A-1_2", "x" * 255])
+@pytest.mark.parametrize("name", ["v", "a.b", "A-1_2", "x" * 240])
 def test_names(name: str) -> None:
     assert check_name(name) == name
 

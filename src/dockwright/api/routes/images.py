@@ -10,7 +10,7 @@ from aiohttp import web
 from dockwright.api.call import Call, decode
 from dockwright.api.filters import Filters
 from dockwright.api.router import Router
-from dockwright.container import Config
+from dockwright.container import Config, imagemounts
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
 from dockwright.errors import Corrupt, DockwrightError, Invalid, Unsupported
@@ -25,8 +25,9 @@ _PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 
 def _users(engine: Engine) -> list[ImageUser]:
     return [
-        ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+        ImageUser(Digest(image_id), container.id, container.alive)
         for container in engine.containers.all()
+        for image_id in dict.fromkeys((container.record.spec.image_id, *imagemounts.images(container.record)))
     ]
 
 
