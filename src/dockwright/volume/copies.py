@@ -96,7 +96,7 @@ class Copies:
     async def restore(self, name: str, tag: str, still: Still = _AS_IT_IS) -> None:
         """Give a volume the content of a snapshot, whole or not at all: what a kill interrupts, the next start ends."""
         async with self._draft(name, tag=tag) as draft, still, self._held(name) as (volume, path):
-            await self._replace(volume, path, lambda inside: _move_or_copy(draft, inside))
+            await self._replace(volume, path, copying.putting(draft, f"restoring {name}@{tag}", move=True))
         await self._events.publish("volume", "restore", name, driver=volume.driver, tag=tag)
 
     async def remove(self, name: str, tag: str) -> None:
@@ -126,7 +126,7 @@ class Copies:
         volume = self._volumes.get(name)
         fresh = Volume(new_name, volume.driver, time.time_ns(), labels=volume.labels, options=volume.options)
         async with self._draft(name, tag=tag, still=still) as draft, self._volumes.locked(new_name):
-            return await self._fresh(fresh, lambda inside: workers.bulk(_move_or_copy, draft, inside))
+            return await self._fresh(fresh, lambda inside: workers.bulk(copying.move_or_copy, draft, inside))
 
     @asynccontextmanager
     async def unpacked(self, stream: AsyncIterable[bytes]) -> AsyncIterator[Path]:
@@ -145,11 +145,11 @@ class Copies:
         async with self._volumes.locked(name):
             if not self._volumes.exists(name):
                 fresh = Volume(name, "local", time.time_ns())
-                return await self._fresh(fresh, lambda inside: workers.bulk(_move_or_copy, draft, inside))
+                return await self._fresh(fresh, lambda inside: workers.bulk(copying.move_or_copy, draft, inside))
         async with still, self._held(name) as (volume, path):
             if not replace_content and not await workers.bulk(copying.is_empty, path):
                 raise Conflict(f"import {name}: the volume holds something: say that it is to be replaced")
-            await self._replace(volume, path, lambda inside: _move_or_copy(draft, inside))
+            await self._replace(volume, path, copying.putting(draft, f"importing {name}", move=True))
         return volume
 
     @asynccontextmanager
@@ -195,10 +195,7 @@ class Copies:
                 if volume.belongs_to:
                     await workers.bulk(copying.copy_tree, found, path, f"filling volume {name}")
                 else:
-                    put = found
-                    await self._replace(
-                        volume, path, lambda inside: copying.copy_tree(put, inside, f"filling volume {name}")
-                    )
+                    await self._replace(volume, path, copying.putting(found, f"filling volume {name}"))
             finally:
                 await shielded(self._volumes.unmount_held(name, user))
 
@@ -268,20 +265,18 @@ class Copies:
             undo.push_undo(self._volumes.unmount_held, name, user)
             yield volume, await self._volumes.mount_held(volume, user)
 
-    async def _replace(self, volume: Volume, path: Path, put: Callable[[Path], None]) -> None:
-        """Have `put` fill a directory and exchange it for what the volume holds; the next mount puts a kill right."""
-        await self._volumes.complete(replace(volume, restoring=True))
+    async def _replace(self, volume: Volume, path: Path, put: copying.Put) -> None:
+        """Exchange what the volume holds for what `put` gives; a kill is put right by the next mount."""
+        token = secrets.token_hex(8)
+        await self._volumes.complete(replace(volume, exchange=token))
         try:
-            inside = await workers.bulk(copying.stage, path)
-            faults.point("volume.replace")
-            await workers.bulk(put, inside)
-            await shielded(workers.bulk(copying.exchange, path), limit_s=None)
+            await shielded(workers.bulk(copying.exchange, path, token, put), limit_s=None)
         finally:
-            await shielded(self._settle(volume, path), limit_s=None)
+            await shielded(self._settle(volume, path, token), limit_s=None)
 
-    async def _settle(self, volume: Volume, path: Path) -> None:
+    async def _settle(self, volume: Volume, path: Path, token: str) -> None:
         """An exchange that was begun is ended whatever happens; one that was not is forgotten."""
-        await workers.bulk(copying.finish, path)
+        await workers.bulk(copying.finish, path, token)
         await self._volumes.complete(volume)
 
     async def _fresh(self, volume: Volume, put: Callable[[Path], Awaitable[None]]) -> Volume:
@@ -327,14 +322,6 @@ def split(reference: str) -> tuple[str, str]:
 def _make(draft: Path) -> None:
     draft.mkdir(mode=0o700, parents=True)
     (draft / "in").mkdir(mode=0o755)
-
-
-def _move_or_copy(draft: Path, target: Path) -> None:
-    """Move a directory over an empty one, or copy it where that lies on another file system or is being used."""
-    try:
-        draft.rename(target)
-    except OSError:
-        copying.copy_tree(draft, target, f"copying to {target}")
 
 
 def _keep(draft: Path, place: Path) -> int:

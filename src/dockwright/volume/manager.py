@@ -241,9 +241,9 @@ class Volumes:
         driver = await self._driver(volume.driver)
         self._usage.mounting(volume.name, user)
         path = await driver.mount(volume.name, user)
-        if volume.restoring:
-            await workers.bulk(copying.finish, path)
-            await self.complete(replace(volume, restoring=False))
+        if volume.exchange:
+            await workers.bulk(copying.finish, path, volume.exchange)
+            await self.complete(replace(volume, exchange=""))
         return path
 
     async def unmount(self, name: str, user: str) -> None:
@@ -430,7 +430,7 @@ class Volumes:
             return
         if orphan:
             await self.complete(replace(volume, belongs_to=""))
-        if volume.restoring:
+        if volume.exchange:
             await self.mount(volume.name, "restore")
             await self.unmount(volume.name, "restore")
 

@@ -75,6 +75,8 @@ def parse(options: Mapping[str, str]) -> LocalOptions:
     for name in options:
         if name not in _KNOWN:
             raise Invalid(f'invalid option: "{name}"')
+        if "\0" in options[name]:
+            raise Invalid(f'invalid option: "{name}" holds a NUL')
     for name, needed in _NEEDS.items():
         if name in options:
             for other in needed:

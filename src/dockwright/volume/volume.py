@@ -29,8 +29,8 @@ class Volume(msgspec.Struct, frozen=True):
 
     `state` is making until the driver has made and filled it, going from the moment its removal is certain: in both it
     exists for nobody, and a start of the daemon ends what was begun. `belongs_to` is the container that an anonymous volume
-    was made for: it ends with that container's row. `restoring` says that its content is being exchanged, `former_name` that
-    a rename is being made.
+    was made for: it ends with that container's row. `exchange` is the token of an exchange of its content that is being made,
+    `former_name` says that a rename is.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Volume(msgspec.Struct, frozen=True):
     options: dict[str, str] = {}
     state: Literal["making", "ready", "going"] = "ready"
     belongs_to: str = ""
-    restoring: bool = False
+    exchange: str = ""
     former_name: str = ""
 
 

@@ -25,6 +25,7 @@ from dockwright.container.quiet import quiet, rename_volume
 from dockwright.container.state import Status
 from dockwright.engine import Engine
 from dockwright.errors import Conflict, DockwrightError, HostFailure, InUse, Invalid, NotFound
+from dockwright.volume.copying import _linkless, copy_tree
 
 pytestmark = pytest.mark.root
 
@@ -389,3 +390,41 @@ async def test_a_step_that_fails_leaves_the_old_content_or_the_new_and_the_next_
     await ACTS[point](engine)
     homes = [path.name for path in (engine.settings.data_root / "volumes").iterdir()]
     assert sorted(homes) == [".snapshots", "data"]
+
+
+async def test_links_that_a_container_leaves_in_a_volume_lead_nowhere(engine: Engine, tmp_path: Path) -> None:
+    """What a hostile container may have put there before: names like ours, and links in place of directories."""
+    outside = tmp_path / "outside"
+    put(outside, secret="host")
+    root = await volume(engine, "data", sub__file="1")
+    await engine.copies.snapshot("data", "one")
+    for step in ("staged", "leaving", "entering"):
+        planted = root / f".dockwright-{step}"
+        planted.mkdir()
+        (planted / "in").symlink_to(outside)
+        (root / f".dockwright-{'0' * 16}-{step}").symlink_to(outside)
+    (root / "sub/file").unlink()
+    (root / "sub").rmdir()
+    (root / "sub").symlink_to(outside)
+    await engine.copies.snapshot("data", "two")
+    kept = engine.settings.data_root / "volumes/.snapshots/data/two"
+    assert (kept / "sub").is_symlink()
+    await engine.copies.restore("data", "one")
+    assert shown(root) == {"sub/file": "1"}
+    await engine.copies.restore("data", "two")
+    assert (root / "sub").is_symlink()
+    assert shown(outside) == {"secret": "host"}
+
+
+def test_a_copy_follows_no_link_on_either_side(tmp_path: Path) -> None:
+    source, target, outside = tmp_path / "source", tmp_path / "target", tmp_path / "outside"
+    put(source, sub__file="1")
+    put(outside, secret="host")
+    target.mkdir()
+    (target / "sub").symlink_to(outside)
+    with pytest.raises(HostFailure):
+        copy_tree(source, target, "copying")
+    assert shown(outside) == {"secret": "host"}
+    (source / "link").symlink_to(outside)
+    with _linkless(source) as fd, pytest.raises(OSError, match="symbolic links"):
+        os.listdir(f"/proc/self/fd/{fd}/link")
