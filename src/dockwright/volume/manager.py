@@ -175,7 +175,8 @@ class Volumes:
         if volume.name in self._volumes:
             raise Conflict(f"a volume named {volume.name} exists")
         driver = await self._driver(volume.driver)
-        await self.table.save(replace(volume, state="making"))
+        # One that belongs to a container that is not there yet is collected for that reason alone.
+        await self.table.save(volume if volume.belongs_to else replace(volume, state="making"))
         faults.point("volume.create")
         try:
             await driver.create(volume.name, volume.options)
@@ -199,7 +200,10 @@ class Volumes:
         async with UndoStack() as undo:
             undo.push_undo(self.abandon, volume)
             await self.begin(volume)
-            await self.complete(volume)
+            if volume.belongs_to:
+                self._volumes[volume.name] = volume  # its row says so already
+            else:
+                await self.complete(volume)
             undo.release()
         return volume
 
