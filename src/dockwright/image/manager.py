@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from dockwright.content import LocalBlobs
 from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
-from dockwright.image import describing, listing, loading, making, removal, saving, sizes
+from dockwright.image import building, describing, listing, loading, making, removal, saving, sizes
 from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
@@ -18,7 +18,7 @@ from dockwright.image.removal import ImageUser
 from dockwright.image.store import Image, Store
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
-from dockwright.oci import Descriptor, Digest, Platform
+from dockwright.oci import Descriptor, Digest, ImageConfig, Platform
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
 from dockwright.store import Database
@@ -104,6 +104,32 @@ class Images:
         image = await making.commit(self._store, key, below, what, names)
         await self._store.publish("create", self._store.records.images[image])
         return image
+
+    def keep(self, keeper: Callable[[], Iterable[Digest]]) -> None:
+        """From now on, spare the snapshots that `keeper` names by their chain IDs when garbage is collected."""
+        self._store.keepers.append(keeper)
+
+    async def collect(self) -> int:
+        """Delete what nothing leads to any more; the bytes that came free."""
+        return await self._store.collect()
+
+    def has_layers(self, diff_ids: tuple[Digest, ...]) -> bool:
+        """Whether the stack of these layers is unpacked."""
+        return building.has_layers(self._store, diff_ids)
+
+    async def layer(
+        self, lease: Lease, key: str, below: tuple[Digest, ...], latest_ns: int | None
+    ) -> tuple[Descriptor, int]:
+        """See `building.layer`."""
+        return await building.layer(self._store, lease, key, below, latest_ns)
+
+    async def assemble(
+        self, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Sequence[str]
+    ) -> Image:
+        """An image of layers that are unpacked, named `names`. Raises `Invalid` for a bad name."""
+        named = listing.parse_names(names)
+        image = await building.assemble(self._store, lease, config, layers, named)
+        return await self._store.image(self._store.records.images[image])
 
     def lease(self) -> AbstractAsyncContextManager[Lease]:
         """A hold on content that no image leads to yet: for whoever stores blobs before calling `add`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -69,6 +69,8 @@ class Store:
         self.documents = Documents(blobs)
         self.layers = Layers(snapshots)
         self.leases = Leases()
+        # Who keeps layers that no image leads to tells them here: each gives the chain IDs it needs.
+        self.keepers: list[Callable[[], Iterable[Digest]]] = []
 
     def find(self, name: str) -> ImageRow:
         """The image that a name, an ID or the beginning of an ID means.
@@ -143,6 +145,8 @@ class Store:
             blobs.update([descriptor.digest async for descriptor in self.documents.reachable(row.target)])
             for variant in await self.documents.variants(row.target):
                 snapshots.update(chain_ids(variant.config.diff_ids))
+        for keeper in self.keepers:
+            snapshots.update(keeper())
         return blobs, snapshots
 
     async def _sweep_snapshots(self, kept: set[Digest]) -> int:
