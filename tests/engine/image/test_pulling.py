@@ -68,8 +68,8 @@ async def test_a_pulled_image_is_what_the_registry_has(host: Host, registry: Rec
     assert (await host.images.inspect(name)).id == image["digest"]
     assert await host.files(name) == {"etc/base": "base", "usr/bin/tool": "tool", "srv/top": "top"}
     event = (await host.heard())[-1]
-    assert (event.type, event.action, event.actor.id) == ("image", "pull", name)
-    assert event.actor.attributes == {"a": "b", "name": f"{registry.address}/some/thing"}
+    assert (event.type, event.action, event.actor_id) == ("image", "pull", name)
+    assert event.attributes == {"a": "b", "name": f"{registry.address}/some/thing"}
 
 
 async def test_every_document_and_blob_is_kept_byte_for_byte(host: Host, registry: Recording) -> None:
