@@ -74,6 +74,7 @@ class Upload:
             return "exists"
         for origin in list(dict.fromkeys(mount_from))[:MOUNTS_TRIED]:
             if origin != self._path and await self._mount(origin):
+                await self._abandon()
                 return "mounted"
         await self._upload()
         return "uploaded"
