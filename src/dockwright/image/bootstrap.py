@@ -35,6 +35,7 @@ _CHUNK = 512 * 1024
 _END_LIMIT_S = 20.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_OWN_WAYS = tuple(f"I: {word} " for word in ("using", "running --customize-hook", "removing", "success", "chroot", "finding"))
 _TITLE = "org.opencontainers.image."
 
 # Reads the Release files of the sources and nothing else.
@@ -160,8 +161,9 @@ async def _tell(process: asyncio.subprocess.Process, told: list[str], lines: asy
         line = raw.decode(errors="replace").strip()
         del told[:-20]
         told.append(line)
-        if line.startswith("I: "):
-            lines.put_nowait(line[3:4].upper() + line[4:])
+        # Lines of "I: " are steps, but for those about its own ways.
+        if line.startswith("I: ") and not line.startswith(_OWN_WAYS):
+            lines.put_nowait(line[3:4].upper() + line[4:].rstrip("."))
 
 
 def _command(wanted: Wanted, scratch: Path) -> list[str]:
@@ -257,10 +259,10 @@ def _require(wanted: Wanted) -> None:
 def _failure(suite: Suite, said: Sequence[str]) -> Exception:
     errors = [line[3:] for line in said if line.startswith("E: ")] or [line for line in said if line]
     message = "; ".join(dict.fromkeys(errors[-3:])) or "no reason given"
-    if any("does not have a Release file" in line or "404" in line for line in said):
-        return NotFound(f"{suite.mirror} has no suite {suite.codename}: {message}")
     if any("NO_PUBKEY" in line or "is not signed" in line or "BADSIG" in line for line in said):
         return Corrupt(f"{suite.mirror} is not signed by {suite.distribution.keyring}: {message}")
+    if any("does not have a Release file" in line or "404  Not Found" in line for line in said):
+        return NotFound(f"{suite.mirror} has no suite {suite.codename}: {message}")
     if any("Unable to locate package" in line for line in said):
         return Invalid(message)
     if any("Could not" in line or "Failed to fetch" in line for line in said):

@@ -6,11 +6,13 @@ import msgspec
 
 
 class Progress(msgspec.Struct):
-    """One step. `id` is what it is about (a layer, a tag), empty for the whole; `current` and `total` are bytes, None where
-    nothing is counted; `aux` is a result for programs. Errors are raised, never told."""
+    """One message. `id` names a layer or a tag, `current` and `total` are bytes, None where nothing is counted.
+
+    `aux` is for programs: at the end of a push `{"Tag", "Digest", "Size"}`.
+    """
 
     status: str
     id: str = ""
     current: int | None = None
     total: int | None = None
-    aux: dict[str, str | int] | None = None
+    aux: dict[str, object] | None = None
