@@ -113,6 +113,16 @@ async def history(call: Call) -> web.StreamResponse:
     return call.answer(await call.engine.images.history(call["name"], parameters.platform(call)))
 
 
+@ROUTER.add("GET", "/images/{name:path}/compare")
+async def compare(call: Call) -> web.StreamResponse:
+    """Not Docker's: how the image `with` differs from `name`, in files and packages."""
+    if not call.text("with"):
+        raise Invalid("with is needed: the image to compare with")
+    return call.answer(
+        await call.engine.images.compare(call["name"], call.text("with"), parameters.platform(call))
+    )
+
+
 @ROUTER.add("POST", "/images/{name:path}/tag")
 async def tag(call: Call) -> web.StreamResponse:
     repository, label = call.text("repo"), call.text("tag")

@@ -80,8 +80,15 @@ async def _joined(first: bytes, rest: AsyncIterable[bytes]) -> AsyncIterator[byt
 async def bootstrap(call: Call) -> web.StreamResponse:
     """Not Docker's: a base image out of a distribution's signed archive (`name=debian:bookworm`)."""
     if not call.text("name"):
-        raise Invalid("name is needed: a distribution and its release, e.g. debian:bookworm")
-    return await progress.tell(call, messages(call.engine.images.bootstrap(call.text("name"))))
+        raise Invalid("name is needed: a distribution and its release, as debian:bookworm")
+    steps = call.engine.images.bootstrap(
+        call.text("name"),
+        tag=call.text("tag"),
+        mirror=call.text("mirror"),
+        archive_date=call.text("archive-date"),
+        packages=call.request.query.getall("package", ()),
+    )
+    return await progress.tell(call, messages(steps))
 
 
 @ROUTER.add("POST", "/images/{name:path}/push")

@@ -91,9 +91,18 @@ def distribution(image: str, *, auth: str = "") -> Call:
     return Call("GET", f"/distribution/{quote(image, b'/:@')}/json", headers=_auth(auth))
 
 
-def bootstrap(name: str) -> Call:
+def bootstrap(
+    name: str, *, tag: str = "", mirror: str = "", archive_date: str = "", packages: Iterable[str] = ()
+) -> Call:
     """Dockwright's own: a base image from a distribution's package archive."""
-    return Call("POST", "/images/bootstrap", (("name", name),))
+    query = (
+        ("name", name),
+        ("tag", tag),
+        ("mirror", mirror),
+        ("archive-date", archive_date),
+        ("package", [*packages]),
+    )
+    return Call("POST", "/images/bootstrap", query)
 
 
 def compare(image: str, other: str, *, platform: str = "") -> Call:
