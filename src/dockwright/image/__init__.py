@@ -1,6 +1,6 @@
 """Images: what they are called, what they hold, and bringing them in and out.
 
-What belongs here: names, documents, layers put together, garbage. What does not: containers, registries, HTTP.
+What belongs here: names, documents, layers put together, garbage. What does not: containers, the registry protocol, HTTP.
 """
 
 from dockwright.image.comparing import FileDifference, ImageDifference, PackageDifference
@@ -10,6 +10,7 @@ from dockwright.image.progress import Progress
 from dockwright.image.records import IMAGE_SCHEMA
 from dockwright.image.removal import ImageUser
 from dockwright.image.store import Image
+from dockwright.image.transfers import TransferLimits
 
 __all__ = [
     "IMAGE_SCHEMA",
@@ -22,4 +23,5 @@ __all__ = [
     "Images",
     "PackageDifference",
     "Progress",
+    "TransferLimits",
 ]

@@ -19,7 +19,10 @@ IMAGE_SCHEMA = Schema(
         " arrived_ns INTEGER NOT NULL, parent TEXT);"
         "CREATE TABLE image_name (name TEXT PRIMARY KEY, digest TEXT NOT NULL REFERENCES image (digest),"
         " tagged_ns INTEGER NOT NULL);"
-        "CREATE INDEX image_name_digest ON image_name (digest)"
+        "CREATE INDEX image_name_digest ON image_name (digest)",
+        # Which repositories were seen to hold a blob: see `sources.py`.
+        "CREATE TABLE blob_source (digest TEXT NOT NULL, repository TEXT NOT NULL, seen_ns INTEGER NOT NULL,"
+        " PRIMARY KEY (digest, repository)) WITHOUT ROWID",
     ],
 )
 

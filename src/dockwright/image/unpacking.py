@@ -23,7 +23,7 @@ async def unpack(store: Store, variant: Variant) -> None:
     """
     if variant.snapshot is None or store.layers.has(variant.snapshot):
         return
-    blobs = _blobs(variant)
+    blobs = layer_blobs(variant)
     async with store.leases.lease() as lease, AsyncExitStack() as stack:
         await lease.hold_layers(variant.config.diff_ids)
         staged = {
@@ -33,7 +33,7 @@ async def unpack(store: Store, variant: Variant) -> None:
         await _fill_all(store, staged, blobs)
         faults.point("image.unpack")
         await store.layers.stack(variant.config.diff_ids, staged)
-    await workers.quick(_drop_what_can_be_made_again, store, list(blobs.values()))
+    await workers.quick(drop_what_can_be_made_again, store, list(blobs.values()))
 
 
 async def _fill_all(store: Store, staged: dict[Digest, Staged], blobs: dict[Digest, Descriptor]) -> None:
@@ -61,7 +61,7 @@ def _fill(path: Path, into: Staged, diff_id: Digest) -> None:
         into.fill(archive.decompressed(file), diff_id)
 
 
-def _blobs(variant: Variant) -> dict[Digest, Descriptor]:
+def layer_blobs(variant: Variant) -> dict[Digest, Descriptor]:
     """Each layer's blob by diff ID. Raises `Invalid` for a manifest whose layers are not those of its configuration."""
     layers, diff_ids = variant.manifest.layers or (), variant.config.diff_ids
     if len(layers) != len(diff_ids):
@@ -72,7 +72,7 @@ def _blobs(variant: Variant) -> dict[Digest, Descriptor]:
     return {diff_id: layer for layer, diff_id in zip(layers, diff_ids, strict=True)}
 
 
-def _drop_what_can_be_made_again(store: Store, blobs: list[Descriptor]) -> None:
+def drop_what_can_be_made_again(store: Store, blobs: list[Descriptor]) -> None:
     """An uncompressed layer is not kept twice: its tar comes out of its directory again, byte for byte."""
     for blob in blobs:
         if store.layers.regenerable(blob.digest):
