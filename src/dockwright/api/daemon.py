@@ -18,7 +18,7 @@ from aiohttp import web
 import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
-from dockwright.api.registry_settings import at_least_one, features, registry_options
+from dockwright.api.registry_settings import features, registry_options, transfer_limits
 from dockwright.api.reloading import LEVELS, Configuration, level
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
@@ -111,8 +111,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         live_restore=values["live-restore"],
         labels=values["label"],
         registry=registry_options(values),
-        concurrent_downloads=at_least_one("max-concurrent-downloads", values["max-concurrent-downloads"]),
-        concurrent_uploads=at_least_one("max-concurrent-uploads", values["max-concurrent-uploads"]),
+        transfers=transfer_limits(values),
     )
 
 
@@ -216,7 +215,9 @@ def _seccomp(value: str | None) -> str:
 
 
 def _configure_logging(values: dict[str, Any]) -> None:
-    logging.basicConfig(level=level(values), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level(values), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     logging.getLogger("asyncio").setLevel("WARNING")
 
 

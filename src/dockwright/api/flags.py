@@ -220,9 +220,7 @@ def _number(flag: Flag, text: str) -> int:
 def _from_file(path: Path, flag: Flag, value: Any) -> Any:
     if flag.kind == "list" and isinstance(value, dict):
         return [
-            _pair(flag, key, one)
-            for key, item in value.items()
-            for one in (item if isinstance(item, list) else [item])
+            _pair(flag, key, one) for key, item in value.items() for one in (item if isinstance(item, list) else [item])
         ]
     if flag.kind == "list" and isinstance(value, list):
         return [

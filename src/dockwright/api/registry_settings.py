@@ -9,6 +9,7 @@ from typing import Any
 from dockwright.distribution import RegistryOptions
 from dockwright.distribution.options import CERTS_DIRS
 from dockwright.errors import Invalid
+from dockwright.image import TransferLimits
 
 HUB = "docker.io"
 
@@ -19,12 +20,19 @@ def registry_options(values: dict[str, Any]) -> RegistryOptions:
         mirrors=_mirrors(values["registry-mirror"]),
         insecure=tuple(dict.fromkeys(values["insecure-registry"])),
         certs_dirs=tuple(Path(path) for path in values["registry-certs-dir"]) or CERTS_DIRS,
-        max_attempts=at_least_one("max-download-attempts", values["max-download-attempts"]),
+        max_attempts=_at_least_one("max-download-attempts", values["max-download-attempts"]),
     )
 
 
-def at_least_one(name: str, number: int) -> int:
-    """Raises `Invalid` with Docker's wording."""
+def transfer_limits(values: dict[str, Any]) -> TransferLimits:
+    """Raises `Invalid` for numbers below one."""
+    return TransferLimits(
+        downloads=_at_least_one("max-concurrent-downloads", values["max-concurrent-downloads"]),
+        uploads=_at_least_one("max-concurrent-uploads", values["max-concurrent-uploads"]),
+    )
+
+
+def _at_least_one(name: str, number: int) -> int:
     if number < 1:
         raise Invalid(f"invalid {name.replace('-', ' ')}: {number}")
     return number

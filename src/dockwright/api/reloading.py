@@ -48,7 +48,9 @@ class Configuration:
         self.values = effective
         daemon.debug = effective["debug"]
         logging.getLogger().setLevel(level(effective))
-        log.info("the configuration was read again: %s", ", ".join(sorted(changed & flags.RELOADED)) or "nothing changed")
+        log.info(
+            "the configuration was read again: %s", ", ".join(sorted(changed & flags.RELOADED)) or "nothing changed"
+        )
         await daemon.engine.events.publish("daemon", "reload", daemon.engine.id, **_attributes(effective))
 
 

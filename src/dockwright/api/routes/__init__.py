@@ -1,7 +1,19 @@
 """The routes, one file per family of paths; each has a `ROUTER` of its own."""
 
 from dockwright.api.router import Router
-from dockwright.api.routes import archive, attach, containers, events, execs, images, lifecycle, logs, registries, stats, system
+from dockwright.api.routes import (
+    archive,
+    attach,
+    containers,
+    events,
+    execs,
+    images,
+    lifecycle,
+    logs,
+    registries,
+    stats,
+    system,
+)
 
 ROUTER = Router()
 for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, registries, images):

@@ -118,9 +118,7 @@ async def compare(call: Call) -> web.StreamResponse:
     """Not Docker's: how the image `with` differs from `name`, in files and packages."""
     if not call.text("with"):
         raise Invalid("with is needed: the image to compare with")
-    return call.answer(
-        await call.engine.images.compare(call["name"], call.text("with"), parameters.platform(call))
-    )
+    return call.answer(await call.engine.images.compare(call["name"], call.text("with"), parameters.platform(call)))
 
 
 @ROUTER.add("POST", "/images/{name:path}/tag")

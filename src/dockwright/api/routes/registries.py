@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from dockwright.api import fetching, parameters, progress
@@ -14,14 +15,15 @@ from dockwright.api.filters import Filters
 from dockwright.api.render.progress import messages
 from dockwright.api.router import Router
 from dockwright.credentials import Credentials, from_document
+from dockwright.distribution import SearchFilters
+from dockwright.distribution.searching import DEFAULT_LIMIT
 from dockwright.distribution.summary import summarize
 from dockwright.errors import Corrupt, Invalid
 from dockwright.oci import reference
+from dockwright.units import natural
 
 ROUTER = Router()
 _SEARCH_FILTERS = ("is-automated", "is-official", "stars")
-_SEARCH_LIMIT = 100
-_SEARCH_DEFAULT = 25
 
 
 @ROUTER.add("POST", "/images/create")
@@ -131,35 +133,20 @@ async def inspect(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("GET", "/images/search")
 async def search(call: Call) -> web.StreamResponse:
-    term = call.text("term")
-    if not term:
+    if not call.text("term"):
         raise Invalid("term is needed: what to search for")
-    limit = call.number("limit")
-    if limit is not None and not 1 <= limit <= _SEARCH_LIMIT:
-        raise Invalid(f"limit {limit} is outside the range of [1, {_SEARCH_LIMIT}]")
     filters = Filters.parse(call.text("filters"), _SEARCH_FILTERS)
     found = await call.engine.registries.search(
-        term,
-        limit=limit or _SEARCH_DEFAULT,
-        official=filters.flag("is-official"),
-        automated=filters.flag("is-automated"),
-        stars=_stars(filters),
+        call.text("term"),
+        limit=call.number("limit") or DEFAULT_LIMIT,
+        filters=SearchFilters(filters.flag("is-official"), filters.flag("is-automated"), _stars(filters)),
         credentials=parameters.credentials(call),
     )
-    return call.answer([
-            {
-                "name": one.name,
-                "description": one.description,
-                "star_count": one.stars,
-                "is_official": one.official,
-                "is_automated": one.automated,
-            }
-            for one in found
-        ])
+    return call.answer([msgspec.structs.replace(one, description=one.description or "") for one in found])
 
 
 def _stars(filters: Filters) -> int:
-    try:
-        return max((int(text) for text in filters.get("stars")), default=0)
-    except ValueError:
-        raise Invalid(f"invalid filter 'stars={','.join(filters.get('stars'))[:64]}'") from None
+    given = [natural(text) for text in filters.get("stars")]
+    if None in given:
+        raise Invalid(f"invalid filter 'stars={','.join(filters.get('stars'))[:64]}'")
+    return max(filter(None, given), default=0)

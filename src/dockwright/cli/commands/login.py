@@ -36,7 +36,9 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     default = known.username if known is not None else ""
     if not username:
         if server == HUB:
-            session.line("Log in with your Docker ID or email address, and a password or a Personal Access Token (PAT).")
+            session.line(
+                "Log in with your Docker ID or email address, and a password or a Personal Access Token (PAT)."
+            )
         username = _ask_username(session, default)
     if not password:
         password = _ask_password(session)
