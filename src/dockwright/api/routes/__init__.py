@@ -4,6 +4,7 @@ from dockwright.api.router import Router
 from dockwright.api.routes import (
     archive,
     attach,
+    build,
     containers,
     events,
     execs,
@@ -16,7 +17,7 @@ from dockwright.api.routes import (
 )
 
 ROUTER = Router()
-for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, registries, images):
+for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, registries, images, build):
     ROUTER.include(_family.ROUTER)
 
 __all__ = ["ROUTER"]

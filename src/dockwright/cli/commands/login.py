@@ -48,14 +48,14 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
 def _password(session: Session, options: Options) -> str:
     """The password that the command line gives. Raises `errors.Invalid`."""
     if options.given("password"):
-        session.error("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
         if options.on("password-stdin"):
-            raise errors.Invalid("--password and --password-stdin are mutually exclusive")
+            raise errors.Invalid("conflicting options: cannot specify both --password and --password-stdin")
+        session.error("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
         return options.text("password")
     if not options.on("password-stdin"):
         return ""
     if not options.text("username"):
-        raise errors.Invalid("Must provide --username with --password-stdin")
+        raise errors.Invalid("the --password-stdin option requires --username to be set")
     read = b""
     while (piece := os.read(STDIN, 4096)) and len(read) <= _PASSWORD_LIMIT:
         read += piece
@@ -64,7 +64,8 @@ def _password(session: Session, options: Options) -> str:
 
 def _known_are_good(session: Session, file: CredentialFile, server: str, known: Credentials) -> bool:
     who = f" [Username: {known.username}]" if known.username else ""
-    session.line(f"Authenticating with existing credentials...{who}")
+    session.error(f"Authenticating with existing credentials...{who}")
+    session.error("To login with a different account, run 'logout' followed by 'login'")
     try:
         _log_in(session, file, server, known)
     except errors.Unauthorized as error:

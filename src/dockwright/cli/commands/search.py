@@ -24,20 +24,23 @@ HEADERS = {
     "Description": "DESCRIPTION",
     "StarCount": "STARS",
     "IsOfficial": "OFFICIAL",
-    "IsAutomated": "AUTOMATED",
 }
 _DESCRIPTION_WIDTH = 45
 
 
-def listing(truncate: bool) -> Listing:
+def listing(truncate: bool, table: bool) -> Listing:
     def description(row: Row) -> str:
         text = row.get("description", "").replace("\n", " ").replace("\r", " ")
         return units.ellipsis(text, _DESCRIPTION_WIDTH) if truncate else text
 
+    def official(row: Row) -> str:
+        if table:
+            return "[OK]" if row.get("is_official") else ""
+        return "true" if row.get("is_official") else "false"
+
     fields: dict[str, Callable[[Row], Any]] = {
         "Description": description,
-        "IsAutomated": lambda row: "[OK]" if row.get("is_automated") else "",
-        "IsOfficial": lambda row: "[OK]" if row.get("is_official") else "",
+        "IsOfficial": official,
         "Name": lambda row: row.get("name", ""),
         "StarCount": lambda row: str(row.get("star_count", 0)),
     }
@@ -53,7 +56,9 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         arguments[0], limit=options.number("limit"), filters=options.filters(), auth=header(session, registry)
     )
     found = session.client.json(call) or []
-    session.out(listing(not options.on("no-trunc")).show(options.text("format"), COLUMNS, found))
+    format = options.text("format")
+    show = listing(not options.on("no-trunc"), not format or format.startswith("table"))
+    session.out(show.show(format, COLUMNS, found))
 
 
 COMMAND = Command(

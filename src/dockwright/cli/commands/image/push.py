@@ -30,6 +30,8 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         if not (name.tag or quiet):
             session.line(f"Using default tag: {reference.DEFAULT_TAG}")
         name = name.tagged
+    if options.text("platform"):
+        session.error("Only this platform goes, without attestations: leave --platform out to push the whole image")
     call = images.push(
         name.familiar_name,
         tag=name.tag or "",

@@ -50,7 +50,9 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
             platform = msgspec.structs.replace(platform, **{field: options.text(option)})
     if features := options.many("os-features"):
         known = platform.os_features or ()
-        platform = msgspec.structs.replace(platform, os_features=(*known, *(one for one in features if one not in known)))
+        platform = msgspec.structs.replace(
+            platform, os_features=(*known, *(one for one in features if one not in known))
+        )
     if platform.architecture not in _SYSTEMS.get(platform.os, "").split():
         raise errors.Invalid(
             f"manifest entry for image has unsupported os/arch combination: {platform.os}/{platform.architecture}"
