@@ -198,6 +198,22 @@ class Engine:
             async for _ in progress:
                 pass
 
+    async def reload(self, settings: Settings) -> None:
+        """Take over what may change while the engine runs: runtimes and the default one, registries and how many transfers
+        they see at a time, labels, live restore, the time containers have to stop in. The rest of `settings` has to be what
+        it was. Raises `Unsupported`, with nothing changed, for a runtime that cannot be run.
+        """
+        parts = self.parts
+        runtimes = await workers.quick(_find_runtimes, settings)
+        defaults = await workers.quick(_defaults, settings.containers, runtimes, parts.cgroups.version)
+        # Containers that were made with a runtime need it for as long as they are there.
+        used = {container.record.spec.host.runtime for container in self.containers.all()}
+        parts.runtimes = {name: one for name, one in parts.runtimes.items() if name in used} | runtimes
+        parts.defaults = replace(parts.defaults, runtime=defaults.runtime)
+        self.registries.change(settings.registry)
+        await self.images.set_transfer_limits(settings.transfers)
+        self.settings = settings
+
     async def _take_over(self) -> None:
         """Make host and state agree after whatever happened to the former daemon."""
         await self.containers.load()

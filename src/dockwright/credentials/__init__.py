@@ -9,7 +9,7 @@ Everything here is synchronous and may start a program: inside an event loop it 
 """
 
 from dockwright.credentials.config_file import CredentialFile
-from dockwright.credentials.credential import HEADER, Credentials, from_document, from_header, to_header
+from dockwright.credentials.credential import HEADER, Credentials, from_document, from_header, to_document, to_header
 from dockwright.credentials.helper import Helper, detect
 from dockwright.credentials.servers import HUB, hostname, key_of
 
@@ -24,5 +24,6 @@ __all__ = [
     "from_header",
     "hostname",
     "key_of",
+    "to_document",
     "to_header",
 ]

@@ -28,11 +28,19 @@ class Registries:
 
     def __init__(self, options: RegistryOptions | None = None) -> None:
         self._routes = Routes(options or RegistryOptions())
+        # What was opened before a change of the options, for those who still use it.
+        self._former: list[Routes] = []
 
     @property
     def options(self) -> RegistryOptions:
-        """What it was opened with."""
+        """What it was opened with, or changed to."""
         return self._routes.options
+
+    def change(self, options: RegistryOptions) -> None:
+        """Go on with other options; repositories that were asked for before keep the old ones."""
+        if options != self._routes.options:
+            self._former.append(self._routes)
+            self._routes = Routes(options)
 
     def repository(self, name: Reference, credentials: Credentials | None = None) -> Repository:
         """A repository by its name; the reference's tag and digest do not matter."""
@@ -64,7 +72,8 @@ class Registries:
 
     async def aclose(self) -> None:
         """Close every connection. Safe to call twice."""
-        await self._routes.wire.aclose()
+        for routes in (*self._former, self._routes):
+            await routes.wire.aclose()
 
     async def __aenter__(self) -> Registries:
         return self

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
+from dockwright import workers
 from dockwright.content import LocalBlobs
 from dockwright.credentials import Credentials
 from dockwright.distribution import Registries
 from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
-from dockwright.image import describing, listing, loading, making, pulling, pushing, removal, saving, sizes
+from dockwright.image import (
+    bootstrap,
+    comparing,
+    describing,
+    listing,
+    loading,
+    making,
+    pulling,
+    pushing,
+    removal,
+    saving,
+    sizes,
+    suites,
+)
+from dockwright.image.changes import apply_changes
+from dockwright.image.comparing import ImageDifference
 from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
-from dockwright.image.making import Commit
+from dockwright.image.making import Commit, Import
 from dockwright.image.progress import Progress
 from dockwright.image.removal import ImageUser
 from dockwright.image.sources import Sources
@@ -23,7 +39,7 @@ from dockwright.image.store import Image, Store
 from dockwright.image.transfers import TransferLimits, Transfers
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
-from dockwright.oci import Descriptor, Digest, Platform
+from dockwright.oci import Descriptor, Digest, Platform, RunConfig
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
 from dockwright.store import Database
@@ -146,12 +162,30 @@ class Images:
         A cancelled import leaves nothing. Raises `Invalid` or `Corrupt` for a bad name, change or archive.
         """
         names = listing.parse_names([name] if name else [])
-        said = message or "Imported from -"
-        image = await making.import_tar(
-            self._store, stream, names, message=said, changes=changes, platform=_platform(platform)
-        )
+        run = apply_changes(RunConfig(), changes)
+        what = Import(run, message or "Imported from -", _platform(platform))
+        image = await making.import_tar(self._store, stream, names, what)
         await self._store.publish("import", self._store.records.images[image])
         return image
+
+    async def bootstrap(
+        self, name: str, *, tag: str = "", mirror: str = "", archive_date: str = "", packages: Sequence[str] = ()
+    ) -> AsyncGenerator[Progress, None]:
+        """Make the base image `debian:SUITE` or `ubuntu:SUITE` (a code name or a version) from the signed package archive,
+        with `packages` beyond the smallest set, and name it `tag`, by default `name`.
+
+        The archive is read from `mirror`, else from where the host has its own packages from, else from the distribution;
+        `archive_date` (`20250520T000000Z`) takes it as it was then. The same state of the archive gives the same ID.
+        Yields steps, the ID in the last one's `aux`. Close it when you stop early; nothing is left then. Raises `Invalid`;
+        `Unsupported` when a tool or key is missing, `NotFound` for an unknown suite, `Unavailable`, `Corrupt`.
+        """
+        suite = await workers.quick(suites.find, name, mirror, archive_date)
+        names = listing.parse_names([tag or name])
+        wanted = bootstrap.Wanted(suite, suites.checked_packages(packages), bool(archive_date), names)
+        async with aclosing(bootstrap.bootstrap(self._store, wanted)) as steps:
+            async for step in steps:
+                yield step
+        await self._store.publish("import", self._store.records.images[self._store.find(tag or name).digest])
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
         """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.
@@ -229,6 +263,14 @@ class Images:
     async def history(self, name: str, platform: Platform | str | None = None) -> list[HistoryItem]:
         """How an image was made, newest step first. Raises `NotFound`."""
         return describing.history(self._store, await self._image(name, platform))
+
+    async def compare(self, before: str, after: str, platform: Platform | str | None = None) -> ImageDifference:
+        """How the files and packages (dpkg, apk) of the image `after` differ from those of `before`, times left out.
+
+        Raises `NotFound`; `Unsupported` for directories nested without end. A cancelled call leaves nothing mounted.
+        """
+        old, new = await self.resolve(before, platform), await self.resolve(after, platform)
+        return await comparing.compare(self._store, old, new)
 
     async def descriptor(self, image_id: str) -> Descriptor | None:
         """The descriptor of the manifest that containers of the image are made from; None when the image is gone."""

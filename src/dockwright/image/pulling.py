@@ -65,13 +65,14 @@ class _Pull:
         """Whether anything was new."""
         store = self.transfers.store
         wanted = self.name.digest or self.name.tag or ""
-        self.board.tell(f"Pulling from {self.name.path}", wanted)
         done = False
         try:
             async with store.leases.lease() as lease:
                 remote = Remote(store, self.repository, lease)
                 target = await self.repository.resolve(wanted)
                 selected = await remote.select(target, self.platform, self.name.familiar)
+                # Said once there is something: what is not there is an error from the start, with a status of its own.
+                self.board.tell(f"Pulling from {self.name.path}", wanted)
                 news = await self._bring(remote, lease, selected)
             done = True
         finally:
