@@ -47,7 +47,10 @@ def test_the_hosts_own_mirror_comes_first(apt: Path) -> None:
     (apt / "sources.list.d/debian.sources").write_text(DEB822)
     (apt / "sources.list.d/binary.list").write_bytes(b"\xff\xfe deb")
     found = suites.find("debian:trixie")
-    assert (found.mirror, found.security) == ("http://near.example.com/debian", "http://near.example.com/debian-security")
+    assert (found.mirror, found.security) == (
+        "http://near.example.com/debian",
+        "http://near.example.com/debian-security",
+    )
     assert suites.find("ubuntu:noble").mirror == "http://archive.ubuntu.com/ubuntu"
 
 
@@ -64,7 +67,9 @@ def test_without_sources_the_distributions_servers_are_asked(apt: Path) -> None:
 def test_a_mirror_that_is_named_has_the_security_updates_beside_it(apt: Path) -> None:
     found = suites.find("debian:bookworm", "https://mine.example.com/x/debian/")
     assert found.security == "https://mine.example.com/x/debian-security"
-    assert suites.find("debian:bookworm", "https://mine.example.com/x").security == "http://deb.debian.org/debian-security"
+    assert (
+        suites.find("debian:bookworm", "https://mine.example.com/x").security == "http://deb.debian.org/debian-security"
+    )
     assert len(suites.find("debian:bookworm", "file:///srv/debian").sources) == 1
     assert suites.official(found).mirror == "http://deb.debian.org/debian"
 
