@@ -21,6 +21,7 @@ INDEX, MANIFEST, CONFIG = OCI + "index.v1+json", OCI + "manifest.v1+json", OCI +
 LAYER = OCI + "layer.v1.tar"
 
 _PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<what>[^/]*)")
+_PIECE = 64 * 1024
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda tar: tar,
     "+gzip": lambda tar: gzip.compress(tar, 1, mtime=0),
@@ -43,6 +44,7 @@ class Recording:
 
     `asked`: every request as (method, path, range). `cut`: a blob's answer ends after so many bytes, once for each entry.
     `lies`: bytes sent instead of a blob's own. `gate`: layers wait for it before their last byte.
+    `pace_s`: between two pieces of a blob.
     """
 
     address: str = ""
@@ -52,6 +54,7 @@ class Recording:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     cut: dict[str, list[int]] = field(default_factory=dict)
     lies: dict[str, bytes] = field(default_factory=dict)
+    pace_s: float = 0.0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     documents: set[str] = field(default_factory=set)
     waiting: int = 0
@@ -165,7 +168,9 @@ class Recording:
         await response.prepare(request)
         cuts = self.cut.get(digest, [])
         end = start + cuts.pop(0) if cuts else len(content)
-        await response.write(content[start : min(end, len(content) - 1)])
+        for at in range(start, min(end, len(content) - 1), _PIECE):
+            await response.write(content[at : min(at + _PIECE, end, len(content) - 1)])
+            await asyncio.sleep(self.pace_s)
         if cuts or end < len(content):
             assert request.transport is not None
             request.transport.close()

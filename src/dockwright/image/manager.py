@@ -76,7 +76,9 @@ class Images:
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        return cls(store, Transfers(store, Sources(database), registries, limits))
+        transfers = Transfers(store, Sources(database), registries, limits)
+        await transfers.tidy()
+        return cls(store, transfers)
 
     async def aclose(self) -> None:
         """Stop pulls and pushes that still run. Safe to call twice."""
