@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dockwright import archive
 from dockwright.archive import Chosen, Dress, Root
+from dockwright.build.context import Context
 from dockwright.build.dockerfile.patterns import Patterns, has_wildcard, match
 from dockwright.build.dockerfile.patterns import parse as parse_pattern
 from dockwright.build.graph import Copy
@@ -76,6 +77,19 @@ def digest(vertex: Copy, tree: Tree, selected: Selected) -> Digest:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 while chunk := file.read(1 << 20):
                     state.update(chunk)
+    return digests.finished(state)
+
+
+def digest_of_path(context: Context, path: str) -> Digest:
+    """What is at `path` of a context, its owners and times left aside. Blocking. Raises `NotFound`."""
+    state = digests.hasher()
+    inside = _inside(path)
+    with Root(context.root) as root:
+        if _kind(root, inside) is None:
+            raise NotFound(f"{path}: not found in the build's context")
+        chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
+        for chunk in archive.pack_selection(root, [chosen], Dress((0, 0), None, 0), context.leaves_out):
+            state.update(chunk)
     return digests.finished(state)
 
 

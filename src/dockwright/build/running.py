@@ -10,8 +10,9 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,10 @@ from dockwright.errors import HostFailure, Invalid, StartFailed, Unsupported
 from dockwright.network import AttachRequest
 from dockwright.network import files as contents
 from dockwright.runtime import Runtime, programs
-from dockwright.undo import UndoStack
+from dockwright.runtime.pidfd import Process
+from dockwright.undo import UndoStack, shielded
 
-Output = Callable[[bytes], Awaitable[None]]
+Output = Callable[[bytes], None]
 _CHUNK = 64 * 1024
 
 
@@ -137,7 +139,10 @@ class Runner:
         folder = self._directory / step_id
         files = self._files(folder, step_id, vertex, limits)
         config = Config(
-            user=vertex.user, env=[*vertex.env, *vertex.unkeyed], cmd=list(vertex.arguments), working_dir=vertex.working_dir
+            user=vertex.user,
+            env=[*vertex.env, *vertex.unkeyed],
+            cmd=list(vertex.arguments),
+            working_dir=vertex.working_dir,
         )
         host = HostConfig(
             network_mode=vertex.network,
@@ -205,18 +210,26 @@ class Runner:
             raise
         finally:
             os.close(writing)
-        waiting = asyncio.ensure_future(programs.wait_in_thread(child.wait))
+        ended = Process.hold(child.pid) or Process.gone(child.pid)
         try:
             await _copy_output(reading, output)
-            code = await asyncio.shield(waiting)
+            await ended.wait()
+        except BaseException:
+            await shielded(self._kill(step_id, runtime, child))
+            raise
         finally:
+            ended.close()
             os.close(reading)
-            if not waiting.done():
-                await runtime.kill(step_id, 9)
-                child.kill()
-                await asyncio.wait((waiting,))
+        code = child.wait()  # it has ended: this only reaps
         started = (folder / "pid").exists()
-        return (code if code >= 0 else 128 - code), "" if started or not code else await workers.quick(_complaint, folder)
+        return (code if code >= 0 else 128 - code), "" if started or not code else await workers.quick(
+            _complaint, folder
+        )
+
+    async def _kill(self, step_id: str, runtime: Runtime, child: subprocess.Popen[bytes]) -> None:
+        await runtime.kill(step_id, signal.SIGKILL)
+        child.kill()
+        await programs.wait_in_thread(child.wait)
 
 
 def _spawn(runtime: Runtime, step_id: str, folder: Path, writing: int) -> subprocess.Popen[bytes]:
@@ -250,7 +263,7 @@ async def _copy_output(reading: int, output: Output) -> None:
                 continue
             if not chunk:
                 return
-            await output(chunk)
+            output(chunk)
     finally:
         loop.remove_reader(reading)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,14 +22,18 @@ from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, 
 from dockwright.build.mounting import Mounter
 from dockwright.build.progress import Ended, Said, Started, Tell
 from dockwright.build.running import Limits, Runner
+from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
 from dockwright.image import Images
+from dockwright.image.flights import Flights, Slots
 from dockwright.image.leases import Lease
-from dockwright.oci import Digest
 from dockwright.oci import digest as digests
-from dockwright.tasks import Flights
+from dockwright.tasks import Background
 
 PARALLEL = 4
+
+Say = Callable[[bytes], None]
+Change = Callable[[str, Path, Say], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,10 @@ class Work:
 class Solver:
     """What all builds of an engine share."""
 
-    def __init__(self, images: Images, cache: Cache, runner: Runner, mounter: Mounter) -> None:
+    def __init__(self, images: Images, cache: Cache, runner: Runner, mounter: Mounter, background: Background) -> None:
         self.images, self.cache, self.runner, self.mounter = images, cache, runner, mounter
-        self.flights: Flights[str, Tree] = Flights("build steps")
-        self.slots = asyncio.Semaphore(PARALLEL)
+        self.flights: Flights[str, Tree, [bytes]] = Flights(background)
+        self.slots = Slots(PARALLEL)
 
 
 @dataclass
@@ -107,15 +111,11 @@ class Solving:
         said = (vertex.arguments, vertex.env, vertex.working_dir, vertex.user, vertex.script, vertex.network)
         key = _key("exec", below.chain, *said, vertex.security, mounts, self.work.limits, self.work.time_ns)
 
-        async def change(step_id: str, rootfs: Path, number: int) -> None:
+        async def change(step_id: str, rootfs: Path, say: Say) -> None:
             async with AsyncExitStack() as stack:
                 points = [await self._mount(stack, mount, known) for mount in vertex.mounts]
                 chosen = [point for point in points if point is not None]
-
-                async def output(data: bytes) -> None:
-                    self.work.tell(Said(number, data))
-
-                await self.solver.runner.run(step_id, rootfs, vertex, chosen, self.work.limits, output)
+                await self.solver.runner.run(step_id, rootfs, vertex, chosen, self.work.limits, say)
 
         return await self._step(vertex, key, below, change)
 
@@ -129,7 +129,7 @@ class Solving:
             looks = (vertex.owner, vertex.mode, selected.single, len(selected.archives), vertex.source is None)
             key = _key("copy", below.chain, vertex.destination, content, documents, *looks, self.work.time_ns)
 
-            async def change(step_id: str, rootfs: Path, number: int) -> None:
+            async def change(step_id: str, rootfs: Path, say: Say) -> None:
                 await workers.bulk(files.put, vertex, tree, selected, rootfs, self.work.time_ns)
 
             return await self._step(vertex, key, below, change)
@@ -137,39 +137,42 @@ class Solving:
     async def _make_directory(self, vertex: MakeDirectory, known: dict[Vertex, Tree]) -> Tree:
         below = known[vertex.base]
 
-        async def change(step_id: str, rootfs: Path, number: int) -> None:
+        async def change(step_id: str, rootfs: Path, say: Say) -> None:
             await workers.quick(files.make_directory, rootfs, vertex.path, vertex.owner, self.work.time_ns)
 
         key = _key("mkdir", below.chain, vertex.path, vertex.owner, self.work.time_ns)
         return await self._step(vertex, key, below, change)
 
-    async def _step(
-        self, vertex: Vertex, key: str, below: Tree, change: Callable[[str, Path, int], Awaitable[None]]
-    ) -> Tree:
+    async def _step(self, vertex: Vertex, key: str, below: Tree, change: Change) -> Tree:
         number = self._begin(vertex.title)
         began = time.monotonic()
         found = None if self.work.no_cache else await self._known(key)
+        cached = found is not None
         if found is None:
-            found = await self.solver.flights.join(key, lambda: self._run(vertex, key, below, change, number))
-            await self.work.lease.hold_layers(found.diff_ids)
-            self.work.tell(Ended(number, vertex.title, cached=False, seconds=time.monotonic() - began))
-        else:
-            self.work.tell(Ended(number, vertex.title, cached=True, seconds=time.monotonic() - began))
+
+            def say(data: bytes) -> None:
+                self.work.tell(Said(number, data))
+
+            async with self.solver.flights.join(
+                key, lambda tell: self._run(vertex, key, below, change, tell), say
+            ) as made:
+                found = made
+                await self.work.lease.hold_layers(found.diff_ids)
+        self.work.tell(Ended(number, vertex.title, cached, time.monotonic() - began))
         # The layers below are those of this build's base: equal files may have come in another blob.
         return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
 
-    async def _run(
-        self, vertex: Vertex, key: str, below: Tree, change: Callable[[str, Path, int], Awaitable[None]], number: int
-    ) -> Tree:
+    @asynccontextmanager
+    async def _run(self, vertex: Vertex, key: str, below: Tree, change: Change, say: Say) -> AsyncIterator[Tree]:
         solver = self.solver
-        async with solver.slots, solver.images.lease() as lease:
+        async with solver.images.lease() as lease:
             await lease.hold_layers(below.diff_ids)
-            async with solver.runner.changed(below.chain) as (step_id, rootfs):
-                await change(step_id, rootfs, number)
+            async with solver.slots.slot(), solver.runner.changed(below.chain) as (step_id, rootfs):
+                await change(step_id, rootfs, say)
                 layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
             tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
             await solver.cache.add(key, tree, vertex.title, size_bytes)
-            return tree
+            yield tree
 
     async def _known(self, key: str) -> Tree | None:
         row = await self.solver.cache.find(key)
@@ -189,9 +192,9 @@ class Solving:
         if mount.mount.kind != "bind":
             return mount.mount
         context = self.work.context
-        return mount.mount, await workers.bulk(files.digest_of_directory, context, mount.mount.source)
+        return mount.mount, await workers.bulk(files.digest_of_path, context, mount.mount.source)
 
-    async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Tree]) -> object:
+    async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Tree]) -> MountPoint | None:
         tree = None if mount.source is None else known[mount.source]
         return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
 
@@ -210,6 +213,3 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-__all__ = ["Digest", "Limits", "Solver", "Solving", "Work"]

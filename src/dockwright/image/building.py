@@ -8,20 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dockwright import archive, faults
-from dockwright.content import put
+from dockwright.image import making
 from dockwright.image.leases import Lease
 from dockwright.image.store import Store
-from dockwright.oci import (
-    Descriptor,
-    Digest,
-    ImageConfig,
-    Manifest,
-    Reference,
-    chain_ids,
-    describe,
-    mediatypes,
-    write,
-)
+from dockwright.oci import Descriptor, Digest, ImageConfig, Reference, chain_ids, mediatypes
 from dockwright.snapshot import source_of
 
 
@@ -54,13 +44,4 @@ async def assemble(
     store: Store, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Iterable[Reference]
 ) -> Digest:
     """Make an image of layers that are unpacked. Its digest."""
-    body = write(config)
-    described = describe(body, mediatypes.OCI_CONFIG)
-    manifest = write(Manifest(described, layers))
-    target = describe(manifest, mediatypes.OCI_MANIFEST)
-    await lease.hold([described.digest, target.digest, *(layer.digest for layer in layers)])
-    await put(store.blobs, body)
-    await put(store.blobs, manifest)
-    faults.point("image.record")
-    await store.records.add(target, names, None)
-    return target.digest
+    return await making.keep(store, lease, {}, making.Made(config, layers), names)

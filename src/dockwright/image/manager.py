@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
+from dockwright import workers
 from dockwright.content import LocalBlobs
+from dockwright.credentials import Credentials
+from dockwright.distribution import Registries
 from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
-from dockwright.image import building, describing, listing, loading, making, removal, saving, sizes
+from dockwright.image import (
+    bootstrap,
+    building,
+    comparing,
+    describing,
+    listing,
+    loading,
+    making,
+    pulling,
+    pushing,
+    removal,
+    saving,
+    sizes,
+    suites,
+)
+from dockwright.image.changes import apply_changes
+from dockwright.image.comparing import ImageDifference
 from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
-from dockwright.image.making import Commit
+from dockwright.image.making import Commit, Import
+from dockwright.image.progress import Progress
 from dockwright.image.removal import ImageUser
+from dockwright.image.sources import Sources
 from dockwright.image.store import Image, Store
+from dockwright.image.transfers import TransferLimits, Transfers
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
-from dockwright.oci import Descriptor, Digest, ImageConfig, Platform
+from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, RunConfig
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
 from dockwright.store import Database
@@ -35,16 +57,73 @@ class ImageUsage:
 class Images:
     """All images of an engine. Names may be familiar or full references, IDs or the beginnings of IDs."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, transfers: Transfers) -> None:
+        self._store, self._transfers = store, transfers
 
     @classmethod
-    async def open(cls, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> Images:
-        """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's."""
+    async def open(
+        cls,
+        database: Database,
+        blobs: LocalBlobs,
+        snapshots: Overlay,
+        events: Events,
+        registries: Registries | None = None,
+        limits: TransferLimits | None = None,
+    ) -> Images:
+        """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
+
+        Without `registries` nothing can be pulled or pushed.
+        """
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        return cls(store)
+        transfers = Transfers(store, Sources(database), registries, limits)
+        await transfers.tidy()
+        return cls(store, transfers)
+
+    async def aclose(self) -> None:
+        """Stop pulls and pushes that still run. Safe to call twice."""
+        await self._transfers.aclose()
+
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: Platform | str | None = None,
+        credentials: Credentials | None = None,
+    ) -> AsyncGenerator[Progress, None]:
+        """Bring an image here by tag or digest, or every tag of a repository. Yields what is going on, in Docker's words.
+
+        Close the generator to give up: what was fetched is gone on from next time. Raises `Invalid`, also at once, for a bad
+        name or platform; `NotFound`; `Unauthorized` and `Forbidden`; `Unavailable` for a registry that is out of reach;
+        `Corrupt` for one that lies; `Unsupported` for what is no image.
+        """
+        return pulling.pull(
+            self._transfers, name, all_tags=all_tags, platform=_platform(platform), credentials=credentials
+        )
+
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: Platform | str | None = None,
+        credentials: Credentials | None = None,
+    ) -> AsyncGenerator[Progress, None]:
+        """Send an image to the registry that its name tells. Yields what is going on, in Docker's words.
+
+        What is sent is what is stored, byte for byte: the digest there is the image's ID here. Of an image that is here for
+        one of its platforms only, that one is sent, and `aux` says so. Raises as `pull` does; `Conflict` when several but
+        not all platforms are here and none is asked for.
+        """
+        return pushing.push(
+            self._transfers, name, all_tags=all_tags, platform=_platform(platform), credentials=credentials
+        )
+
+    async def set_transfer_limits(self, limits: TransferLimits) -> None:
+        """Change how many layers are brought in and sent out at a time; what is under way goes on."""
+        await self._transfers.set_limits(limits)
 
     async def resolve(self, name: str, platform: Platform | str | None = None) -> Image:
         """The image `name`, with the variant for `platform`, else for this host, else any.
@@ -57,20 +136,27 @@ class Images:
             await unpack(self._store, image.variant)
         return image
 
-    def load(self, stream: AsyncIterable[bytes], platform: Platform | str | None = None) -> AsyncGenerator[str, None]:
-        """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed.
+    def load(
+        self, stream: AsyncIterable[bytes], platform: Platform | str | Sequence[Platform | str] | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed; with one or several
+        platforms, of multi-platform images those alone.
 
         Yields a line for each (`Loaded image: busybox:latest`). Close it when you stop early (`contextlib.aclosing`).
-        Raises `Invalid` or `Corrupt` for a bad archive; what was loaded before that stays.
+        Raises `Invalid` or `Corrupt` for a bad archive, `NotFound` when an image lacks a platform; what was loaded before
+        that stays.
         """
-        return loading.load(self._store, stream, _platform(platform))
+        return loading.load(self._store, stream, _platforms(platform))
 
-    def save(self, names: Sequence[str], platform: Platform | str | None = None) -> AsyncGenerator[bytes, None]:
-        """A tar of images, Docker archive and OCI layout in one. Close it when you stop early.
+    def save(
+        self, names: Sequence[str], platform: Platform | str | Sequence[Platform | str] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """A tar of images, Docker archive and OCI layout in one; with one or several platforms, of multi-platform images
+        those alone. Close it when you stop early.
 
         Raises `NotFound` on the first step.
         """
-        return saving.save(self._store, names, _platform(platform))
+        return saving.save(self._store, names, _platforms(platform))
 
     async def import_(
         self,
@@ -86,12 +172,30 @@ class Images:
         A cancelled import leaves nothing. Raises `Invalid` or `Corrupt` for a bad name, change or archive.
         """
         names = listing.parse_names([name] if name else [])
-        said = message or "Imported from -"
-        image = await making.import_tar(
-            self._store, stream, names, message=said, changes=changes, platform=_platform(platform)
-        )
+        run = apply_changes(RunConfig(), changes)
+        what = Import(run, message or "Imported from -", _platform(platform))
+        image = await making.import_tar(self._store, stream, names, what)
         await self._store.publish("import", self._store.records.images[image])
         return image
+
+    async def bootstrap(
+        self, name: str, *, tag: str = "", mirror: str = "", archive_date: str = "", packages: Sequence[str] = ()
+    ) -> AsyncGenerator[Progress, None]:
+        """Make the base image `debian:SUITE` or `ubuntu:SUITE` (a code name or a version) from the signed package archive,
+        with `packages` beyond the smallest set, and name it `tag`, by default `name`.
+
+        The archive is read from `mirror`, else from where the host has its own packages from, else from the distribution;
+        `archive_date` (`20250520T000000Z`) takes it as it was then. The same state of the archive gives the same ID.
+        Yields steps, the ID in the last one's `aux`. Close it when you stop early; nothing is left then. Raises `Invalid`;
+        `Unsupported` when a tool or key is missing, `NotFound` for an unknown suite, `Unavailable`, `Corrupt`.
+        """
+        suite = await workers.quick(suites.find, name, mirror, archive_date)
+        names = listing.parse_names([tag or name])
+        wanted = bootstrap.Wanted(suite, suites.checked_packages(packages), bool(archive_date), names)
+        async with aclosing(bootstrap.bootstrap(self._store, wanted)) as steps:
+            async for step in steps:
+                yield step
+        await self._store.publish("import", self._store.records.images[self._store.find(tag or name).digest])
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
         """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.
@@ -196,6 +300,14 @@ class Images:
         """How an image was made, newest step first. Raises `NotFound`."""
         return describing.history(self._store, await self._image(name, platform))
 
+    async def compare(self, before: str, after: str, platform: Platform | str | None = None) -> ImageDifference:
+        """How the files and packages (dpkg, apk) of the image `after` differ from those of `before`, times left out.
+
+        Raises `NotFound`; `Unsupported` for directories nested without end. A cancelled call leaves nothing mounted.
+        """
+        old, new = await self.resolve(before, platform), await self.resolve(after, platform)
+        return await comparing.compare(self._store, old, new)
+
     async def descriptor(self, image_id: str) -> Descriptor | None:
         """The descriptor of the manifest that containers of the image are made from; None when the image is gone."""
         try:
@@ -239,3 +351,10 @@ class Images:
 
 def _platform(wanted: Platform | str | None) -> Platform | None:
     return platforms.parse(wanted) if isinstance(wanted, str) else wanted
+
+
+def _platforms(wanted: Platform | str | Sequence[Platform | str] | None) -> list[Platform]:
+    if wanted is None:
+        return []
+    several = [wanted] if isinstance(wanted, Platform | str) else wanted
+    return [platforms.parse(one) if isinstance(one, str) else one for one in several]
