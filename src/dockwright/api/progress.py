@@ -10,7 +10,7 @@ from aiohttp import web
 
 from dockwright.api import errors
 from dockwright.api.call import Call
-from dockwright.errors import DockwrightError
+from dockwright.errors import DockwrightError, StartFailed
 
 Message = dict[str, object]
 
@@ -34,10 +34,12 @@ async def tell(call: Call, messages: AsyncGenerator[Message, None]) -> web.Strea
 
 
 def failure(error: DockwrightError) -> Message:
-    """An error as the last line of a stream; clients look for a status only where somebody has to log in."""
+    """An error as the last line of a stream: with a code where somebody has to log in, or a build's command failed."""
     detail: Message = {"message": str(error)}
     if errors.status(error) == 401:
         detail["code"] = 401
+    if isinstance(error, StartFailed):
+        detail["code"] = error.exit_code
     return {"errorDetail": detail, "error": str(error)}
 
 

@@ -16,7 +16,7 @@ from dockwright import workers
 from dockwright.build import pruning
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
-from dockwright.build.dockerfile import DockerfileError, checks, parse
+from dockwright.build.dockerfile import checks, parse
 from dockwright.build.mounting import Mounter
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.progress import Built, Progress, Said, Warned
@@ -27,7 +27,6 @@ from dockwright.container.parts import Parts
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import ImageConfig, Platform, RootFS
-from dockwright.store import Database
 from dockwright.units import parse_time, rfc3339
 
 # The time of files in an image that stands on no other, and says no time: the oldest that zip archives can hold.
@@ -40,7 +39,7 @@ FindImage = Callable[[str, Platform], Awaitable[Image]]
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """One build. `text` is the Dockerfile where it does not come from the context's file `dockerfile`."""
 
     dockerfile: str = "Dockerfile"
@@ -56,24 +55,21 @@ class Builder:
     """All builds of an engine."""
 
     def __init__(self, parts: Parts, cache: Cache, data: Path, directory: Path) -> None:
+        """`data` is a directory on the data root, `directory` one on the exec root."""
         self._parts, self._cache = parts, cache
         self._runner = Runner(parts, directory)
         self.caches, self.contexts = data / "mounts", data / "contexts"
         self._mounter = Mounter(parts.snapshots, self._runner, self.caches, directory)
         self._solver = Solver(parts.images, cache, self._runner, self._mounter, parts.background)
 
-    @classmethod
-    async def open(cls, parts: Parts, database: Database, data: Path, directory: Path) -> Builder:
-        """Open the builder of an engine, and undo what builds of a former one left. `directory` is on the exec root."""
-        cache = Cache(database)
-        await cache.load()
-        parts.images.keep(cache.chains)
-        builder = cls(parts, cache, data, directory)
-        await workers.bulk(pruning.empty, builder.contexts)
-        await builder._runner.clear()
-        return builder
+    async def clear(self) -> None:
+        """At the engine's start: undo what builds of a former one left."""
+        await workers.bulk(pruning.empty, self.contexts)
+        await self._runner.clear()
 
-    async def build(self, request: Request, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
+    async def build(
+        self, request: BuildRequest, context: Context, find_image: FindImage
+    ) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
 
         Raises `DockerfileError` and `Invalid` for what is wrong with the request, `NotFound` for files and images that are
@@ -107,7 +103,7 @@ class Builder:
         await self._parts.images.collect()
         return Pruned([use.id for use in chosen], sum(use.size_bytes for use in chosen))
 
-    async def _run(self, request: Request, context: Context, find_image: FindImage, said: _Channel) -> None:
+    async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel) -> None:
         text = request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
@@ -192,6 +188,3 @@ def _config(plan: Plan, diff_ids: Iterable[str], time_ns: int | None) -> ImageCo
         rootfs=RootFS(diff_ids=tuple(diff_ids)),  # type: ignore[arg-type]
         history=history,
     )
-
-
-__all__ = ["Builder", "DockerfileError", "Request"]

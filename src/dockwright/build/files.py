@@ -107,8 +107,9 @@ def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int
         if selected.single and not vertex.destination.endswith("/") and not _is_directory(into, below):
             below, _, name = below.rpartition(b"/")
             chosen = (Chosen(chosen[0].path, name),)
-        packed = archive.pack_selection(root, chosen, dress, _leaves_out(vertex, tree))
-        archive.place(source_of(packed), into, below, owner)
+        if chosen:
+            packed = archive.pack_selection(root, chosen, dress, _leaves_out(vertex, tree))
+            archive.place(source_of(packed), into, below, owner)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 archive.place(archive.decompressed(file), into, _inside(vertex.destination), owner)

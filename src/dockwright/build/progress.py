@@ -10,9 +10,10 @@ from dockwright.oci import Digest
 
 @dataclass(frozen=True)
 class Started:
-    """A step begins. `number` counts the steps that have begun in this build, from 1."""
+    """A step begins. `number` counts the steps that have begun in this build, from 1; `total` are all it has."""
 
     number: int
+    total: int
     title: str
 
 

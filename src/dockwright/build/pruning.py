@@ -11,7 +11,7 @@ from dockwright.build.cache import Cache
 from dockwright.errors import Invalid
 from dockwright.units import parse_time
 
-FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private", "parents")
+FILTERS = ("until", "id", "type", "description")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def choose(
     """
     unknown = set(filters) - set(FILTERS)
     if unknown:
-        raise Invalid(f"invalid filter '{min(unknown)}'")
+        raise Invalid(f"invalid filter '{min(unknown)}': the build cache is chosen by {', '.join(FILTERS)}")
     now = time.time_ns()
     until = min((parse_time(text, now) for text in filters.get("until", [])), default=now)
     all_ = usage(cache, caches)

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from dockwright import cgroup, faults, workers
+from dockwright.build import stubs
 from dockwright.build.effects import SCRIPT
 from dockwright.build.graph import Execute
 from dockwright.container.config import Config, HostConfig
@@ -48,6 +49,7 @@ class Limits:
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 0
     memory: int = 0
+    memory_swap: int = 0
     cpu_quota: int = 0
     cpu_period: int = 0
     cpu_shares: int = 0
@@ -91,9 +93,11 @@ class Runner:
         """
         runtime = self._parts.runtime(None)
         network = await self._network(step_id, vertex.network, limits)
-        await workers.quick(self._write_bundle, step_id, rootfs, vertex, points, limits, network)
+        targets = await workers.quick(self._write_bundle, step_id, rootfs, vertex, points, limits, network)
+        made = await workers.quick(stubs.look, rootfs, targets)
         faults.point("build.run")
         code, complaint = await self._execute(step_id, runtime, output)
+        await workers.quick(stubs.clear, rootfs, made)
         if complaint:
             raise StepFailed(f"failed to run {' '.join(vertex.arguments)!r}: {complaint}", 127)
         if code:
@@ -133,7 +137,8 @@ class Runner:
         points: list[MountPoint],
         limits: Limits,
         network: str | None,
-    ) -> None:
+    ) -> list[str]:
+        """Write the specification; where it mounts something."""
         if vertex.security == "insecure" and not limits.insecure:
             raise Unsupported("RUN --security=insecure needs the entitlement security.insecure of whoever builds")
         folder = self._directory / step_id
@@ -149,6 +154,7 @@ class Runner:
             privileged=vertex.security == "insecure",
             shm_size=limits.shm_size,
             memory=limits.memory,
+            memory_swap=limits.memory_swap,
             cpu_quota=limits.cpu_quota,
             cpu_period=limits.cpu_period,
             cpu_shares=limits.cpu_shares,
@@ -169,6 +175,7 @@ class Runner:
         )
         built = specification.build(config, host, around)
         (folder / "config.json").write_bytes(msgspec.json.encode(built))
+        return [mount["destination"] for mount in built["mounts"]]
 
     def _files(self, folder: Path, step_id: str, vertex: Execute, limits: Limits) -> dict[str, str]:
         defaults, is_host = self._parts.defaults, vertex.network == "host"

@@ -65,9 +65,11 @@ class Solving:
     work: Work
     _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
     _begun: int = 0
+    _total: int = 0
 
     async def solve(self, vertex: Vertex) -> Tree:
         """The tree of `vertex`. Raises what its steps raise; nothing of it goes on then."""
+        self._total = sum(not isinstance(one, Scratch) for one in _reachable(vertex))
         try:
             async with asyncio.TaskGroup() as group:
                 return await self._tree(vertex, group)
@@ -200,8 +202,18 @@ class Solving:
 
     def _begin(self, title: str) -> int:
         self._begun += 1
-        self.work.tell(Started(self._begun, title))
+        self.work.tell(Started(self._begun, self._total, title))
         return self._begun
+
+
+def _reachable(vertex: Vertex) -> set[Vertex]:
+    found: set[Vertex] = set()
+    left = [vertex]
+    while left:
+        if (one := left.pop()) not in found:
+            found.add(one)
+            left += one.inputs
+    return found
 
 
 def _key(kind: str, *parts: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ from dockwright.image.making import Commit, Import
 from dockwright.image.progress import Progress
 from dockwright.image.removal import ImageUser
 from dockwright.image.sources import Sources
-from dockwright.image.store import Image, Store
+from dockwright.image.store import Image, Keeper, Store
 from dockwright.image.transfers import TransferLimits, Transfers
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
@@ -69,12 +69,13 @@ class Images:
         events: Events,
         registries: Registries | None = None,
         limits: TransferLimits | None = None,
+        keepers: Sequence[Keeper] = (),
     ) -> Images:
         """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
 
-        Without `registries` nothing can be pulled or pushed.
+        Without `registries` nothing can be pulled or pushed. What `keepers` name by chain IDs is not collected.
         """
-        store = Store(database, blobs, snapshots, events)
+        store = Store(database, blobs, snapshots, events, keepers)
         await store.records.load()
         await store.collect()
         transfers = Transfers(store, Sources(database), registries, limits)
@@ -208,10 +209,6 @@ class Images:
         image = await making.commit(self._store, key, below, what, names)
         await self._store.publish("create", self._store.records.images[image])
         return image
-
-    def keep(self, keeper: Callable[[], Iterable[Digest]]) -> None:
-        """From now on, spare the snapshots that `keeper` names by their chain IDs when garbage is collected."""
-        self._store.keepers.append(keeper)
 
     async def collect(self) -> int:
         """Delete what nothing leads to any more; the bytes that came free."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dockwright
 from dockwright import cgroup, workers
 from dockwright.api import versions
+from dockwright.api.render.builds import cache_use
 from dockwright.api.render.containers import summary
 from dockwright.container.spec import security
 from dockwright.container.state import Status
@@ -158,7 +159,7 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     if "volume" in kinds:
         answer["Volumes"] = [await _volume(engine, volume) for volume in engine.volumes.all()]
     if "build-cache" in kinds:
-        answer["BuildCache"] = []
+        answer["BuildCache"] = [cache_use(use) for use in await workers.bulk(engine.builder.usage)]
     return answer
 
 
