@@ -34,7 +34,9 @@ def context(tmp_path: Path, files: dict[str, str]) -> str:
     return str(tmp_path)
 
 
-def test_the_docker_cli_builds_and_runs(daemon: Daemon, docker: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_the_docker_cli_builds_and_runs(
+    daemon: Daemon, docker: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     where = context(
         tmp_path,
         {

@@ -13,13 +13,14 @@ from dockwright.archive.copy import PathStat, export, read, real_path, stat_path
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
-from dockwright.archive.selection import Chosen, Dress, pack_selection, place
+from dockwright.archive.selection import Chosen, Dress, LeavesOut, nothing, pack_selection, place
 from dockwright.archive.source import Source, Tapped, decompressed
 
 __all__ = [
     "Chosen",
     "Dress",
     "Layer",
+    "LeavesOut",
     "PathStat",
     "Root",
     "Source",
@@ -29,6 +30,7 @@ __all__ = [
     "decompressed",
     "export",
     "hide_base",
+    "nothing",
     "pack_layer",
     "pack_selection",
     "place",

@@ -15,9 +15,15 @@ from dockwright.archive.root import DIRECTORY, Root
 from dockwright.archive.source import Source
 from dockwright.archive.tarformat import Entry
 from dockwright.archive.unpack import Options, Unpacker
+from dockwright.errors import Invalid
 
-#: Whether a member (its path in the source tree) is left out, with all below it when it is a directory.
+#: Whether a path is left out, with all below it when it is a directory.
 LeavesOut = Callable[[bytes, bool], bool]
+
+
+def nothing(path: bytes, is_directory: bool) -> bool:
+    """Leaves out nothing."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,13 @@ class Dress:
 
 
 def pack_selection(
-    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = lambda path, is_directory: False
+    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
 ) -> Iterator[bytes]:
-    """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there."""
-    packer = _SelectionPacker(root, dress, leaves_out)
+    """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
+
+    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
+    """
+    packer = _SelectionPacker(root, dress, leaves_out, excludes)
     for one in chosen:
         yield from packer.selected(one)
     yield from packer.end()
@@ -55,14 +64,18 @@ def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | Non
     """
     placer = _Placer(root, source, Options(keep_kind=True, below=below), owner)
     if below.strip(b"/"):
-        placer.make_parents(below.strip(b"/"))
+        try:
+            placer.make_parents(below.strip(b"/"))
+        except NotADirectoryError:
+            where = os.fsdecode(below.strip(b"/"))
+            raise Invalid(f'cannot overwrite non-directory "/{where}" with directory "/{where}"') from None
     placer.run()
 
 
 class _SelectionPacker(Packer):
-    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut) -> None:
+    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut) -> None:
         super().__init__(root, subsecond=True)
-        self._dress, self._leaves_out = dress, leaves_out
+        self._dress, self._leaves_out, self._excludes = dress, leaves_out, excludes
         self._now = Chosen(b"", b"")
 
     def selected(self, one: Chosen) -> Iterator[bytes]:
@@ -73,7 +86,8 @@ class _SelectionPacker(Packer):
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
         inside = name[len(self._now.name) :].strip(b"/")
         path = b"/".join(filter(None, (self._now.path.strip(b"/"), inside)))
-        return not self._leaves_out(path, stat.S_ISDIR(found.st_mode))
+        is_directory = stat.S_ISDIR(found.st_mode)
+        return not (self._leaves_out(path, is_directory) or self._excludes(inside, is_directory))
 
     def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
         entry = super().entry(name, found, fd)

@@ -91,9 +91,9 @@ class Builder:
                 error = error.exceptions[0]
             raise error from None
 
-    def usage(self) -> list[CacheUse]:
+    async def usage(self) -> list[CacheUse]:
         """What the cache holds, the least recently used first."""
-        return pruning.usage(self._cache, self.caches)
+        return await workers.bulk(pruning.usage, self._cache, self.caches)
 
     async def prune(self, filters: dict[str, list[str]], *, everything: bool, keep_bytes: int) -> Pruned:
         """Delete cached results, the least recently used first, until `keep_bytes` are left. Raises `Invalid`."""

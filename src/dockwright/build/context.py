@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright import archive, rooted
-from dockwright.build.dockerfile.patterns import Patterns, read_ignore_file
 from dockwright.errors import Invalid, NotFound
+from dockwright.ignoring import Patterns, read_ignore_file
 
 FILE_LIMIT = 16 * 1024 * 1024
 

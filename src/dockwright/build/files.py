@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockwright import archive
-from dockwright.archive import Chosen, Dress, Root
+from dockwright.archive import Chosen, Dress, LeavesOut, Root
 from dockwright.build.context import Context
-from dockwright.build.dockerfile.patterns import Patterns, has_wildcard, match
-from dockwright.build.dockerfile.patterns import parse as parse_pattern
 from dockwright.build.graph import Copy
 from dockwright.container.spec import users
-from dockwright.errors import Invalid, NotFound
+from dockwright.errors import DockwrightError, Invalid, NotFound
+from dockwright.ignoring import Patterns, has_wildcard, match
+from dockwright.ignoring import parse as parse_pattern
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
@@ -26,15 +26,13 @@ from dockwright.snapshot import source_of
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _SYMBOLIC = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
 
-LeavesOut = Callable[[bytes, bool], bool]
-
 
 @dataclass(frozen=True)
 class Tree:
     """Where files come from: a directory, what is left out of it, and whether its owners and times mean something."""
 
     root: Path
-    leaves_out: LeavesOut = lambda path, is_directory: False
+    leaves_out: LeavesOut = archive.nothing
     keeps_owners: bool = True
 
 
@@ -49,6 +47,7 @@ class Selected:
 
 def select(vertex: Copy, tree: Tree) -> Selected:
     """The files that `vertex` names. Blocking. Raises `NotFound` and `Invalid` with Docker's wording."""
+    excludes = _excludes(vertex)
     with Root(tree.root) as root:
         found: list[Chosen] = []
         archives: list[bytes] = []
@@ -57,6 +56,8 @@ def select(vertex: Copy, tree: Tree) -> Selected:
             if not places:
                 raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
             for place in places:
+                if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
+                    continue
                 if vertex.unpack and _is_archive(root, place):
                     archives.append(place)
                 else:
@@ -71,7 +72,7 @@ def digest(vertex: Copy, tree: Tree, selected: Selected) -> Digest:
     state = digests.hasher()
     dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
     with Root(tree.root) as root:
-        for chunk in archive.pack_selection(root, selected.chosen, dress, _leaves_out(vertex, tree)):
+        for chunk in archive.pack_selection(root, selected.chosen, dress, tree.leaves_out, _excludes(vertex)):
             state.update(chunk)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
@@ -108,7 +109,7 @@ def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int
             below, _, name = below.rpartition(b"/")
             chosen = (Chosen(chosen[0].path, name),)
         if chosen:
-            packed = archive.pack_selection(root, chosen, dress, _leaves_out(vertex, tree))
+            packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
             archive.place(source_of(packed), into, below, owner)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
@@ -228,22 +229,20 @@ def _decompresses_to_tar(root: Root, place: bytes) -> bool:
             head = b""
             while len(head) < 512 and (chunk := source.read(512 - len(head))):
                 head += chunk
-        except (Invalid, OSError):
+        except (DockwrightError, OSError):
             return False
     return head[257:262] == b"ustar"
 
 
-def _leaves_out(vertex: Copy, tree: Tree) -> LeavesOut:
-    excluded = Patterns([found for text in vertex.exclude if (found := parse_pattern(text)) is not None])
-    if not vertex.exclude:
-        return tree.leaves_out
+def _excludes(vertex: Copy) -> LeavesOut:
+    """What `--exclude` leaves out, of paths below what is copied."""
+    patterns = Patterns([found for text in vertex.exclude if (found := parse_pattern(text)) is not None])
 
     def check(path: bytes, is_directory: bool) -> bool:
         text = os.fsdecode(path)
-        out = excluded.matches(text) and not (is_directory and excluded.may_hold_exceptions(text))
-        return out or tree.leaves_out(path, is_directory)
+        return patterns.matches(text) and not (is_directory and patterns.may_hold_exceptions(text))
 
-    return check
+    return check if vertex.exclude else archive.nothing
 
 
 def _inside(destination: str) -> bytes:

@@ -23,7 +23,7 @@ from dockwright import cgroup, faults, workers
 from dockwright.build import stubs
 from dockwright.build.effects import SCRIPT
 from dockwright.build.graph import Execute
-from dockwright.container.config import Config, HostConfig
+from dockwright.container.config import Config, HostConfig, Ulimit
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.spec import build as specification
@@ -54,6 +54,8 @@ class Limits:
     cpu_period: int = 0
     cpu_shares: int = 0
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
     insecure: bool = False
 
@@ -159,6 +161,8 @@ class Runner:
             cpu_period=limits.cpu_period,
             cpu_shares=limits.cpu_shares,
             cpuset_cpus=limits.cpuset_cpus,
+            cpuset_mems=limits.cpuset_mems,
+            ulimits=list(limits.ulimits),
             ipc_mode="private",
             cgroupns_mode=self._parts.defaults.cgroupns_mode,
         )
@@ -228,10 +232,8 @@ class Runner:
             ended.close()
             os.close(reading)
         code = child.wait()  # it has ended: this only reaps
-        started = (folder / "pid").exists()
-        return (code if code >= 0 else 128 - code), "" if started or not code else await workers.quick(
-            _complaint, folder
-        )
+        complaint = await workers.quick(_complaint, folder) if code else ""
+        return (code if code >= 0 else 128 - code), complaint
 
     async def _kill(self, step_id: str, runtime: Runtime, child: subprocess.Popen[bytes]) -> None:
         await runtime.kill(step_id, signal.SIGKILL)
@@ -276,6 +278,9 @@ async def _copy_output(reading: int, output: Output) -> None:
 
 
 def _complaint(folder: Path) -> str:
+    """What the runtime said; nothing when the command ran: the code is its own then."""
+    if (folder / "pid").exists():
+        return ""
     try:
         return (folder / "runtime.log").read_text(errors="replace").strip()[-2000:]
     except FileNotFoundError:

@@ -18,6 +18,7 @@ from dockwright.credentials.credential import (
     from_registries_header,
     to_document,
     to_header,
+    to_registries_header,
 )
 from dockwright.credentials.helper import Helper, detect
 from dockwright.credentials.servers import HUB, hostname, key_of
@@ -37,4 +38,5 @@ __all__ = [
     "key_of",
     "to_document",
     "to_header",
+    "to_registries_header",
 ]

@@ -110,6 +110,12 @@ def from_registries_header(text: str) -> dict[str, Credentials]:
     return {key_of(str(server)): from_document(entry) for server, entry in document.items()}
 
 
+def to_registries_header(found: Mapping[str, Credentials]) -> str:
+    """The value of `X-Registry-Config`; empty where there is nothing to say."""
+    document = {server: to_document(credentials, server) for server, credentials in found.items()}
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode() if document else ""
+
+
 def _decoded(stripped: str, header: str) -> object:
     """The JSON in a header's base64url, its padding taken off. Raises `Invalid`."""
     if len(stripped) > _HEADER_LIMIT:

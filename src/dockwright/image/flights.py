@@ -62,7 +62,7 @@ class Flight(Generic[T, P]):
         except (DockwrightError, OSError) as error:
             self._fail(error)
         except BaseException:
-            self._fail(Unavailable("the transfer was given up"))
+            self._fail(Unavailable("it was given up"))
             raise
         finally:
             self.over.set()

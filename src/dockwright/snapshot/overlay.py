@@ -309,7 +309,9 @@ class Overlay:
         self._mounts.mount(self._plan(node), target, node.kind == "view")
 
     def _plan(self, node: Node) -> Plan:
-        lowers = [f"{below.layer.number}/fs" for below in self.chain(node)[1:]] + ["empty"]
+        # The kernel takes no directory twice. What a layer has, its topmost place shows: those below it add nothing.
+        numbers = dict.fromkeys(below.layer.number for below in self.chain(node)[1:])
+        lowers = [f"{number}/fs" for number in numbers] + ["empty"]
         own = f"{node.layer.number}/fs"
         if node.kind == "view":
             return Plan([own, *lowers], None, None)

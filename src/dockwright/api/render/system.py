@@ -159,7 +159,7 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     if "volume" in kinds:
         answer["Volumes"] = [await _volume(engine, volume) for volume in engine.volumes.all()]
     if "build-cache" in kinds:
-        answer["BuildCache"] = [cache_use(use) for use in await workers.bulk(engine.builder.usage)]
+        answer["BuildCache"] = [cache_use(use) for use in await engine.builder.usage()]
     return answer
 
 

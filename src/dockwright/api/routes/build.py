@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -20,6 +20,7 @@ from dockwright.api.filters import Filters
 from dockwright.api.render import builds
 from dockwright.api.router import Router
 from dockwright.build import BuildRequest, Context, Limits, Options
+from dockwright.container.config import Ulimit
 from dockwright.credentials import REGISTRIES_HEADER, from_registries_header, key_of
 from dockwright.engine import Pull
 from dockwright.errors import Corrupt, Invalid, Unsupported
@@ -36,6 +37,7 @@ _AMOUNTS = ("keep-storage", "max-used-space", "reserved-space")
 _REFUSED = {
     "squash": "squashing layers is not supported: a multi-stage build gives an image of few layers",
     "outputs": "outputs other than an image are not supported by this release",
+    "securityopt": "security options of build steps are not supported by this release",
     "session": "a session (BuildKit) is not supported by this release",
 }
 
@@ -113,6 +115,8 @@ def _request(call: Call) -> BuildRequest:
         cpu_period=call.number("cpuperiod") or 0,
         cpu_shares=call.number("cpushares") or 0,
         cpuset_cpus=call.text("cpusetcpus"),
+        cpuset_mems=call.text("cpusetmems"),
+        ulimits=tuple(_json(call, "ulimits", list[Ulimit]) or ()),
         cgroup_parent=call.text("cgroupparent"),
     )
     given = _json(call, "buildargs", dict[str, str | None]) or {}
@@ -135,10 +139,10 @@ def _request(call: Call) -> BuildRequest:
 
 def _json(call: Call, name: str, kind: type[T]) -> T | None:
     text = call.text(name)
-    if not text:
+    if text in ("", "null"):
         return None
     try:
-        return msgspec.json.Decoder(Optional[kind]).decode(text)  # type: ignore[arg-type]  # noqa: UP045 - a value here
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Invalid(f"invalid {name}: {error}") from error
 
