@@ -70,8 +70,9 @@ class Runner:
         """At the engine's start: undo what steps of a former daemon had acquired."""
         for step_id in await workers.quick(_names, self._directory):
             async with UndoStack() as undo:
-                self._prepare_undo(undo, step_id)
+                # At the bottom, so that the runtime has ended what is in it before.
                 undo.push_undo(workers.quick, cgroup.remove, self._parts.cgroups, self._cgroup(step_id, Limits()))
+                self._prepare_undo(undo, step_id)
 
     @asynccontextmanager
     async def changed(self, below: str | None) -> AsyncIterator[tuple[str, Path]]:
