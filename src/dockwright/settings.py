@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright.container.parts import Defaults
+from dockwright.image import Retention
 from dockwright.network import NetworkOptions
 
 
@@ -35,6 +36,7 @@ class Settings:
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
+    gc: Retention = field(default_factory=Retention)
 
     @classmethod
     def under(cls, root: Path) -> Settings:
