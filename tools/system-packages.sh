@@ -6,6 +6,7 @@ packages=(
   catatonit                                     # init for --init
   libnftables1 nftables iproute2                # firewall and links
   busybox-static mmdebstrap                     # base images without a hub
+  docker-registry apache2-utils skopeo          # registries for the tests, htpasswd, a foreign witness
   python3-venv procps curl ca-certificates xz-utils openssh-client
 )
 missing=()

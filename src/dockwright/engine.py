@@ -13,9 +13,10 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
@@ -25,7 +26,9 @@ from dockwright.container.record import ContainerTable
 from dockwright.container.spec import capabilities
 from dockwright.container.stdio import Stdio
 from dockwright.content import LocalBlobs
-from dockwright.errors import Conflict, DockwrightError, Unsupported
+from dockwright.credentials import Credentials
+from dockwright.distribution import Registries
+from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
 from dockwright.image import IMAGE_SCHEMA, Images, ImageUser
 from dockwright.logs import Logs
@@ -38,6 +41,8 @@ from dockwright.store import Database, Schema
 from dockwright.tasks import Background
 from dockwright.undo import UndoStack
 from dockwright.volume import VOLUME_SCHEMA, LocalVolumes, Volumes
+
+Pull = Literal["missing", "always", "never"]
 
 ENGINE_SCHEMA = Schema("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"])
 
@@ -54,7 +59,9 @@ class RunResult:
 class Engine:
     """One engine over one data root. Open it with `Engine.open`; its managers are its attributes."""
 
-    def __init__(self, settings: Settings, engine_id: str, database: Database, parts: Parts) -> None:
+    def __init__(
+        self, settings: Settings, engine_id: str, database: Database, parts: Parts, registries: Registries
+    ) -> None:
         self.settings = settings
         self.id = engine_id
         self.parts = parts
@@ -62,6 +69,7 @@ class Engine:
         self.images = parts.images
         self.networks = parts.networks
         self.volumes = parts.volumes
+        self.registries = registries
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
         self.warnings: list[str] = []
@@ -106,7 +114,10 @@ class Engine:
         blobs = await LocalBlobs.open_at(settings.data_root / "content")
         snapshots = await Overlay.open_at(settings.data_root / "snapshots", database)
         undo.push_undo(snapshots.aclose)
-        images = await Images.open(database, blobs, snapshots, events)
+        registries = Registries(settings.registry)
+        undo.push_undo(registries.aclose)
+        images = await Images.open(database, blobs, snapshots, events, registries, settings.transfers)
+        undo.push_undo(images.aclose)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
         await volumes.load()
         networks = await Networks.open(database, settings.exec_root, settings.network)
@@ -132,7 +143,7 @@ class Engine:
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
         )
-        return cls(settings, await _engine_id(database), database, parts)
+        return cls(settings, await _engine_id(database), database, parts, registries)
 
     async def run(
         self,
@@ -142,11 +153,15 @@ class Engine:
         config: Config | None = None,
         host: HostConfig | None = None,
         stdin: bytes | None = None,
+        pull: Pull = "missing",
+        credentials: Credentials | None = None,
     ) -> RunResult:
         """Run a container of `image` to its end, remove it, and return what it said.
 
-        `config` and `host` are as in the Engine API. Raises as create and start do. Cancelled, it removes the container.
+        An image that is not here is pulled first, or always, or never, as `pull` says. `config` and `host` are as in the
+        Engine API. Raises as pull, create and start do. Cancelled, it removes the container.
         """
+        await self._provide(image, pull, credentials)
         config, host = config or Config(), host or HostConfig()
         config.image = image
         config.cmd = list(command) if command is not None else config.cmd
@@ -168,6 +183,37 @@ class Engine:
                     raise
                 raise ours.exceptions[0] from None
             return RunResult(ending.exit_code, bytes(said[1]), bytes(said[2]))
+
+    async def _provide(self, image: str, pull: Pull, credentials: Credentials | None) -> None:
+        if pull not in get_args(Pull):
+            raise Invalid(f"invalid pull option: {pull!r}: must be one of {', '.join(get_args(Pull))}")
+        if pull == "never":
+            return
+        if pull == "missing":
+            try:
+                await self.images.resolve(image)
+                return
+            except NotFound:
+                pass
+        async with aclosing(self.images.pull(image, credentials=credentials)) as progress:
+            async for _ in progress:
+                pass
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over what may change while the engine runs: runtimes and the default one, registries and how many transfers
+        they see at a time, labels, live restore, the time containers have to stop in. The rest of `settings` has to be what
+        it was. Raises `Unsupported`, with nothing changed, for a runtime that cannot be run.
+        """
+        parts = self.parts
+        runtimes = await workers.quick(_find_runtimes, settings)
+        defaults = await workers.quick(_defaults, settings.containers, runtimes, parts.cgroups.version)
+        # Containers that were made with a runtime need it for as long as they are there.
+        used = {container.record.spec.host.runtime for container in self.containers.all()}
+        parts.runtimes = {name: one for name, one in parts.runtimes.items() if name in used} | runtimes
+        parts.defaults = replace(parts.defaults, runtime=defaults.runtime)
+        self.registries.change(settings.registry)
+        await self.images.set_transfer_limits(settings.transfers)
+        self.settings = settings
 
     async def _take_over(self) -> None:
         """Make host and state agree after whatever happened to the former daemon."""

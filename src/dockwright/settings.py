@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright.container.parts import Defaults
-from dockwright.image import Retention
+from dockwright.distribution import RegistryOptions
+from dockwright.image import Retention, TransferLimits
 from dockwright.network import NetworkOptions
 
 
@@ -31,6 +32,8 @@ class Settings:
     exec_root: Path
     network: NetworkOptions = field(default_factory=NetworkOptions)
     containers: Defaults = field(default_factory=Defaults)
+    registry: RegistryOptions = field(default_factory=RegistryOptions)
+    transfers: TransferLimits = field(default_factory=TransferLimits)
     runtimes: dict[str, RuntimeEntry] = field(default_factory=dict)
     systemd_cgroup: bool = False
     shutdown_timeout_s: int = 15

@@ -19,6 +19,8 @@ from aiohttp import web
 import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
+from dockwright.api.registry_settings import features, registry_options, transfer_limits
+from dockwright.api.reloading import LEVELS, Configuration, level
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
 from dockwright.container.config import LogConfig, Ulimit
@@ -33,7 +35,6 @@ from dockwright.settings import RuntimeEntry, Settings
 from dockwright.units import natural, parse_duration
 
 log = logging.getLogger("dockwrightd")
-_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
 
 
 def main() -> None:
@@ -46,8 +47,8 @@ def main() -> None:
         if given.get("version"):
             print(f"Dockwright version {dockwright.__version__}")
             return
-        path = Path(given.get("config-file", flags.parse_default("config-file")))
-        values = flags.merge(given, flags.load_file(path, must_exist="config-file" in given))
+        configuration = Configuration(given)
+        values = configuration.values
         settings = to_settings(values)
         sockets = listeners(values)
         if values["validate"]:
@@ -57,17 +58,18 @@ def main() -> None:
         _raise_descriptor_limit()
         faults.arm_from_environment()
         footprint.bound_allocator()
-        uvloop.run(_serve(settings, sockets, values))
+        uvloop.run(_serve(settings, sockets, configuration))
     except DockwrightError as error:
         print(f"dockwrightd: {error}", file=sys.stderr)
         sys.exit(1)
 
 
-async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, Any]) -> None:
-    stop = asyncio.Event()
+async def _serve(settings: Settings, sockets: list[Listener], configuration: Configuration) -> None:
+    values = configuration.values
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, signals.put_nowait, number)
     async with Engine.open(settings) as engine:
         daemon = Daemon(engine, debug=values["debug"])
         server = daemon.server()
@@ -79,7 +81,8 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
                 log.warning("%s", warning)
             log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
             footprint.freeze_what_stays()
-            await stop.wait()
+            while await signals.get() == signal.SIGHUP:
+                await configuration.reload(daemon, to_settings)
             log.info("ending")
         finally:
             for listener in sockets:
@@ -96,8 +99,9 @@ def to_settings(values: dict[str, Any]) -> Settings:
     """The engine's settings. Raises `Invalid` for values that do not parse or go together."""
     if values["storage-driver"] not in ("overlay2", "overlayfs"):
         raise Invalid(f"storage-driver {values['storage-driver']!r} is not supported: only overlayfs is")
-    if values["log-level"] not in _LEVELS:
+    if values["log-level"] not in LEVELS:
         raise Invalid(f"invalid logging level: {values['log-level']}")
+    features(values["feature"])
     return Settings(
         data_root=Path(values["data-root"]).absolute(),
         exec_root=Path(values["exec-root"]).absolute(),
@@ -109,6 +113,8 @@ def to_settings(values: dict[str, Any]) -> Settings:
         live_restore=values["live-restore"],
         labels=values["label"],
         gc=_retention(values),
+        registry=registry_options(values),
+        transfers=transfer_limits(values),
     )
 
 
@@ -226,8 +232,9 @@ def _seccomp(value: str | None) -> str:
 
 
 def _configure_logging(values: dict[str, Any]) -> None:
-    level = "DEBUG" if values["debug"] else _LEVELS[values["log-level"]]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level(values), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     logging.getLogger("asyncio").setLevel("WARNING")
 
 

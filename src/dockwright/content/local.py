@@ -11,8 +11,8 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from dockwright import workers
@@ -63,18 +63,25 @@ class LocalBlobs:
     @asynccontextmanager
     async def ingest(self, name: str | None = None) -> AsyncIterator[LocalIngest]:
         """See `BlobStore.ingest`."""
-        if name in self._names:
-            raise Conflict(f"{name} is being ingested already")
-        if name is not None:
-            self._names.add(name)
-        try:
+        with self._alone(name):
             ingest = LocalIngest(await workers.bulk(Partial, self._partial_path(name), self._blobs))
             try:
                 yield ingest
             finally:
                 await shielded(ingest.end(keep=name is not None))
-        finally:
-            self._names.discard(name or "")
+
+    @asynccontextmanager
+    async def resume(self, name: str) -> AsyncIterator[Partial]:
+        """The named ingest for code that runs in a worker thread already. Unless that commits or discards it, it stays.
+
+        Raises `Conflict` while the same name is being ingested.
+        """
+        with self._alone(name):
+            partial = await workers.bulk(Partial, self._partial_path(name), self._blobs)
+            try:
+                yield partial
+            finally:
+                await shielded(workers.quick(partial.close))
 
     async def stat(self, digest: Digest) -> BlobInfo:
         """See `BlobStore.stat`."""
@@ -111,6 +118,17 @@ class LocalBlobs:
                     stat = entry.stat(follow_symlinks=False)
                     found.append(BlobInfo(Digest(f"{folder.name}:{entry.name}"), stat.st_size, stat.st_mtime_ns))
         return found
+
+    @contextmanager
+    def _alone(self, name: str | None) -> Iterator[None]:
+        if name in self._names:
+            raise Conflict(f"{name} is being ingested already")
+        if name is not None:
+            self._names.add(name)
+        try:
+            yield
+        finally:
+            self._names.discard(name or "")
 
     def _prepare(self) -> None:
         (self._blobs / "sha256").mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Images: what they are called, what they hold, and bringing them in and out.
 
-What belongs here: names, documents, layers put together, garbage. What does not: containers, registries, HTTP.
+What belongs here: names, documents, layers put together, garbage. What does not: containers, the registry protocol, HTTP.
 """
 
 from dockwright.image.comparing import FileDifference, ImageDifference, PackageDifference
@@ -11,6 +11,7 @@ from dockwright.image.records import IMAGE_SCHEMA
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
 from dockwright.image.store import Image
+from dockwright.image.transfers import TransferLimits
 
 __all__ = [
     "IMAGE_SCHEMA",
@@ -24,4 +25,5 @@ __all__ = [
     "PackageDifference",
     "Progress",
     "Retention",
+    "TransferLimits",
 ]

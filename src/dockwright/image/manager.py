@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from dockwright import workers
 from dockwright.content import LocalBlobs
+from dockwright.credentials import Credentials
+from dockwright.distribution import Registries
 from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
 from dockwright.image import (
@@ -18,6 +20,8 @@ from dockwright.image import (
     listing,
     loading,
     making,
+    pulling,
+    pushing,
     removal,
     retention,
     saving,
@@ -33,7 +37,9 @@ from dockwright.image.making import Commit, Import
 from dockwright.image.progress import Progress
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
+from dockwright.image.sources import Sources
 from dockwright.image.store import Image, Store
+from dockwright.image.transfers import TransferLimits, Transfers
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
 from dockwright.oci import Descriptor, Digest, Platform, RunConfig
@@ -53,16 +59,73 @@ class ImageUsage:
 class Images:
     """All images of an engine. Names may be familiar or full references, IDs or the beginnings of IDs."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, transfers: Transfers) -> None:
+        self._store, self._transfers = store, transfers
 
     @classmethod
-    async def open(cls, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> Images:
-        """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's."""
+    async def open(
+        cls,
+        database: Database,
+        blobs: LocalBlobs,
+        snapshots: Overlay,
+        events: Events,
+        registries: Registries | None = None,
+        limits: TransferLimits | None = None,
+    ) -> Images:
+        """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
+
+        Without `registries` nothing can be pulled or pushed.
+        """
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        return cls(store)
+        transfers = Transfers(store, Sources(database), registries, limits)
+        await transfers.tidy()
+        return cls(store, transfers)
+
+    async def aclose(self) -> None:
+        """Stop pulls and pushes that still run. Safe to call twice."""
+        await self._transfers.aclose()
+
+    def pull(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: Platform | str | None = None,
+        credentials: Credentials | None = None,
+    ) -> AsyncGenerator[Progress, None]:
+        """Bring an image here by tag or digest, or every tag of a repository. Yields what is going on, in Docker's words.
+
+        Close the generator to give up: what was fetched is gone on from next time. Raises `Invalid`, also at once, for a bad
+        name or platform; `NotFound`; `Unauthorized` and `Forbidden`; `Unavailable` for a registry that is out of reach;
+        `Corrupt` for one that lies; `Unsupported` for what is no image.
+        """
+        return pulling.pull(
+            self._transfers, name, all_tags=all_tags, platform=_platform(platform), credentials=credentials
+        )
+
+    def push(
+        self,
+        name: str,
+        *,
+        all_tags: bool = False,
+        platform: Platform | str | None = None,
+        credentials: Credentials | None = None,
+    ) -> AsyncGenerator[Progress, None]:
+        """Send an image to the registry that its name tells. Yields what is going on, in Docker's words.
+
+        What is sent is what is stored, byte for byte: the digest there is the image's ID here. Of an image that is here for
+        one of its platforms only, that one is sent, and `aux` says so. Raises as `pull` does; `Conflict` when several but
+        not all platforms are here and none is asked for.
+        """
+        return pushing.push(
+            self._transfers, name, all_tags=all_tags, platform=_platform(platform), credentials=credentials
+        )
+
+    async def set_transfer_limits(self, limits: TransferLimits) -> None:
+        """Change how many layers are brought in and sent out at a time; what is under way goes on."""
+        await self._transfers.set_limits(limits)
 
     async def resolve(self, name: str, platform: Platform | str | None = None) -> Image:
         """The image `name`, with the variant for `platform`, else for this host, else any.

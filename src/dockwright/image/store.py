@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -70,6 +70,8 @@ class Store:
         self.documents = Documents(blobs)
         self.layers = Layers(snapshots)
         self.leases = Leases()
+        # Fetches a blob that is not kept here from where it came; an engine without registries cannot.
+        self.bring: Callable[[Descriptor], Awaitable[None]] = _gone
 
     def find(self, name: str) -> ImageRow:
         """The image that a name, an ID or the beginning of an ID means.
@@ -168,6 +170,10 @@ class Store:
         if not found:
             raise NotFound(f"No such image: {told}")
         return self.records.images[found[0]]
+
+
+async def _gone(blob: Descriptor) -> None:
+    raise NotFound(f"content {blob.digest} not found")
 
 
 def lacking(called: str, wanted: Platform | None) -> NotFound:

@@ -17,7 +17,7 @@ from dockwright.cli.unknown import _LATER
 
 SURFACE: dict[str, Any] = json.loads((Path(__file__).parent / "cli-surface.json").read_text())
 COMMANDS = list(index.everything())
-OURS_ALONE = {"completion"}
+OURS_ALONE = {"completion", "image bootstrap", "image diff"}
 
 
 def _default(flag: Flag) -> str | None:
