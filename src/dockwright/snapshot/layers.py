@@ -22,7 +22,7 @@ from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable
 from dockwright.oci import Digest, chain_ids
 from dockwright.oci import digest as digests
 from dockwright.snapshot import changes as differences
-from dockwright.snapshot.mountapi import sync_file_system
+from dockwright.snapshot.mountapi import check_depth, sync_file_system
 from dockwright.snapshot.overlay import Overlay
 from dockwright.snapshot.rows import LayerRow
 
@@ -93,7 +93,8 @@ class Layers:
         self._overlay = overlay
 
     def missing(self, diff_ids: tuple[Digest, ...]) -> list[Digest]:
-        """Which layers have to be unpacked before the stack can be made."""
+        """Which layers have to be unpacked before the stack can be made. Raises `Unsupported` for more than can be mounted."""
+        check_depth(len(set(diff_ids)))
         needed = []
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain) and self._overlay.by_diff(diff_id) is None:
@@ -116,8 +117,9 @@ class Layers:
     async def stack(self, diff_ids: tuple[Digest, ...], staged: dict[Digest, Staged]) -> Digest | None:
         """Make the snapshot of all layers, base first, from known and `staged` ones; its chain ID (None without layers).
 
-        Raises `NotFound` when a layer is neither known nor staged.
+        Raises `NotFound` when a layer is neither known nor staged, `Unsupported` for more than overlayfs can mount.
         """
+        check_depth(len(set(diff_ids)))
         below: Digest | None = None
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain):
