@@ -178,7 +178,8 @@ class Layers:
             return
         alone = replace(staged.row, diff_id=None, recipe=False)
         if below is None:
-            await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
+            # On nothing, what it takes for granted is plain directories.
+            await self._overlay.adopt(chain, None, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below) as (base, _):
             if contents.hides_all:
@@ -187,14 +188,20 @@ class Layers:
             else:
                 fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:
-            await workers.quick(staged.recipe.unlink, missing_ok=True)
-            await self._overlay.adopt(chain, below, alone)
+            await self._overlay.adopt(chain, below, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below, writable=True) as (target, row):
             await workers.bulk(_reapply, staged, target)
             tree = self._overlay.tree(row)
             used = await workers.bulk(differences.usage, tree.parent)
             await self._overlay.adopt(chain, below, replace(row, size_bytes=used.size_bytes, inodes=used.inodes))
+
+
+def _without_recipe(staged: Staged, row: LayerRow) -> LayerRow:
+    """The row of a layer whose tar cannot be made again, as its directory now is."""
+    staged.recipe.unlink(missing_ok=True)
+    used = differences.usage(staged.tree.parent)
+    return replace(row, size_bytes=used.size_bytes, inodes=used.inodes)
 
 
 class _Chunks:
