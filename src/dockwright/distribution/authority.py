@@ -29,6 +29,8 @@ class Knowledge:
     def __init__(self) -> None:
         self.tokens = tokens.Cache()
         self.challenges: dict[str, Challenge] = {}
+        # Scopes that an endpoint asked for by itself, beside those we know a request needs.
+        self.further: dict[tuple[str, Scopes], Scopes] = {}
         self._asking: dict[Hashable, tuple[asyncio.Lock, list[None]]] = {}
 
     @asynccontextmanager
@@ -53,8 +55,6 @@ class Authority:
         self._knowledge = knowledge
         self._endpoint = endpoint
         self.credentials = credentials
-        # Scopes a registry asked for by itself, beside those we know a request needs.
-        self._further: dict[Scopes, Scopes] = {}
 
     async def authorization(self, scopes: Scopes) -> str | None:
         """The header for a request that needs `scopes`; None while the endpoint has not asked for any.
@@ -83,9 +83,10 @@ class Authority:
         self._knowledge.challenges[str(self._endpoint.base)] = key
         if asked.scheme == "basic":
             return refused is None or before != key
-        wanted = frozenset(asked.get("scope").split())
-        if wanted - scopes:
-            self._further[scopes] = wanted
+        if further := tokens.beyond(frozenset(asked.get("scope").split()), scopes):
+            if len(self._knowledge.further) >= tokens.CACHE_LIMIT:
+                self._knowledge.further.clear()  # learned again where it is needed
+            self._knowledge.further[str(self._endpoint.base), scopes] = further
         self._knowledge.tokens.drop(key, self._widened(scopes), self.credentials)
         return True
 
@@ -100,7 +101,7 @@ class Authority:
         return self._knowledge.challenges.get(str(self._endpoint.base))
 
     def _widened(self, scopes: Scopes) -> Scopes:
-        return scopes | self._further.get(scopes, frozenset())
+        return scopes | self._knowledge.further.get((str(self._endpoint.base), scopes), frozenset())
 
     def _basic(self) -> str:
         if not self.credentials.username and not self.credentials.password:

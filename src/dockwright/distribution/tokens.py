@@ -31,6 +31,17 @@ def repository_scope(path: str, *actions: str) -> str:
     return f"repository:{path}:{','.join(actions)}"
 
 
+def beyond(wanted: Scopes, held: Scopes) -> Scopes:
+    """The scopes of `wanted` that ask for something `held` does not: `pull` is within `pull,push` of the same repository."""
+    return frozenset(scope for scope in wanted if not any(_within(scope, one) for one in held))
+
+
+def _within(scope: str, other: str) -> bool:
+    what, _, actions = scope.rpartition(":")
+    other_what, _, others = other.rpartition(":")
+    return what == other_what and set(actions.split(",")) <= set(others.split(","))
+
+
 @dataclass(frozen=True)
 class Ask:
     """One request to a token server; `form` None means GET, with `account` as Basic credentials where there is a name."""

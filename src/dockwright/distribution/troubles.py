@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 
 import aiohttp
@@ -16,6 +17,8 @@ _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 _EXPIRED = frozenset({9, 10})
 _OTHER_NAME = frozenset({62, 64})
 _PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
+
+_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*")
 
 
 def named(method: str, url: URL) -> str:
@@ -82,6 +85,6 @@ def _certificate(error: Exception) -> str:
 
 
 def _text(error: Exception) -> str:
-    """One printable line."""
-    text = "".join(c if c.isprintable() else " " for c in str(error)[:300])
+    """One printable line, without the queries of URLs, which may be secrets."""
+    text = "".join(c if c.isprintable() else " " for c in _QUERY.sub(r"\1", str(error)[:2000])[:300])
     return " ".join(text.split()) or type(error).__name__

@@ -74,6 +74,7 @@ class Upload:
             return "exists"
         for origin in list(dict.fromkeys(mount_from))[:MOUNTS_TRIED]:
             if origin != self._path and await self._mount(origin):
+                await self._abandon()
                 return "mounted"
         await self._upload()
         return "uploaded"
@@ -216,7 +217,7 @@ class Upload:
             return bodies[-1]
 
         try:
-            async with self._peer.request(method, url, self._scopes, headers, body) as response:
+            async with self._peer.request(method, url, self._scopes, headers, body if start < end else None) as response:
                 yield response
         except DockwrightError as error:
             for sent in bodies:
