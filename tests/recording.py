@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ INDEX, MANIFEST, CONFIG = OCI + "index.v1+json", OCI + "manifest.v1+json", OCI +
 LAYER = OCI + "layer.v1.tar"
 
 _PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<what>[^/]*)")
+_PIECE = 64 * 1024
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda tar: tar,
     "+gzip": lambda tar: gzip.compress(tar, 1, mtime=0),
@@ -42,7 +43,8 @@ class Recording:
     """What it holds: blobs by digest and repository, manifests by repository and tag or digest.
 
     `asked`: every request as (method, path, range). `cut`: a blob's answer ends after so many bytes, once for each entry.
-    `lies`: bytes sent instead of a blob's own. `gate`: blobs wait for it before their last byte.
+    `lies`: bytes sent instead of a blob's own. `gate`: layers wait for it before their last byte.
+    `pace_s`: between two pieces of a blob.
     """
 
     address: str = ""
@@ -52,7 +54,9 @@ class Recording:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     cut: dict[str, list[int]] = field(default_factory=dict)
     lies: dict[str, bytes] = field(default_factory=dict)
+    pace_s: float = 0.0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    documents: set[str] = field(default_factory=set)
     waiting: int = 0
     most_at_once: int = 0
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -91,6 +95,7 @@ class Recording:
         raw = json.dumps(body).encode()
         for blob in (raw, *blobs):
             self.put_blob(repository, blob)
+        self.documents.add(digest_of(raw))
         types = (DOCKER + "distribution.manifest.v2+json", DOCKER + "container.image.v1+json")
         manifest_type, config_type = types if docker else (MANIFEST, CONFIG)
         layer_type = DOCKER + "image.rootfs.diff.tar.gzip" if docker else LAYER + compression
@@ -163,13 +168,17 @@ class Recording:
         await response.prepare(request)
         cuts = self.cut.get(digest, [])
         end = start + cuts.pop(0) if cuts else len(content)
-        await response.write(content[start : min(end, len(content) - 1)])
+        for at in range(start, min(end, len(content) - 1), _PIECE):
+            await response.write(content[at : min(at + _PIECE, end, len(content) - 1)])
+            await asyncio.sleep(self.pace_s)
         if cuts or end < len(content):
             assert request.transport is not None
             request.transport.close()
             return response
-        await self._pass_the_gate()
-        await response.write(content[-1:])
+        if digest not in self.documents:
+            await self._pass_the_gate()
+        with suppress(ConnectionError):  # gone while it stood before the gate
+            await response.write(content[-1:])
         return response
 
     async def _pass_the_gate(self) -> None:

@@ -2,7 +2,7 @@
 
 <root>/blobs/<algorithm>/<hex>     whole, verified, never changed
 <root>/ingest/<id>                 anonymous partials: collected when the store is opened
-<root>/ingest/name-<hash of name>  named partials: kept to be resumed, collected when nobody came back for a day
+<root>/ingest/name-<hash of name>  named partials: kept to be resumed, collected when nobody came back for a week
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dockwright.undo import shielded
 
 READ_BYTES = 1024 * 1024
 WRITE_BYTES = 512 * 1024
-PARTIAL_KEPT_S = 24 * 3600
+PARTIAL_KEPT_S = 7 * 24 * 3600
 
 
 class LocalBlobs:
@@ -96,6 +96,11 @@ class LocalBlobs:
         for info in await workers.bulk(self.walk_now):
             yield info
 
+    async def drop_stale(self) -> None:
+        """Remove named partials that nobody works on and nobody came back to for a week, or whose blob came otherwise: a
+        partial that is named after a digest is one of that blob."""
+        await workers.bulk(self._drop_stale, {self._partial_path(name).name for name in self._names})
+
     def stat_now(self, digest: Digest) -> BlobInfo:
         """`stat`, for worker threads."""
         try:
@@ -129,8 +134,17 @@ class LocalBlobs:
         (self._blobs / "sha256").mkdir(parents=True, exist_ok=True)
         self._ingests.mkdir(exist_ok=True)
         for path in self._ingests.iterdir():
-            if not path.name.startswith("name-") or path.stat().st_mtime < time.time() - PARTIAL_KEPT_S:
+            if not path.name.startswith("name-") or _is_old(path):
                 path.unlink()
+
+    def _drop_stale(self, busy: set[str]) -> None:
+        found = {path.name: path for path in self._ingests.iterdir() if path.name.startswith("name-")}
+        if not found:
+            return
+        whole = {self._partial_path(blob.digest).name for blob in self.walk_now()}
+        for name, path in found.items():
+            if name not in busy and (name in whole or _is_old(path)):
+                path.unlink(missing_ok=True)
 
     def _open(self, digest: Digest) -> int:
         try:
@@ -143,6 +157,13 @@ class LocalBlobs:
             return self._ingests / secrets.token_hex(16)
         # Hashed: a name may be anything, and a path component may not.
         return self._ingests / f"name-{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < time.time() - PARTIAL_KEPT_S
+    except FileNotFoundError:
+        return False  # became a blob meanwhile
 
 
 class LocalIngest:

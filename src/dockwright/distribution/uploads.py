@@ -217,7 +217,9 @@ class Upload:
             return bodies[-1]
 
         try:
-            async with self._peer.request(method, url, self._scopes, headers, body if start < end else None) as response:
+            async with self._peer.request(
+                method, url, self._scopes, headers, body if start < end else None
+            ) as response:
                 yield response
         except DockwrightError as error:
             for sent in bodies:

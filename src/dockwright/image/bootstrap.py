@@ -35,7 +35,9 @@ _CHUNK = 512 * 1024
 _END_LIMIT_S = 20.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_OWN_WAYS = tuple(f"I: {word} " for word in ("using", "running --customize-hook", "removing", "success", "chroot", "finding"))
+_OWN_WAYS = tuple(
+    f"I: {word} " for word in ("using", "running --customize-hook", "removing", "success", "chroot", "finding")
+)
 _TITLE = "org.opencontainers.image."
 
 # Reads the Release files of the sources and nothing else.

@@ -76,7 +76,9 @@ class Images:
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        return cls(store, Transfers(store, Sources(database), registries, limits))
+        transfers = Transfers(store, Sources(database), registries, limits)
+        await transfers.tidy()
+        return cls(store, transfers)
 
     async def aclose(self) -> None:
         """Stop pulls and pushes that still run. Safe to call twice."""
@@ -133,20 +135,27 @@ class Images:
             await unpack(self._store, image.variant)
         return image
 
-    def load(self, stream: AsyncIterable[bytes], platform: Platform | str | None = None) -> AsyncGenerator[str, None]:
-        """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed.
+    def load(
+        self, stream: AsyncIterable[bytes], platform: Platform | str | Sequence[Platform | str] | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Load the images of a Docker archive or OCI layout, a tar `stream`, plain or compressed; with one or several
+        platforms, of multi-platform images those alone.
 
         Yields a line for each (`Loaded image: busybox:latest`). Close it when you stop early (`contextlib.aclosing`).
-        Raises `Invalid` or `Corrupt` for a bad archive; what was loaded before that stays.
+        Raises `Invalid` or `Corrupt` for a bad archive, `NotFound` when an image lacks a platform; what was loaded before
+        that stays.
         """
-        return loading.load(self._store, stream, _platform(platform))
+        return loading.load(self._store, stream, _platforms(platform))
 
-    def save(self, names: Sequence[str], platform: Platform | str | None = None) -> AsyncGenerator[bytes, None]:
-        """A tar of images, Docker archive and OCI layout in one. Close it when you stop early.
+    def save(
+        self, names: Sequence[str], platform: Platform | str | Sequence[Platform | str] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """A tar of images, Docker archive and OCI layout in one; with one or several platforms, of multi-platform images
+        those alone. Close it when you stop early.
 
         Raises `NotFound` on the first step.
         """
-        return saving.save(self._store, names, _platform(platform))
+        return saving.save(self._store, names, _platforms(platform))
 
     async def import_(
         self,
@@ -315,3 +324,10 @@ class Images:
 
 def _platform(wanted: Platform | str | None) -> Platform | None:
     return platforms.parse(wanted) if isinstance(wanted, str) else wanted
+
+
+def _platforms(wanted: Platform | str | Sequence[Platform | str] | None) -> list[Platform]:
+    if wanted is None:
+        return []
+    several = [wanted] if isinstance(wanted, Platform | str) else wanted
+    return [platforms.parse(one) if isinstance(one, str) else one for one in several]

@@ -96,7 +96,9 @@ def find(name: str, mirror: str = "", archive_date: str = "") -> Suite:
         raise Invalid(f"{title!r} is no distribution that can be bootstrapped: {' and '.join(DISTRIBUTIONS)} are")
     codename = distribution.aliases.get(tag, tag)
     if not _CODENAME.fullmatch(codename) or codename == "latest":
-        raise Invalid(f"{name!r} names no suite: say, for example, {title}:{sorted(distribution.aliases.items())[-2][1]}")
+        raise Invalid(
+            f"{name!r} names no suite: say, for example, {title}:{sorted(distribution.aliases.items())[-2][1]}"
+        )
     if mirror and not _MIRROR.fullmatch(mirror):
         raise Invalid(f"{mirror!r} is no mirror: http://, https:// or file:// is expected")
     if archive_date:

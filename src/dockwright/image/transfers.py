@@ -47,6 +47,13 @@ class Transfers:
             raise Unsupported("this engine was opened without registries")
         return self._registries.repository(name, credentials)
 
+    async def tidy(self) -> None:
+        """Forget where blobs are to be had that no image leads to."""
+        rows = list(self.store.records.images.values())
+        await self.sources.keep(
+            [one.digest for row in rows async for one in self.store.documents.reachable(row.target)]
+        )
+
     async def set_limits(self, limits: TransferLimits) -> None:
         """Change the limits; what is under way goes on."""
         await self.downloads.set_limit(limits.downloads)

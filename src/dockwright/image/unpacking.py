@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from dockwright.snapshot import Staged
 PARALLEL = 3
 
 
-async def unpack(store: Store, variant: Variant) -> None:
-    """Make the snapshot of `variant`. Nothing to do when it is there; equal layers of other images are used.
+async def unpack(store: Store, variant: Variant, ready: Mapping[Digest, Staged] | None = None) -> None:
+    """Make the snapshot of `variant`. Nothing to do when it is there; equal layers of other images are used, and those that
+    are `ready`, unpacked already, by diff ID.
 
     Raises `NotFound` when a layer's blob is not stored, `Invalid` or `Corrupt` for a bad one.
     """
@@ -26,13 +28,16 @@ async def unpack(store: Store, variant: Variant) -> None:
     blobs = layer_blobs(variant)
     async with store.leases.lease() as lease, AsyncExitStack() as stack:
         await lease.hold_layers(variant.config.diff_ids)
+        missing = store.layers.missing(variant.config.diff_ids)
+        here = {diff_id: ready[diff_id] for diff_id in missing if diff_id in ready} if ready else {}
         staged = {
-            diff_id: await stack.enter_async_context(store.layers.stage())
-            for diff_id in store.layers.missing(variant.config.diff_ids)
+            diff_id: await stack.enter_async_context(store.layers.stage()) for diff_id in missing if diff_id not in here
         }
         await _fill_all(store, staged, blobs)
+        for one in here.values():
+            await workers.bulk(one.settle)
         faults.point("image.unpack")
-        await store.layers.stack(variant.config.diff_ids, staged)
+        await store.layers.stack(variant.config.diff_ids, staged | here)
     await workers.quick(drop_what_can_be_made_again, store, list(blobs.values()))
 
 

@@ -29,7 +29,8 @@ from dockwright.snapshot.rows import LayerRow
 
 @dataclass
 class Staged:
-    """A layer directory that is being filled. `fill` once, in a worker thread, then hand it to `Layers.stack`."""
+    """A layer directory that is being filled, in a worker thread: once, by `fill`, or by `unpack` and then `settle`. Then hand
+    it to `Layers.stack`."""
 
     row: LayerRow
     tree: Path
@@ -38,9 +39,10 @@ class Staged:
     diff_id: Digest | None = None
     tar_bytes: int = 0
     stopped: bool = False
+    settled: bool = False
 
     def stop(self) -> None:
-        """Make a `fill` that is under way in another thread fail soon, with `Unavailable`."""
+        """Make an `unpack` that is under way in another thread fail soon, with `Unavailable`."""
         self.stopped = True
 
     def fill(self, source: Source, expected: Digest | None = None) -> None:
@@ -49,17 +51,27 @@ class Staged:
         Raises `Invalid` or `Corrupt`, also when the layer is not the one whose diff ID is `expected`.
         """
         state = digests.hasher()
+        self.unpack(archive.Tapped(source, state.update))
+        self.diff_id = digests.finished(state)
+        if expected is not None and self.diff_id != expected:
+            raise Corrupt(f"layer has the diff ID {self.diff_id}, expected {expected}")
+        self.settle()
+
+    def unpack(self, source: Source) -> Layer:
+        """Unpack without looking at the diff ID, which is then the caller's to set. Blocking. Raises as `fill`."""
 
         def seen(chunk: bytes) -> None:
             if self.stopped:
                 raise Unavailable("unpacking was given up")
-            state.update(chunk)
             self.tar_bytes += len(chunk)
 
         self.contents = archive.unpack_layer(archive.Tapped(source, seen), self.tree, self.recipe)
-        self.diff_id = digests.finished(state)
-        if expected is not None and self.diff_id != expected:
-            raise Corrupt(f"layer has the diff ID {self.diff_id}, expected {expected}")
+        return self.contents
+
+    def settle(self) -> None:
+        """Bring what was unpacked to the disk. Blocking; safe to call again."""
+        if self.settled:
+            return
         faults.point("snapshot.layer")
         sync_file_system(self.tree)
         used = differences.usage(self.tree.parent)
@@ -71,6 +83,7 @@ class Staged:
             size_bytes=used.size_bytes,
             inodes=used.inodes,
         )
+        self.settled = True
 
 
 class Layers:

@@ -38,7 +38,7 @@ async def test_opening_collects_what_a_crash_left(tmp_path: Path) -> None:
         await ingest.write(b"old")
     for path in (tmp_path / "ingest").iterdir():
         if path.read_bytes() == b"old":
-            os.utime(path, (time.time() - 90_000,) * 2)
+            os.utime(path, (time.time() - 8 * 86_400,) * 2)
     await LocalBlobs.open_at(tmp_path)
     assert [path.read_bytes() for path in (tmp_path / "ingest").iterdir()] == [b"kept"]
 

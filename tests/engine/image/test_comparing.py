@@ -83,7 +83,9 @@ async def test_packages_are_told_with_their_versions(host: Host) -> None:
     more = DPKG.format(version="2.36-10") + "\nPackage: new\nArchitecture: all\nVersion: 1:0~rc1\n"
     await host.images.import_(stream(files({"var/lib/dpkg/status": more, "lib/apk/db/installed": APK})), "new")
     found = await host.images.compare("old", "new")
-    assert [(one.kind, one.name, one.architecture, one.version_before, one.version_after) for one in found.packages] == [
+    assert [
+        (one.kind, one.name, one.architecture, one.version_before, one.version_after) for one in found.packages
+    ] == [
         ("added", "busybox", "x86_64", "", "1.36.1-r5"),
         ("changed", "libc6", "amd64", "2.36-9", "2.36-10"),
         ("added", "musl", "x86_64", "", "1.2.4-r2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from contextlib import aclosing
 from pathlib import Path
@@ -34,8 +35,6 @@ def statuses(messages: list[object], id: str) -> list[str]:
 
 def blobs_of(registry: Recording, repository: str, tag: str) -> list[str]:
     """The layers' digests."""
-    import json
-
     return [layer["digest"] for layer in json.loads(registry.manifests[repository, tag][1])["layers"]]
 
 
@@ -68,8 +67,8 @@ async def test_a_pulled_image_is_what_the_registry_has(host: Host, registry: Rec
     assert (await host.images.inspect(name)).id == image["digest"]
     assert await host.files(name) == {"etc/base": "base", "usr/bin/tool": "tool", "srv/top": "top"}
     event = (await host.heard())[-1]
-    assert (event.type, event.action, event.actor.id) == ("image", "pull", name)
-    assert event.actor.attributes == {"a": "b", "name": f"{registry.address}/some/thing"}
+    assert (event.type, event.action, event.actor_id) == ("image", "pull", name)
+    assert event.attributes == {"a": "b", "name": f"{registry.address}/some/thing"}
 
 
 async def test_every_document_and_blob_is_kept_byte_for_byte(host: Host, registry: Recording) -> None:
@@ -235,6 +234,8 @@ class TestInterruptions:
                     if message.id == small[7:19] and message.status == "Downloading":
                         break
                 await registry.until_waiting(2)
+                while not all(path.stat().st_size for path in (host.root / "content/ingest").iterdir()):
+                    await asyncio.sleep(0.01)
             blobs, ingests, _ = left(host)
             assert blobs == []
             assert len(ingests) == 2
@@ -326,7 +327,7 @@ class TestTogether:
         async with opened(tmp_path / "root", TransferLimits(downloads=2)) as host:
             async with asyncio.TaskGroup() as group:
                 pulls = [group.create_task(host.pulled(f"{registry.address}/{name}")) for name in ("one", "two")]
-            assert registry.most_at_once <= 3  # two layers and a configuration
+            assert registry.most_at_once <= 2
             assert any(message.status == "Waiting" for pull in pulls for message in pull.result())
 
     async def test_a_layer_that_leans_on_its_base_serves_two_images_at_once(
@@ -374,15 +375,10 @@ class TestLies:
 
     async def test_a_configuration_that_names_other_layers(self, host: Host, registry: Recording) -> None:
         registry.put_image("thing", "latest", [BASE])
-        content = registry.manifests["thing", "latest"][1].decode()
-        (layer,) = blobs_of(registry, "thing", "latest")
-        other = registry.put_image("thing", "other", [TOP])
-        (other_layer,) = blobs_of(registry, "thing", "other")
-        swapped = content.replace(layer, other_layer).replace(
-            f'"size": {len(registry.blobs[layer])}', f'"size": {len(registry.blobs[other_layer])}'
-        )
-        registry.manifests["thing", "swapped"] = (MANIFEST, swapped.encode())
-        assert other
+        document = json.loads(registry.manifests["thing", "latest"][1])
+        registry.put_image("thing", "other", [TOP])
+        document["layers"] = json.loads(registry.manifests["thing", "other"][1])["layers"]
+        registry.put_manifest("thing", "swapped", document)
         with pytest.raises(Corrupt, match="diff ID"):
             await host.pulled(f"{registry.address}/thing:swapped")
         await host.snapshots.settled()
@@ -421,8 +417,6 @@ class TestWhatIsNoImage:
 
     async def test_a_foreign_layer_is_refused(self, host: Host, registry: Recording) -> None:
         registry.put_image("thing", "latest", [BASE])
-        import json
-
         document = json.loads(registry.manifests["thing", "latest"][1])
         document["layers"][0] |= {
             "mediaType": LAYER.replace("layer.", "layer.nondistributable.") + "+gzip",

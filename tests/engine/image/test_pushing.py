@@ -55,8 +55,8 @@ async def test_an_image_made_here_is_pushed_under_its_own_id_and_pulled_elsewher
     assert said[-2].status == f"v1: digest: {image} size: {len(content)}"
     assert said[-1].aux == {"Tag": "v1", "Digest": image, "Size": len(content)}
     event = (await host.heard())[-1]
-    assert (event.action, event.actor.id) == ("push", name)
-    assert event.actor.attributes == {"a": "b", "name": f"{registry.address}/made/here"}
+    assert (event.action, event.actor_id) == ("push", name)
+    assert event.attributes == {"a": "b", "name": f"{registry.address}/made/here"}
     async with opened(tmp_path / "other") as other:
         await other.pulled(name)
         assert (await other.images.inspect(name)).id == image
