@@ -366,6 +366,7 @@ class Overlay:
     def _prepare_root(self, known: set[int]) -> list[Path]:
         self._root.mkdir(parents=True, exist_ok=True)
         self._root.chmod(0o711)
+        trees.spread_apart(self._root)
         (self._root / "empty").mkdir(exist_ok=True)
         (self._root / "mnt").mkdir(mode=0o700, exist_ok=True)
         for mount in (self._root / "mnt").iterdir():
