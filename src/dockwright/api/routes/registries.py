@@ -15,9 +15,8 @@ from dockwright.api.filters import Filters
 from dockwright.api.render.progress import messages
 from dockwright.api.router import Router
 from dockwright.credentials import Credentials, from_document
-from dockwright.distribution import SearchFilters
+from dockwright.distribution import SearchFilters, summarize
 from dockwright.distribution.searching import DEFAULT_LIMIT
-from dockwright.distribution.summary import summarize
 from dockwright.errors import Corrupt, Invalid
 from dockwright.oci import reference
 from dockwright.units import natural
