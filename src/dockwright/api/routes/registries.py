@@ -115,7 +115,7 @@ async def _credentials_of_body(call: Call) -> Credentials | None:
 @ROUTER.add("POST", "/auth")
 async def auth(call: Call) -> web.StreamResponse:
     body = await call.json(dict[str, Any])
-    server = body.get("serveraddress") or ""
+    server = body.get("serveraddress", "")
     if not isinstance(server, str):
         raise Invalid("invalid credentials: serveraddress is not a string")
     login = await call.engine.registries.login(server, from_document(body))
