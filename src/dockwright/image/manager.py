@@ -271,13 +271,22 @@ class Images:
         self,
         filters: Filters | None = None,
         *,
+        intermediate: bool = True,
         shared_size: bool = False,
         manifests: bool = False,
         users: Users | None = None,
     ) -> list[ImageSummary]:
-        """The images, newest first. With `users` (container IDs by image) the summaries count containers."""
+        """The images, newest first. With `users` (container IDs by image) the summaries count containers.
+
+        Without `intermediate`, images that have no name and others made of them are left out.
+        """
         return await listing.summaries(
-            self._store, filters or {}, shared_size=shared_size, manifests=manifests, users=users
+            self._store,
+            filters or {},
+            intermediate=intermediate,
+            shared_size=shared_size,
+            manifests=manifests,
+            users=users,
         )
 
     async def inspect(

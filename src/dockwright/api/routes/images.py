@@ -14,7 +14,7 @@ from dockwright.api.router import Router
 from dockwright.container import Config
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
-from dockwright.errors import Corrupt, Invalid
+from dockwright.errors import Corrupt, Invalid, Unsupported
 from dockwright.image import ImageUser
 from dockwright.oci import Digest
 from dockwright.undo import shielded
@@ -44,7 +44,7 @@ async def load(call: Call) -> web.StreamResponse:
 
 
 async def _loaded(call: Call) -> AsyncGenerator[progress.Message, None]:
-    async with aclosing(call.engine.images.load(call.chunks(), platform=parameters.platform(call))) as lines:
+    async with aclosing(call.engine.images.load(call.chunks(), parameters.platforms(call) or None)) as lines:
         try:
             async for line in lines:
                 yield {"stream": line}
@@ -57,7 +57,7 @@ async def _save(call: Call, names: list[str]) -> web.StreamResponse:
         raise Invalid("no images were named")
     for name in names:
         await call.engine.images.resolve(name)
-    async with aclosing(call.engine.images.save(names, parameters.platform(call))) as stream:
+    async with aclosing(call.engine.images.save(names, parameters.platforms(call) or None)) as stream:
         first = await anext(stream, b"")
         response = await call.stream("application/x-tar")
         await response.write(first)
@@ -83,6 +83,7 @@ async def listing(call: Call) -> web.StreamResponse:
     filters = Filters.parse(call.text("filters"), _LIST_FILTERS)
     found = await call.engine.images.list_(
         {name: filters.get(name) for name in _LIST_FILTERS if filters.get(name)},
+        intermediate=call.flag("all"),
         shared_size=call.flag("shared-size"),
         manifests=call.flag("manifests"),
         users=_users_by_image(call.engine),
@@ -130,6 +131,8 @@ async def tag(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
+    if call.text("platforms"):
+        raise Unsupported("removing single platforms of an image is not supported by this release")
     removing = call.engine.images.remove(
         call["name"],
         force=call.flag("force"),

@@ -15,9 +15,8 @@ from dockwright.api.filters import Filters
 from dockwright.api.render.progress import messages
 from dockwright.api.router import Router
 from dockwright.credentials import Credentials, from_document
-from dockwright.distribution import SearchFilters
+from dockwright.distribution import SearchFilters, summarize
 from dockwright.distribution.searching import DEFAULT_LIMIT
-from dockwright.distribution.summary import summarize
 from dockwright.errors import Corrupt, Invalid
 from dockwright.oci import reference
 from dockwright.units import natural
@@ -116,7 +115,7 @@ async def _credentials_of_body(call: Call) -> Credentials | None:
 @ROUTER.add("POST", "/auth")
 async def auth(call: Call) -> web.StreamResponse:
     body = await call.json(dict[str, Any])
-    server = body.get("serveraddress") or ""
+    server = body.get("serveraddress", "")
     if not isinstance(server, str):
         raise Invalid("invalid credentials: serveraddress is not a string")
     login = await call.engine.registries.login(server, from_document(body))
