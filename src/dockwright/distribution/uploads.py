@@ -83,8 +83,8 @@ class Upload:
         """Whether the registry took the blob from its repository `origin`; else an upload may have begun."""
         scopes = self._scopes | {tokens.repository_scope(origin, "pull")}
         query = {"mount": str(self._descriptor.digest), "from": origin}
-        faults.point("registry.mount")
         try:
+            faults.point("registry.mount")
             async with self._peer.request("POST", self._uploads(query), scopes, {"Content-Length": "0"}) as response:
                 if response.status == 202:
                     await self._abandon()
@@ -217,7 +217,9 @@ class Upload:
             return bodies[-1]
 
         try:
-            async with self._peer.request(method, url, self._scopes, headers, body if start < end else None) as response:
+            async with self._peer.request(
+                method, url, self._scopes, headers, body if start < end else None
+            ) as response:
                 yield response
         except DockwrightError as error:
             for sent in bodies:
