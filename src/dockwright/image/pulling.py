@@ -89,9 +89,10 @@ class _Pull:
         await lease.hold(blob.digest for blob in blobs.values())
         await lease.hold_layers(variant.config.diff_ids)
         missing = store.layers.missing(variant.config.diff_ids)
-        absent = {blobs[diff_id].digest for diff_id in missing}
-        for digest in dict.fromkeys(layer.digest for layer, _ in variant.layers):
-            self.board.tell("Pulling fs layer" if digest in absent else "Already exists", short(digest))
+        if missing or selected.target.digest not in store.records.images:
+            absent = {blobs[diff_id].digest for diff_id in missing}
+            for digest in dict.fromkeys(layer.digest for layer, _ in variant.layers):
+                self.board.tell("Pulling fs layer" if digest in absent else "Already exists", short(digest))
         async with AsyncExitStack() as stack:
             arrived = await _all_at_once(stack, {diff_id: self._layer(blobs[diff_id], diff_id) for diff_id in missing})
             for attestation in selected.attestations:

@@ -91,7 +91,11 @@ async def test_an_image_that_is_here_is_up_to_date_and_nothing_is_fetched(host: 
     await host.pulled(name)
     registry.asked.clear()
     said = await host.pulled(name)
-    assert said[-1].status == f"Status: Image is up to date for {name}"
+    assert [message.status for message in said] == [
+        "Pulling from thing",
+        f"Digest: {image['digest']}",
+        f"Status: Image is up to date for {name}",
+    ]
     assert registry.blob_requests() == []
     by_digest = f"{registry.address}/thing@{image['digest']}"
     assert (await host.pulled(by_digest))[-1].status == f"Status: Downloaded newer image for {by_digest}"
@@ -177,6 +181,14 @@ class TestIndexes:
         registry.put_manifest("many", "latest", index_of(arm, nested))
         await host.pulled(f"{registry.address}/many")
         assert list(await host.files(f"{registry.address}/many")) == ["amd"]
+
+    async def test_an_index_of_endless_indexes_is_not_followed_for_ever(self, host: Host, registry: Recording) -> None:
+        nested = [registry.put_manifest("many", "", index_of() | {"annotations": {"n": str(n)}}) for n in range(200)]
+        registry.put_manifest("many", "latest", index_of(*nested))
+        with pytest.raises(NotFound, match="no matching manifest"):
+            await host.pulled(f"{registry.address}/many")
+        assert len(registry.asked) < 50
+        assert left(host) == NOTHING
 
 
 def index_of(*children: object) -> dict[str, object]:
