@@ -30,9 +30,10 @@ from dockwright.credentials import Credentials
 from dockwright.distribution import Registries
 from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
-from dockwright.image import IMAGE_SCHEMA, Images
+from dockwright.image import IMAGE_SCHEMA, Images, ImageUser
 from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
+from dockwright.oci import Digest
 from dockwright.runtime import Conmon, OciRuntime, Runtime
 from dockwright.settings import Settings
 from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
@@ -223,6 +224,15 @@ class Engine:
         await self.containers.recover()
         await self._collect_garbage()
         await self.containers.start_by_policy()
+        if self.settings.gc.enabled:
+            keeping = self.images.keep_within(self.settings.gc, self._image_users)
+            self.parts.background.start(keeping, name="image retention")
+
+    def _image_users(self) -> list[ImageUser]:
+        return [
+            ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+            for container in self.containers.all()
+        ]
 
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}

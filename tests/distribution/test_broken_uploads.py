@@ -184,6 +184,7 @@ async def test_what_the_source_raises_is_raised_as_it_is(memory: MemoryRegistry)
     async with Registries(options()) as registries:
         with pytest.raises(HostFailure, match="the disk is gone"):
             await repository(registries, memory.host).push_blob(made.descriptor, failing)
+    assert not memory.uploads, "the registry was told that nothing more comes"
 
 
 async def test_a_mount_that_was_tried_in_vain_becomes_the_upload(memory: MemoryRegistry) -> None:

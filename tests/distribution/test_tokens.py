@@ -221,8 +221,7 @@ async def test_a_token_server_without_tls_gets_nothing_from_a_registry_with_tls(
 
 
 async def test_a_token_server_that_is_gone_is_named(running: Registry) -> None:
-    server(running).__exit__(None, None, None)
+    server(running).stop()
     async with Registries(options()) as registries:
         with pytest.raises(Unavailable, match=r'Get "http://127\.0\.0\.1:\d+/token": .*refused'):
             await repository(registries, running).resolve("latest")
-    server(running).__exit__ = lambda *_: None  # type: ignore[method-assign]

@@ -61,23 +61,23 @@ class Routes:
             return chosen
 
     async def _choose(self, candidates: tuple[Endpoint, ...]) -> Endpoint:
-        for candidate in candidates[:-1]:
-            if await self._answers(candidate):
-                return candidate
-        last = candidates[-1]
-        if len(candidates) > 1:
-            await self._answers(last, must=True)
-        return last
-
-    async def _answers(self, endpoint: Endpoint, *, must: bool = False) -> bool:
+        """The first that answers; not asked where there is but one. Raises what the most telling failure was."""
+        if len(candidates) == 1:
+            return candidates[0]
+        encrypted, plain = candidates
         try:
-            async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)):
-                return True
+            await self._ask(encrypted)
+            return encrypted
         except Unavailable as error:
-            if must:
-                raise
             log.info("%s; trying without TLS", error)
-            return False
+            # 400 is what a server that speaks TLS says of plain HTTP: the first failure was the one to tell.
+            if await self._ask(plain) == 400:
+                raise
+            return plain
+
+    async def _ask(self, endpoint: Endpoint) -> int:
+        async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)) as response:
+            return response.status
 
     async def _insecure(self, registry: str) -> bool:
         name, port = endpoints.split_host(registry)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from dockwright.image import (
     pulling,
     pushing,
     removal,
+    retention,
     saving,
     sizes,
     suites,
@@ -34,6 +36,7 @@ from dockwright.image.listing import Filters
 from dockwright.image.making import Commit, Import
 from dockwright.image.progress import Progress
 from dockwright.image.removal import ImageUser
+from dockwright.image.retention import Retention
 from dockwright.image.sources import Sources
 from dockwright.image.store import Image, Store
 from dockwright.image.transfers import TransferLimits, Transfers
@@ -131,6 +134,7 @@ class Images:
         (`No such image: busybox:latest`), also when it has no variant for `platform`.
         """
         image = await self._image(name, platform)
+        await self._store.records.touch([image.id], time.time_ns())
         if image.snapshot is not None and not self._store.layers.has(image.snapshot):
             await unpack(self._store, image.variant)
         return image
@@ -233,18 +237,35 @@ class Images:
         """Give the image `name` the name `new_name` (with a tag, else `latest`), taking it from whoever had it."""
         row = self._store.find(name)
         (wanted,) = listing.parse_names([new_name])
-        await self._store.records.add(row.target, [wanted])
+        async with self._store.leases.lease() as lease:
+            await self._store.hold_image(lease, row)
+            await self._store.records.add(row.target, [wanted])
         await self._store.publish("tag", row, wanted.familiar)
 
     async def remove(
-        self, name: str, *, force: bool = False, prune: bool = True, users: Sequence[ImageUser] = ()
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        prune: bool = True,
+        users: Sequence[ImageUser] = (),
+        platforms: Sequence[Platform | str] = (),
     ) -> list[DeleteItem]:
-        """Untag or delete. `users` are the containers there are. Raises `NotFound`, `InUse`."""
+        """Untag or delete; with `platforms`, delete what a multi-platform image has for those alone. `users` are the
+        containers there are. Raises `NotFound`, `InUse`."""
+        if platforms:
+            wanted = _platforms(platforms)
+            return await removal.remove_platforms(self._store, name, wanted, force=force, users=users)
         return await removal.remove(self._store, name, force=force, prune=prune, users=users)
 
     async def prune(self, filters: Filters, users: Sequence[ImageUser] = ()) -> PruneReport:
         """Remove unused images. Raises `Invalid` for an unknown filter."""
         return await removal.prune(self._store, filters, users)
+
+    async def keep_within(self, policy: Retention, users: Callable[[], Sequence[ImageUser]]) -> None:
+        """Keep the images within the bounds of `policy` until cancelled: now, after each that comes, and every hour. `users`
+        tells the containers there are."""
+        await retention.keep_within(self._store, policy, users)
 
     async def list_(
         self,

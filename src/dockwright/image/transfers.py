@@ -34,6 +34,7 @@ class Transfers:
     ) -> None:
         limits = limits or TransferLimits()
         self.store, self.sources = store, sources
+        store.bring = self.refetch
         self._registries = registries
         self.background = Background("transfers")
         self.flights: Flights[tuple[Digest, Digest], Arrived] = Flights(self.background)
@@ -60,7 +61,10 @@ class Transfers:
         await self.uploads.set_limit(limits.uploads)
 
     async def refetch(self, blob: Descriptor) -> None:
-        """Bring a blob back that is not kept here, from where it came. Raises `NotFound` when nobody has it any more."""
+        """Bring a blob back that is not kept here, from where it came, without credentials.
+
+        Raises `NotFound` when nobody has it any more, or not for everybody.
+        """
         for source in await self.sources.of(blob.digest):
             try:
                 async with self.store.blobs.ingest(blob.digest) as ingest:

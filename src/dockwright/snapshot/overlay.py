@@ -309,7 +309,8 @@ class Overlay:
         self._mounts.mount(self._plan(node), target, node.kind == "view")
 
     def _plan(self, node: Node) -> Plan:
-        lowers = [f"{below.layer.number}/fs" for below in self.chain(node)[1:]] + ["empty"]
+        # A layer may come twice in a stack, which overlayfs refuses: what the lower one shows, the upper one shows too.
+        lowers = list(dict.fromkeys(f"{below.layer.number}/fs" for below in self.chain(node)[1:])) + ["empty"]
         own = f"{node.layer.number}/fs"
         if node.kind == "view":
             return Plan([own, *lowers], None, None)
