@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,25 @@ async def test_a_mirror_out_of_reach_rests_for_a_while(running: Registry, made: 
         async with Registries(options(mirrors={"*": (mirror.url,)}, max_attempts=2)) as registries:
             await pull(registries.repository(reference.parse(running.name("team/tool"))), made)
         assert [one.method for one in mirror.requests] == ["HEAD", "HEAD"]
+
+
+async def test_docker_s_registry_serves_as_a_pull_through_cache(running: Registry, made: Image) -> None:
+    with registry(running.root / "cache", mirror_of=running.url) as cache:
+        for _ in ("fills the cache", "is served by it"):
+            async with Registries(options(mirrors={"*": (cache.url,)})) as registries:
+                await pull(registries.repository(reference.parse("quay.example/team/tool")), made)
+        blobs = [one for one in cache.requests() if "/blobs/" in one.path]
+        assert [one.status for one in blobs] == [200, 200]
+
+
+async def test_we_say_who_we_are(running: Registry, made: Image) -> None:
+    with Between(running.host) as between:
+        async with Registries(options(user_agent="tester/1")) as registries:
+            await pull(registries.repository(reference.parse(f"{between.host}/team/tool")), made)
+        assert {one.headers["User-Agent"] for one in between.requests} == {"tester/1"}
+        async with Registries(options()) as registries:
+            await registries.repository(reference.parse(f"{between.host}/team/tool")).resolve("v1")
+        assert re.fullmatch(r"dockwright/[\d.]+", between.requests[-1].headers["User-Agent"])
 
 
 async def test_a_push_goes_past_the_mirrors(running: Registry) -> None:
