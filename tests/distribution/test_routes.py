@@ -96,6 +96,19 @@ async def test_a_mirror_out_of_reach_rests_for_a_while(running: Registry, made: 
         assert [one.method for one in mirror.requests] == ["HEAD", "HEAD"]
 
 
+async def test_a_mirror_is_held_to_its_certificate_unless_it_is_on_this_host_or_listed(scratch: Path) -> None:
+    made = image(10, seed=4)
+    with registry(scratch / "mirror with tls", tls=True) as mirror, ProxyServer(mirror.host) as proxy:
+        async with Registries(options()) as registries:
+            await made.push(registries.repository(reference.parse(mirror.name("team/tool"))), "v1")
+        for url, listed in ((mirror.url, ()), ("https://listed.example", ("listed.example",))):
+            async with Registries(named(proxy, mirrors={"*": (url,)}, insecure=listed)) as registries:
+                await pull(registries.repository(reference.parse("quay.example/team/tool")), made)
+        async with Registries(named(proxy, mirrors={"*": ("https://other.example",)})) as registries:
+            with pytest.raises(Unavailable, match="quay.example.*x509"):
+                await registries.repository(reference.parse("quay.example/team/tool")).resolve("v1")
+
+
 async def test_docker_s_registry_serves_as_a_pull_through_cache(running: Registry, made: Image) -> None:
     with registry(running.root / "cache", mirror_of=running.url) as cache:
         for _ in ("fills the cache", "is served by it"):

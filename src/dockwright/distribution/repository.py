@@ -65,7 +65,7 @@ class Repository:
             raise ValueError(f"offset {offset} of a blob of {descriptor.size} bytes")
         if offset == descriptor.size:
             return
-        peers = [*self._routes.mirrors(self.name.domain), await self._registry()]
+        peers = [*await self._routes.mirrors(self.name.domain), await self._registry()]
         stream = downloads.read(peers, self._options, self.name.path, descriptor, offset, self._given_up)
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
@@ -135,7 +135,7 @@ class Repository:
         return await self._routes.registry(self.name.domain, self._credentials)
 
     async def _read(self, work: Callable[[Peer], Awaitable[T]]) -> T:
-        for mirror in self._routes.mirrors(self.name.domain):
+        for mirror in await self._routes.mirrors(self.name.domain):
             try:
                 return await work(mirror)
             except DockwrightError as error:
