@@ -89,9 +89,9 @@ async def test_a_mirror_that_stops_in_the_middle_is_gone_on_from_by_the_registry
         assert asked.headers["Range"].startswith("bytes=") and asked.headers["Range"] != "bytes=0-"
 
 
-async def test_a_mirror_out_of_reach_rests_for_a_while(running: Registry, made: Image) -> None:
+async def test_a_mirror_is_given_up_soon_and_rests_for_a_while(running: Registry, made: Image) -> None:
     with WebServer(lambda exchange: exchange.send(503)) as mirror:
-        async with Registries(options(mirrors={"*": (mirror.url,)}, max_attempts=2)) as registries:
+        async with Registries(options(mirrors={"*": (mirror.url,)}, max_attempts=9)) as registries:
             await pull(registries.repository(reference.parse(running.name("team/tool"))), made)
         assert [one.method for one in mirror.requests] == ["HEAD", "HEAD"]
 
@@ -116,6 +116,13 @@ async def test_docker_s_registry_serves_as_a_pull_through_cache(running: Registr
                 await pull(registries.repository(reference.parse("quay.example/team/tool")), made)
         blobs = [one for one in cache.requests() if "/blobs/" in one.path]
         assert [one.status for one in blobs] == [200, 200]
+
+
+async def test_a_busy_mirror_is_not_waited_for(running: Registry, made: Image) -> None:
+    with WebServer(lambda exchange: exchange.send(429, {"Retry-After": "30"})) as mirror:
+        async with Registries(options(mirrors={"*": (mirror.url,)})) as registries:
+            await pull(registries.repository(reference.parse(running.name("team/tool"))), made)
+        assert len(mirror.requests) == 1
 
 
 async def test_we_say_who_we_are(running: Registry, made: Image) -> None:

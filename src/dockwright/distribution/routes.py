@@ -14,7 +14,7 @@ from dockwright.distribution.authority import Knowledge
 from dockwright.distribution.endpoints import Address, Endpoint
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.peer import Peer
-from dockwright.distribution.wire import Request, Wire
+from dockwright.distribution.wire import Request, Wire, read_start
 from dockwright.errors import Unavailable
 
 CHOICE_KEPT_S = 600.0
@@ -78,6 +78,7 @@ class Routes:
 
     async def _ask(self, endpoint: Endpoint) -> int:
         async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)) as response:
+            await read_start(response)
             return response.status
 
     async def _insecure(self, registry: str) -> bool:
