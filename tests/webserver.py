@@ -79,11 +79,12 @@ Handle = Callable[[Exchange], None]
 
 
 class WebServer:
-    """`handle` answers every request; `requests` are those that came, in order."""
+    """`handle` answers every request; `requests` are those that came, in order; `accepted` counts connections."""
 
     def __init__(self, handle: Handle, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.handle = handle
         self.requests: list[Exchange] = []
+        self.accepted = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -114,6 +115,7 @@ class WebServer:
                 if context is not None:
                     connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 outer._connections.add(connection)
+                outer.accepted += 1
                 return connection, address
 
             def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]

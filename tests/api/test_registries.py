@@ -166,13 +166,14 @@ def test_who_may_not_is_told_so_and_who_may_does(api: Api, locked: Registry) -> 
     try:
         for headers in ({}, who(locked.username, "wrong")):
             messages = api("POST", f"/images/{name}/push?tag=1", headers=headers)
-            assert messages.status == 401 or "error" in messages.lines[-1]
+            assert messages.status == 500 or "error" in messages.lines[-1]
         own = who(locked.username, locked.password)
         assert "aux" in api.ok("POST", f"/images/{name}/push?tag=1", headers=own).lines[-1]
         # As clients of the first API versions send it.
         body = {"username": locked.username, "password": locked.password}
         assert "aux" in api.ok("POST", f"/images/{name}/push?tag=1", body).lines[-1]
-        assert api("POST", f"/images/create?fromImage={name}&tag=1").status in (401, 403, 404, 500)
+        # Never 401: Docker's client would ask for a password then, and wait for it.
+        assert api("POST", f"/images/create?fromImage={name}&tag=1").status == 500
         assert api("GET", f"/distribution/{name}:1/json").status == 401
         assert api.ok("GET", f"/distribution/{name}:1/json", headers=own).json["Platforms"][0]["os"] == "linux"
         api.ok("POST", f"/images/create?fromImage={name}&tag=1", headers=own)
@@ -232,7 +233,7 @@ def test_a_registry_in_the_way_is_told_with_its_status(api: Api, plain: Registry
         between.misbehave("GET .*/manifests/", lambda exchange: exchange.send(403, body=b"{}"), times=50)
         between.misbehave("HEAD .*/manifests/", lambda exchange: exchange.send(403), times=50)
         answer = api("POST", f"/images/create?fromImage={between.host}/{path}&tag=1")
-        assert answer.status in (403, 404), answer.body
+        assert answer.status == 404, answer.body
 
 
 def test_a_failure_in_the_middle_is_the_last_line_of_the_stream(api: Api, plain: Registry, pushed: str) -> None:

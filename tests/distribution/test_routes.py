@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,11 +89,50 @@ async def test_a_mirror_that_stops_in_the_middle_is_gone_on_from_by_the_registry
         assert asked.headers["Range"].startswith("bytes=") and asked.headers["Range"] != "bytes=0-"
 
 
-async def test_a_mirror_out_of_reach_rests_for_a_while(running: Registry, made: Image) -> None:
+async def test_a_mirror_is_given_up_soon_and_rests_for_a_while(running: Registry, made: Image) -> None:
     with WebServer(lambda exchange: exchange.send(503)) as mirror:
-        async with Registries(options(mirrors={"*": (mirror.url,)}, max_attempts=2)) as registries:
+        async with Registries(options(mirrors={"*": (mirror.url,)}, max_attempts=9)) as registries:
             await pull(registries.repository(reference.parse(running.name("team/tool"))), made)
         assert [one.method for one in mirror.requests] == ["HEAD", "HEAD"]
+
+
+async def test_a_mirror_is_held_to_its_certificate_unless_it_is_on_this_host_or_listed(scratch: Path) -> None:
+    made = image(10, seed=4)
+    with registry(scratch / "mirror with tls", tls=True) as mirror, ProxyServer(mirror.host) as proxy:
+        async with Registries(options()) as registries:
+            await made.push(registries.repository(reference.parse(mirror.name("team/tool"))), "v1")
+        for url, listed in ((mirror.url, ()), ("https://listed.example", ("listed.example",))):
+            async with Registries(named(proxy, mirrors={"*": (url,)}, insecure=listed)) as registries:
+                await pull(registries.repository(reference.parse("quay.example/team/tool")), made)
+        async with Registries(named(proxy, mirrors={"*": ("https://other.example",)})) as registries:
+            with pytest.raises(Unavailable, match="quay.example.*x509"):
+                await registries.repository(reference.parse("quay.example/team/tool")).resolve("v1")
+
+
+async def test_docker_s_registry_serves_as_a_pull_through_cache(running: Registry, made: Image) -> None:
+    with registry(running.root / "cache", mirror_of=running.url) as cache:
+        for _ in ("fills the cache", "is served by it"):
+            async with Registries(options(mirrors={"*": (cache.url,)})) as registries:
+                await pull(registries.repository(reference.parse("quay.example/team/tool")), made)
+        blobs = [one for one in cache.requests() if "/blobs/" in one.path]
+        assert [one.status for one in blobs] == [200, 200]
+
+
+async def test_a_busy_mirror_is_not_waited_for(running: Registry, made: Image) -> None:
+    with WebServer(lambda exchange: exchange.send(429, {"Retry-After": "30"})) as mirror:
+        async with Registries(options(mirrors={"*": (mirror.url,)})) as registries:
+            await pull(registries.repository(reference.parse(running.name("team/tool"))), made)
+        assert len(mirror.requests) == 1
+
+
+async def test_we_say_who_we_are(running: Registry, made: Image) -> None:
+    with Between(running.host) as between:
+        async with Registries(options(user_agent="tester/1")) as registries:
+            await pull(registries.repository(reference.parse(f"{between.host}/team/tool")), made)
+        assert {one.headers["User-Agent"] for one in between.requests} == {"tester/1"}
+        async with Registries(options()) as registries:
+            await registries.repository(reference.parse(f"{between.host}/team/tool")).resolve("v1")
+        assert re.fullmatch(r"dockwright/[\d.]+", between.requests[-1].headers["User-Agent"])
 
 
 async def test_a_push_goes_past_the_mirrors(running: Registry) -> None:

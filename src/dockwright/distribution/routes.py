@@ -14,7 +14,7 @@ from dockwright.distribution.authority import Knowledge
 from dockwright.distribution.endpoints import Address, Endpoint
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.peer import Peer
-from dockwright.distribution.wire import Request, Wire
+from dockwright.distribution.wire import Request, Wire, read_start
 from dockwright.errors import Unavailable
 
 CHOICE_KEPT_S = 600.0
@@ -38,15 +38,16 @@ class Routes:
         """The registry itself. Raises `Unavailable` when neither https nor http, where allowed, reaches it."""
         return Peer(self.wire, self.knowledge, await self._direct(registry), credentials)
 
-    def mirrors(self, registry: str) -> list[Peer]:
+    async def mirrors(self, registry: str) -> list[Peer]:
         """The mirrors to ask before it: those that were out of reach a moment ago are left out."""
         now = time.monotonic()
-        found = endpoints.mirrors(registry, self.options.mirrors, self.options.insecure)
-        return [
-            Peer(self.wire, self.knowledge, endpoint, Credentials(*endpoint.account))
-            for endpoint in found
-            if self._resting.get(endpoint, now) <= now
-        ]
+        found = []
+        for base in endpoints.mirrors(registry, self.options.mirrors):
+            verified = base.scheme == "https" and not await self._insecure(endpoints.authority(base))
+            endpoint = Endpoint(base, registry, verified, mirror=True)
+            if self._resting.get(endpoint, now) <= now:
+                found.append(Peer(self.wire, self.knowledge, endpoint, Credentials(*endpoint.account)))
+        return found
 
     def rest(self, endpoint: Endpoint) -> None:
         """Leave a mirror alone for a while: it was out of reach."""
@@ -77,6 +78,7 @@ class Routes:
 
     async def _ask(self, endpoint: Endpoint) -> int:
         async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)) as response:
+            await read_start(response)
             return response.status
 
     async def _insecure(self, registry: str) -> bool:

@@ -29,6 +29,8 @@ REDIRECT_LIMIT = 10
 HEADER_LIMIT = 32 * 1024
 READ_BYTES = 512 * 1024
 DOCUMENT_TIMEOUT_S = 120.0
+# Bodies of errors and redirects are read up to here: read to its end, a connection can be used again.
+SHORT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Wire:
             if not _followed(request, response.status):
                 return response
             location = response.headers.get("Location", "")
+            await read_start(response)
             response.close()
             target = _target(request, url, location)
             if target.origin() != url.origin():
@@ -172,8 +175,8 @@ async def read_limited(response: aiohttp.ClientResponse, limit_bytes: int, what:
     return bytes(content)
 
 
-async def read_start(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """The first bytes of an error's body; nothing when it breaks."""
+async def read_start(response: aiohttp.ClientResponse, limit_bytes: int = SHORT_BYTES) -> bytes:
+    """The first bytes of a body that is not needed, or says what is wrong; what came until it broke."""
     content = bytearray()
     try:
         async with asyncio.timeout(10):

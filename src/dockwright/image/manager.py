@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from dockwright import workers
 from dockwright.content import LocalBlobs
@@ -34,7 +35,7 @@ from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit, Import
-from dockwright.image.progress import Progress
+from dockwright.image.progress import Progress, told
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
 from dockwright.image.sources import Sources
@@ -195,10 +196,10 @@ class Images:
         suite = await workers.quick(suites.find, name, mirror, archive_date)
         names = listing.parse_names([tag or name])
         wanted = bootstrap.Wanted(suite, suites.checked_packages(packages), bool(archive_date), names)
-        async with aclosing(bootstrap.bootstrap(self._store, wanted)) as steps:
+        work = partial(bootstrap.bootstrap, self._store, wanted)
+        async with aclosing(told(work, self._transfers.background, f"bootstrap {name}")) as steps:
             async for step in steps:
                 yield step
-        await self._store.publish("import", self._store.records.images[self._store.find(tag or name).digest])
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
         """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.

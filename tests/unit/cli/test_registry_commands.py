@@ -313,7 +313,9 @@ def test_a_search_asks_with_its_options_and_prints_a_table(engine: Engine, capfd
     assert lines[1].split() == ["busybox", "small", "and", *["very"] * 6, "very…", "7", "[OK]"]
     assert lines[2].split() == ["me/busybox", "0"]
     assert run(["search", "--no-trunc", "--format", "{{.Description}}|{{.IsOfficial}}", "busybox"]) == 0
-    assert capfd.readouterr().out.splitlines()[0].endswith("very very |true")
+    assert capfd.readouterr().out.splitlines()[0].endswith("very very |[OK]")
+    assert run(["search", "--format", "json", "busybox"]) == 0
+    assert [json.loads(line)["IsOfficial"] for line in capfd.readouterr().out.splitlines()] == ["true", "false"]
 
 
 def test_the_difference_of_two_images_is_listed(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from dockwright.api.router import Router
 from dockwright.container import Config
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
-from dockwright.errors import Corrupt, Invalid, Unsupported
+from dockwright.errors import Corrupt, Invalid
 from dockwright.image import ImageUser
 from dockwright.oci import Digest
 from dockwright.undo import shielded
@@ -131,13 +131,12 @@ async def tag(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
-    if call.text("platforms"):
-        raise Unsupported("removing single platforms of an image is not supported by this release")
     removing = call.engine.images.remove(
         call["name"],
         force=call.flag("force"),
         prune=not call.flag("noprune"),
         users=_users(call.engine),
+        platforms=parameters.platforms(call, "platforms"),
     )
     return call.answer(await shielded(removing, limit_s=None))
 
