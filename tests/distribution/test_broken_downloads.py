@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -388,6 +389,43 @@ async def test_a_malformed_list_is_an_error(between: Between, body: bytes) -> No
     async with Registries(options()) as registries:
         with pytest.raises(Corrupt, match="malformed"):
             [tag async for tag in repository(registries, between.host).tags()]
+
+
+async def test_a_registry_that_falls_silent_is_left(between: Between, layer: Blob) -> None:
+    silence = threading.Event()
+
+    def silent(exchange: Exchange) -> None:
+        answer = between.forward(exchange)
+        exchange.head(answer.status, answer.headers)
+        exchange.raw(answer.body[:1000])
+        silence.wait(30)
+
+    between.misbehave(BLOBS, silent, times=2)
+    try:
+        async with Registries(options(idle_timeout_s=0.5, max_attempts=50)) as registries:
+            assert await read(repository(registries, between.host).blob(layer.descriptor)) == layer.content
+        assert len(between.asked(BLOBS)) >= 3
+        assert between.asked(BLOBS)[-1].headers["Range"] == "bytes=2000-"
+    finally:
+        silence.set()
+
+
+async def test_a_manifest_that_comes_by_the_drop_is_given_up(between: Between, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dockwright.distribution.wire.DOCUMENT_TIMEOUT_S", 0.2)
+    enough = threading.Event()
+
+    def drop(exchange: Exchange) -> None:
+        exchange.head(200, {"Content-Length": "1000000"})
+        while not enough.wait(0.01):
+            exchange.raw(b" ")
+
+    between.misbehave("GET .*/manifests/", drop, times=2)
+    try:
+        async with Registries(options(max_attempts=2)) as registries:
+            with pytest.raises(Unavailable, match="timed out"):
+                await repository(registries, between.host).manifest("latest")
+    finally:
+        enough.set()
 
 
 async def test_a_reader_that_stops_early_leaves_no_connection(between: Between, layer: Blob) -> None:
