@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from collections.abc import Iterator
@@ -57,6 +58,36 @@ async def test_a_broken_connection_goes_on_where_it_stopped(between: Between, la
         assert await read(repository(registries, between.host).blob(layer.descriptor)) == layer.content
     starts = [int(re.findall(r"\d+", one.headers.get("Range") or "bytes=0-")[0]) for one in between.asked(BLOBS)]
     assert starts[0] == 0 and starts == sorted(starts) and starts[-1] > 0 and len(starts) == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_through_any_weather_a_blob_arrives_whole(between: Between, layer: Blob, seed: int) -> None:
+    dice = random.Random(seed)
+
+    def whole(exchange: Exchange) -> None:
+        del exchange.headers["Range"]
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    def overlapping(exchange: Exchange) -> None:
+        start = max(
+            0, int(re.findall(r"\d+", exchange.headers.get("Range") or "bytes=0-")[0]) - dice.randrange(1, 1000)
+        )
+        del exchange.headers["Range"]
+        exchange.headers["Range"] = f"bytes={start}-"
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    def overloaded(exchange: Exchange) -> None:
+        exchange.send(dice.choice([500, 502, 503, 429]))
+
+    def cut(exchange: Exchange) -> None:
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    for _ in range(10):
+        between.misbehave(BLOBS, dice.choice([whole, overlapping, overloaded, cut, cut]))
+    start = dice.choice([0, dice.randrange(SIZE)])
+    async with Registries(options(max_attempts=100)) as registries:
+        got = await read(repository(registries, between.host).blob(layer.descriptor, start))
+    assert got == layer.content[start:]
 
 
 async def test_a_server_that_knows_no_ranges_is_read_again_and_skipped(between: Between, layer: Blob) -> None:
