@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.archives import files, member, tar_of
+from tests.archives import files, member, stream, tar_of
 from tests.engine.image.conftest import Host, opened
 from tests.recording import CONFIG, INDEX, LAYER, MANIFEST, Recording, described, digest_of
 
@@ -464,6 +464,29 @@ async def test_a_step_that_fails_leaves_nothing_but_ingests(host: Host, registry
     await host.pulled(f"{registry.address}/thing")
     assert (await host.files(f"{registry.address}/thing"))["srv/top"] == "top"
     assert left(host)[1] == []
+
+
+async def test_blobs_may_be_dropped_once_unpacked_and_come_back_when_needed(
+    tmp_path: Path, registry: Recording
+) -> None:
+    image = registry.put_image("thing", "latest", [BASE, TOP])
+    name = f"{registry.address}/thing"
+    async with opened(tmp_path / "root", drop_unpacked=True) as host:
+        await host.pulled(name)
+        assert len(left(host)[0]) == 2  # manifest and configuration
+        assert (await host.files(name))["srv/top"] == "top"
+        assert (await host.pulled(name))[-1].status.startswith("Status: Image is up to date")
+        (shown,) = (await host.images.inspect(name, manifests=True)).manifests
+        assert shown.available
+        await host.images.tag(name, f"{registry.address}/copy")
+        await host.pushed(f"{registry.address}/copy")
+        saved = b"".join([chunk async for chunk in host.images.save([name])])
+        await host.images.remove(name)
+        assert (await host.images.inspect(f"{registry.address}/copy")).id == image["digest"]
+    async with opened(tmp_path / "other") as other:
+        async for _ in other.images.load(stream(saved)):
+            pass
+        assert await other.files(name)
 
 
 async def test_an_image_of_150_layers(host: Host, registry: Recording) -> None:
