@@ -8,7 +8,6 @@ from contextlib import aclosing
 import msgspec
 from aiohttp import web
 
-from dockwright.api import errors
 from dockwright.api.call import Call
 from dockwright.errors import DockwrightError
 
@@ -34,11 +33,8 @@ async def tell(call: Call, messages: AsyncGenerator[Message, None]) -> web.Strea
 
 
 def failure(error: DockwrightError) -> Message:
-    """An error as the last line of a stream; clients look for a status only where somebody has to log in."""
-    detail: Message = {"message": str(error)}
-    if errors.status(error) == 401:
-        detail["code"] = 401
-    return {"errorDetail": detail, "error": str(error)}
+    """An error as the last line of a stream. It has no `code`: for 401 Docker's client would say its own words instead."""
+    return {"errorDetail": {"message": str(error)}, "error": str(error)}
 
 
 def _line(message: Message) -> bytes:

@@ -72,15 +72,17 @@ class Images:
         events: Events,
         registries: Registries | None = None,
         limits: TransferLimits | None = None,
+        *,
+        drop_unpacked: bool = False,
     ) -> Images:
         """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
 
-        Without `registries` nothing can be pulled or pushed.
+        Without `registries` nothing can be pulled or pushed. `drop_unpacked` is `Retention`'s.
         """
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        transfers = Transfers(store, Sources(database), registries, limits)
+        transfers = Transfers(store, Sources(database), registries, limits, drop_unpacked=drop_unpacked)
         await transfers.tidy()
         return cls(store, transfers)
 
@@ -272,13 +274,22 @@ class Images:
         self,
         filters: Filters | None = None,
         *,
+        intermediate: bool = True,
         shared_size: bool = False,
         manifests: bool = False,
         users: Users | None = None,
     ) -> list[ImageSummary]:
-        """The images, newest first. With `users` (container IDs by image) the summaries count containers."""
+        """The images, newest first. With `users` (container IDs by image) the summaries count containers.
+
+        Without `intermediate`, images that have no name and others made of them are left out.
+        """
         return await listing.summaries(
-            self._store, filters or {}, shared_size=shared_size, manifests=manifests, users=users
+            self._store,
+            filters or {},
+            intermediate=intermediate,
+            shared_size=shared_size,
+            manifests=manifests,
+            users=users,
         )
 
     async def inspect(

@@ -29,8 +29,8 @@ from dockwright.snapshot.rows import LayerRow
 
 @dataclass
 class Staged:
-    """A layer directory that is being filled, in a worker thread: once, by `fill`, or by `unpack` and then `settle`. Then hand
-    it to `Layers.stack`."""
+    """A layer directory that is being filled, in a worker thread: once, by `fill`, or by `receive` or `unpack` and then
+    `settle`. Then hand it to `Layers.stack`."""
 
     row: LayerRow
     tree: Path
@@ -50,12 +50,16 @@ class Staged:
 
         Raises `Invalid` or `Corrupt`, also when the layer is not the one whose diff ID is `expected`.
         """
+        self.receive(source, expected)
+        self.settle()
+
+    def receive(self, source: Source, expected: Digest | None = None) -> None:
+        """`fill`, but for bringing it to the disk."""
         state = digests.hasher()
         self.unpack(archive.Tapped(source, state.update))
         self.diff_id = digests.finished(state)
         if expected is not None and self.diff_id != expected:
             raise Corrupt(f"layer has the diff ID {self.diff_id}, expected {expected}")
-        self.settle()
 
     def unpack(self, source: Source) -> Layer:
         """Unpack without looking at the diff ID, which is then the caller's to set. Blocking. Raises as `fill`."""

@@ -80,7 +80,8 @@ def install(root: Path, *packages: str) -> None:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
     resolver = root / "etc/resolv.conf"
     shutil.copyfile("/etc/resolv.conf", resolver)
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "--no-install-recommends", "install", *packages]):
+    update = [] if any((root / "var/lib/apt/lists").glob("*Packages*")) else [["apt-get", "-qq", "update"]]
+    for command in (*update, ["apt-get", "-qq", "--no-install-recommends", "install", *packages]):
         done = subprocess.run(["chroot", root, *command], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     resolver.unlink()
