@@ -79,11 +79,12 @@ Handle = Callable[[Exchange], None]
 
 
 class WebServer:
-    """`handle` answers every request; `requests` are those that came, in order."""
+    """`handle` answers every request; `requests` are those that came, in order; `accepted` counts connections."""
 
     def __init__(self, handle: Handle, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.handle = handle
         self.requests: list[Exchange] = []
+        self.accepted = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -114,6 +115,7 @@ class WebServer:
                 if context is not None:
                     connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 outer._connections.add(connection)
+                outer.accepted += 1
                 return connection, address
 
             def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
@@ -133,6 +135,18 @@ class WebServer:
         """The requests whose `METHOD path` matches `pattern` from its beginning."""
         return [one for one in self.requests if re.match(pattern, f"{one.method} {one.path}")]
 
+    def stop(self) -> None:
+        """End it, with every connection. Safe to call twice."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # gone already
+
     def __enter__(self) -> WebServer:
         self._thread.start()
         return self
@@ -140,14 +154,7 @@ class WebServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        for connection in list(self._connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # gone already
+        self.stop()
 
 
 @dataclass

@@ -31,7 +31,7 @@ from dockwright.credentials import Credentials
 from dockwright.distribution import Registries
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
-from dockwright.image import IMAGE_SCHEMA, Image, Images
+from dockwright.image import IMAGE_SCHEMA, Image, Images, ImageUser
 from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
 from dockwright.oci import Digest, Platform
@@ -128,7 +128,14 @@ class Engine:
         cache = Cache(database)
         await cache.load()
         images = await Images.open(
-            database, blobs, snapshots, events, registries, settings.transfers, keepers=[cache.chains]
+            database,
+            blobs,
+            snapshots,
+            events,
+            registries,
+            settings.transfers,
+            drop_unpacked=settings.gc.drop_unpacked,
+            keepers=[cache.chains],
         )
         undo.push_undo(images.aclose)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
@@ -267,6 +274,15 @@ class Engine:
         await self.containers.recover()
         await self._collect_garbage()
         await self.containers.start_by_policy()
+        if self.settings.gc.enabled:
+            keeping = self.images.keep_within(self.settings.gc, self._image_users)
+            self.parts.background.start(keeping, name="image retention")
+
+    def _image_users(self) -> list[ImageUser]:
+        return [
+            ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+            for container in self.containers.all()
+        ]
 
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}

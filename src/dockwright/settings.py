@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dockwright.container.parts import Defaults
 from dockwright.distribution import RegistryOptions
-from dockwright.image import TransferLimits
+from dockwright.image import Retention, TransferLimits
 from dockwright.network import NetworkOptions
 
 
@@ -39,6 +39,7 @@ class Settings:
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
+    gc: Retention = field(default_factory=Retention)
 
     @classmethod
     def under(cls, root: Path) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright.distribution import Registries, RegistryOptions, Repository
@@ -19,7 +19,7 @@ CHUNK = 64 * 1024
 class Blob:
     """Bytes, their descriptor, and how often and where they were opened."""
 
-    content: bytes
+    content: bytes = field(repr=False)  # megabytes that pytest would print
     descriptor: Descriptor
     opened: list[int]
     closed: int = 0

@@ -240,6 +240,21 @@ async def test_a_registry_that_is_not_there_is_told_at_once(scratch: Path) -> No
             await registries.repository(reference.parse(gone.name("a"))).resolve("b")
 
 
+async def test_a_pull_goes_on_when_the_registry_was_restarted(scratch: Path) -> None:
+    made = blob(30_000_000, seed=13)
+    with registry(scratch / "interrupted") as restarted:
+        async with Registries(options(max_attempts=100, max_delay_s=0.05)) as registries:
+            repository = registries.repository(reference.parse(restarted.name("a")))
+            await repository.push_blob(made.descriptor, made.source)
+            stream = repository.blob(made.descriptor)
+            got = await anext(stream)
+            restarted.stop()
+            restarted.start()
+            assert got + await read(stream) == made.content
+    statuses = [one.status for one in restarted.requests() if one.method == "GET" and "/blobs/sha256" in one.path]
+    assert statuses[-1] == 206, "only what was missing was sent again"
+
+
 async def test_a_push_goes_on_when_the_registry_was_restarted(scratch: Path) -> None:
     made = image(2_000_000, seed=12)
     with registry(scratch / "restarted") as restarted:

@@ -15,7 +15,7 @@ from dockwright.oci import reference
 from tests.distribution.content import blob, image, options, read
 from tests.registries import PASSWORD, USERNAME, Registry, registry
 from tests.tokenserver import TokenServer
-from tests.webserver import Exchange, WebServer
+from tests.webserver import Between, Exchange, WebServer
 
 
 @pytest.fixture
@@ -69,6 +69,25 @@ async def test_a_token_the_registry_no_longer_takes_is_fetched_again(running: Re
         for key, token in list(cache._tokens.items()):
             cache._tokens[key] = type(token)("stale", token.expires_s)
         assert await mine.push_blob(blob(5).descriptor, blob(5).source) == "uploaded"
+
+
+async def test_challenges_and_redirects_do_not_cost_a_connection_each(running: Registry) -> None:
+    made = image(1000)
+    body = b'{"moved": true}'
+    with Between(running.host) as between:
+        between.misbehave("GET .*/blobs/", lambda one: one.send(307, {"Location": f"{one.path}?signed"}, body), times=1)
+        async with Registries(options()) as registries:
+            mine = registries.repository(reference.parse(f"{between.host}/a"), running.credentials)
+            await made.push(mine, "latest")
+            for _ in range(3):
+                await mine.manifest("latest")
+            await read(mine.blob(made.layers[0].descriptor))
+            with pytest.raises(NotFound):
+                await mine.manifest("other")
+            await mine.manifest("latest")
+        assert any(one.headers.get("Authorization") is None for one in between.requests), "there was a challenge"
+        # One more for the attempt to speak TLS.
+        assert between.accepted == 2
 
 
 async def test_a_mount_asks_for_a_token_for_both_repositories(running: Registry) -> None:
@@ -221,8 +240,7 @@ async def test_a_token_server_without_tls_gets_nothing_from_a_registry_with_tls(
 
 
 async def test_a_token_server_that_is_gone_is_named(running: Registry) -> None:
-    server(running).__exit__(None, None, None)
+    server(running).stop()
     async with Registries(options()) as registries:
         with pytest.raises(Unavailable, match=r'Get "http://127\.0\.0\.1:\d+/token": .*refused'):
             await repository(registries, running).resolve("latest")
-    server(running).__exit__ = lambda *_: None  # type: ignore[method-assign]

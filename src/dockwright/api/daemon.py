@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from dockwright.container.logging import validate_log
 from dockwright.container.parts import Defaults
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid
+from dockwright.image import Retention
 from dockwright.network import NetworkOptions, parse_bip, parse_pool
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
-from dockwright.units import natural
+from dockwright.units import natural, parse_duration
 
 log = logging.getLogger("dockwrightd")
 
@@ -110,6 +112,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         shutdown_timeout_s=values["shutdown-timeout"],
         live_restore=values["live-restore"],
         labels=values["label"],
+        gc=_retention(values),
         registry=registry_options(values),
         transfers=transfer_limits(values),
     )
@@ -158,6 +161,24 @@ def _network(values: dict[str, Any]) -> NetworkOptions:
         raise Invalid(str(error)) from error
 
 
+def _retention(values: dict[str, Any]) -> Retention:
+    found = Retention()
+    for key, value in _pairs("gc", values):
+        if key == "max-size":
+            found = replace(found, max_size_bytes=_size("gc max-size", value))
+        elif key == "keep-for":
+            found = replace(found, keep_for_s=parse_duration(value) / 1e9)
+        elif key == "drop-unpacked" and value in ("true", "false"):
+            found = replace(found, drop_unpacked=value == "true")
+        elif key == "drop-unpacked":
+            raise Invalid(f"--gc: drop-unpacked={value}: true or false")
+        else:
+            raise Invalid(f"--gc: unknown option {key!r}: max-size, keep-for and drop-unpacked are known")
+    if found.keep_for_s is not None and found.keep_for_s <= 0:
+        raise Invalid("--gc: keep-for is to be more than nothing")
+    return found
+
+
 def _pairs(name: str, values: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for text in values[name]:
@@ -187,8 +208,8 @@ def _systemd(options: list[str]) -> bool:
 
 
 def _size(name: str, text: str) -> int:
-    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    number, unit = text.rstrip("bkmgBKMG"), text.lstrip("0123456789").lower().removesuffix("b")
+    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+    number, unit = text.rstrip("bkmgtBKMGT"), text.lstrip("0123456789").lower().removesuffix("b")
     if natural(number) is None or unit not in units:
         raise Invalid(f"--{name}: invalid size {text!r}")
     return int(number) * units[unit]

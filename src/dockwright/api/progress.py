@@ -8,7 +8,6 @@ from contextlib import aclosing
 import msgspec
 from aiohttp import web
 
-from dockwright.api import errors
 from dockwright.api.call import Call
 from dockwright.errors import DockwrightError, StartFailed
 
@@ -34,10 +33,11 @@ async def tell(call: Call, messages: AsyncGenerator[Message, None]) -> web.Strea
 
 
 def failure(error: DockwrightError) -> Message:
-    """An error as the last line of a stream: with a code where somebody has to log in, or a build's command failed."""
+    """An error as the last line of a stream, with the exit code of a build's command that failed.
+
+    Others have no `code`: for 401 Docker's client would say its own words instead.
+    """
     detail: Message = {"message": str(error)}
-    if errors.status(error) == 401:
-        detail["code"] = 401
     if isinstance(error, StartFailed):
         detail["code"] = error.exit_code
     return {"errorDetail": detail, "error": str(error)}

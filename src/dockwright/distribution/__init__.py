@@ -8,7 +8,7 @@ answer. What does not: what an image is made of, where it is kept, how a transfe
     authority, peer, routes                                           who we are, to one endpoint; which endpoints there are
     manifests, downloads, uploads, bodies, listing, referring         the verbs of a repository
     login, searching                                                  the verbs of a registry
-    registries, repository                                            the faces
+    registries, repository, summary                                   the faces
 """
 
 from dockwright.distribution.endpoints import check_insecure, mirror_base
@@ -19,6 +19,7 @@ from dockwright.distribution.refusals import Interrupted
 from dockwright.distribution.registries import Registries, server_host
 from dockwright.distribution.repository import Repository
 from dockwright.distribution.searching import SearchFilters, SearchResult
+from dockwright.distribution.summary import Summary, platform_of, summarize
 from dockwright.distribution.uploads import Outcome, Source
 
 __all__ = [
@@ -32,7 +33,10 @@ __all__ = [
     "SearchFilters",
     "SearchResult",
     "Source",
+    "Summary",
     "check_insecure",
     "mirror_base",
+    "platform_of",
     "server_host",
+    "summarize",
 ]

@@ -144,7 +144,7 @@ class Authority:
                 return tokens.read(content, time.monotonic(), time.time_ns())
             if not last and response.status in _UNKNOWN_WAY:
                 return None
-            refusal = refusals.read(response.status, response.headers, await read_start(response, 64 * 1024))
+            refusal = refusals.read(response.status, response.headers, await read_start(response))
             raise refusals.error_of(refusal, request.what, refusals.patience_s(response.headers))
 
 

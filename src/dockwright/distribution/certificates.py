@@ -7,40 +7,76 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 from dockwright import workers
 from dockwright.errors import Invalid
 
 P = ParamSpec("P")
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+# What a directory holds is looked at again after that long: certificates are added and renewed under a running daemon.
+LOOKED_AT_S = 15.0
+CONTEXTS_KEPT = 64
+
+Fingerprint = tuple[tuple[Path, int], ...]
 
 
 class Contexts:
-    """The contexts of one set of directories, each built once."""
+    """The contexts of one set of directories: one for all hosts that have none of their own, as a context is large."""
 
     def __init__(self, directories: Iterable[Path]) -> None:
         self._directories = tuple(directories)
-        self._built: dict[tuple[str, bool], ssl.SSLContext] = {}
+        self._seen: dict[str, tuple[Fingerprint, float]] = {}
+        self._built: dict[tuple[Fingerprint, bool], ssl.SSLContext] = {}
 
     async def get(self, host: str, *, verified: bool) -> ssl.SSLContext:
         """The context for `host` (`name` or `name:port`). Raises `Invalid`, naming the file that cannot be used."""
-        context = self._built.get((host, verified))
+        fingerprint = await self._look(host)
+        context = self._built.get((fingerprint, verified))
         if context is None:
             context = await workers.quick(_build, self._folders(host), verified)
-            self._built[host, verified] = context
+            _bounded(self._built)[fingerprint, verified] = context
         return context
 
     async def has_authority(self, host: str) -> bool:
         """Whether a directory names a CA for `host`: its certificates are then to be checked, wherever it is."""
-        return await workers.quick(lambda: any(_files(folder, ".crt") for folder in self._folders(host)))
+        return any(path.suffix == ".crt" for path, _ in await self._look(host))
+
+    async def _look(self, host: str) -> Fingerprint:
+        fingerprint, until = self._seen.get(host, ((), 0.0))
+        if until <= time.monotonic():
+            fingerprint = await workers.quick(_fingerprint, self._folders(host))
+            _bounded(self._seen)[host] = (fingerprint, time.monotonic() + LOOKED_AT_S)
+        return fingerprint
 
     def _folders(self, host: str) -> list[Path]:
         # A host is one component of a path: what could leave the directory is no host.
         if "/" in host or host in ("", ".", ".."):
             return []
         return [directory / host for directory in self._directories]
+
+
+def _bounded(kept: dict[K, V]) -> dict[K, V]:
+    while len(kept) >= CONTEXTS_KEPT:
+        del kept[next(iter(kept))]
+    return kept
+
+
+def _fingerprint(folders: list[Path]) -> Fingerprint:
+    found = []
+    for folder in folders:
+        for path in _files(folder, ".crt", ".cert", ".key"):
+            try:
+                found.append((path, path.stat().st_mtime_ns))
+            except OSError:
+                found.append((path, 0))  # building the context says what is wrong with it
+    return tuple(found)
 
 
 def _build(folders: list[Path], verified: bool) -> ssl.SSLContext:
@@ -59,9 +95,9 @@ def _build(folders: list[Path], verified: bool) -> ssl.SSLContext:
     return context
 
 
-def _files(folder: Path, suffix: str) -> list[Path]:
+def _files(folder: Path, *suffixes: str) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == suffix)
+        return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -56,7 +56,7 @@ def _parse(header: str) -> list[Challenge]:
             break
         found.append((scheme[1].lower(), []))
         at = scheme.end()
-        if not _PARAMETER.match(header, at) and (opaque := _TOKEN68.match(header, at)):
+        if opaque := _TOKEN68.match(header, at):
             at = opaque.end()
         at = _skip(header, at)
     return [Challenge(scheme, tuple(parameters)) for scheme, parameters in found]

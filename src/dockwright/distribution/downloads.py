@@ -34,8 +34,9 @@ async def read(
     """
     position = offset
     for peer in peers:
+        patience = options.for_mirrors if peer.endpoint.mirror else options
         try:
-            async with aclosing(_from(peer, options, path, descriptor, position)) as chunks:
+            async with aclosing(_from(peer, patience, path, descriptor, position)) as chunks:
                 async for chunk in chunks:
                     position += len(chunk)
                     yield chunk

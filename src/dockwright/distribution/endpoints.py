@@ -62,14 +62,9 @@ def direct(registry: str, *, insecure: bool) -> tuple[Endpoint, ...]:
         raise Invalid(f"invalid registry host {registry!r}: {error}") from None
 
 
-def mirrors(registry: str, table: Mapping[str, tuple[str, ...]], insecure: Iterable[str]) -> tuple[Endpoint, ...]:
-    """The mirrors of a registry, first to last: its own, then those for any."""
-    found = []
-    for url in dict.fromkeys((*table.get(registry, ()), *table.get("*", ()))):
-        base = mirror_base(url)
-        unchecked = base.scheme == "http" or listed(base.host or "", base.explicit_port, insecure, ())
-        found.append(Endpoint(base, registry, not unchecked, mirror=True))
-    return tuple(found)
+def mirrors(registry: str, table: Mapping[str, tuple[str, ...]]) -> list[URL]:
+    """The bases of a registry's mirrors, first to last: its own, then those for any."""
+    return [mirror_base(url) for url in dict.fromkeys((*table.get(registry, ()), *table.get("*", ())))]
 
 
 def mirror_base(text: str) -> URL:

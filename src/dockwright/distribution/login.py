@@ -8,6 +8,7 @@ from http import HTTPStatus
 from dockwright import faults
 from dockwright.distribution.peer import Peer
 from dockwright.distribution.tokens import Scopes
+from dockwright.distribution.wire import read_start
 from dockwright.errors import Unauthorized
 
 SUCCEEDED = "Login Succeeded"
@@ -30,6 +31,7 @@ async def login(peer: Peer) -> Login:
         status = response.status
         if status not in (200, 401):
             await peer.refuse(response)
+        await read_start(response)
     if status != 200:
         raise Unauthorized(f"login attempt to {base} failed with status: {status} {HTTPStatus(status).phrase}")
     token = await peer.authority.login()

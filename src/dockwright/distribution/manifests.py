@@ -12,7 +12,7 @@ from dockwright.distribution import ranges, tokens
 from dockwright.distribution.backoff import persistently
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.peer import Peer
-from dockwright.distribution.refusals import Refusal, pull_error
+from dockwright.distribution.refusals import PASSING, Refusal, pull_error
 from dockwright.distribution.wire import read_limited
 from dockwright.errors import Corrupt, DockwrightError, Invalid
 from dockwright.oci import Descriptor, Digest, Reference, detect, mediatypes, reference
@@ -98,6 +98,8 @@ def judge(wanted: Target, headers: Mapping[str, str], content: bytes) -> Descrip
 async def _head(peer: Peer, wanted: Target) -> Descriptor | None:
     faults.point("registry.resolve")
     async with peer.request("HEAD", peer.url(wanted.path), wanted.scopes, {"Accept": ACCEPT}) as response:
+        if response.status in PASSING:
+            await peer.refuse(response)
         if response.status != 200:
             return None  # an answer to HEAD holds no error body: the GET that follows tells why
         digest, size = _promised(response.headers), ranges.length(response.headers.get("Content-Length", ""))

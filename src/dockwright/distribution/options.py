@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import __version__
@@ -50,6 +50,11 @@ class RegistryOptions:
     idle_timeout_s: float = 60.0
     chunk_bytes: int = 0
     monolithic_bytes: int = 1024 * 1024
+
+    @property
+    def for_mirrors(self) -> RegistryOptions:
+        """The same with less patience: where a mirror does not serve, the registry will."""
+        return replace(self, max_attempts=min(2, self.max_attempts), max_wait_s=min(1.0, self.max_wait_s))
 
     def __post_init__(self) -> None:
         for urls in self.mirrors.values():

@@ -88,6 +88,7 @@ class Peer:
                 if not again:
                     yield response
                     return
+                await read_start(response)
 
     async def refuse(self, response: aiohttp.ClientResponse, explain: Explain = refusals.error_of) -> NoReturn:
         """Raise what an answer of another status than the expected ones means."""
@@ -95,5 +96,5 @@ class Peer:
         if response.status < 400:
             redirect = " (a redirect)" if response.status in REDIRECTS else ""
             raise Corrupt(f"{what}: unexpected status {response.status}{redirect}")
-        refusal = refusals.read(response.status, response.headers, await read_start(response, 64 * 1024))
+        refusal = refusals.read(response.status, response.headers, await read_start(response))
         raise explain(refusal, what, refusals.patience_s(response.headers))

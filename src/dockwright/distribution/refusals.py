@@ -30,7 +30,7 @@ _MEANINGS = {
     "TOOMANYREQUESTS": "too many requests",
 }
 _BY_STATUS = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS"}
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BEARER_ERRORS = {"invalid_token": "UNAUTHORIZED", "insufficient_scope": "DENIED"}
 
 
@@ -56,7 +56,7 @@ class Refusal:
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later."""
-        return self.status in _PASSING
+        return self.status in PASSING
 
 
 def patience_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

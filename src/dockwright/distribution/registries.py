@@ -66,8 +66,8 @@ class Registries:
         Raises `Invalid` for a limit out of range or a term that is a URL.
         """
         registry, wanted = searching.split_term(term)
-        peer = await self._routes.registry(registry, credentials or NOBODY)
         taken = searching.check_limit(limit)
+        peer = await self._routes.registry(registry, credentials or NOBODY)
         return await searching.search(peer, self.options, wanted, taken, filters or SearchFilters())
 
     async def aclose(self) -> None:

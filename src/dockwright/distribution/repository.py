@@ -43,7 +43,7 @@ class Repository:
         Raises `NotFound` in Docker's words, also for a repository that may only be private.
         """
         target = manifests.target(self.name, wanted)
-        return await self._read(lambda peer: manifests.resolve(peer, self._options, target))
+        return await self._read(lambda peer, options: manifests.resolve(peer, options, target))
 
     async def manifest(self, wanted: str | Descriptor) -> tuple[Descriptor, bytes]:
         """A manifest or index by tag, digest or descriptor, verified; at most 8 MiB.
@@ -52,7 +52,7 @@ class Repository:
         supported (schema 1).
         """
         target = manifests.target(self.name, wanted)
-        return await self._read(lambda peer: manifests.get(peer, self._options, target))
+        return await self._read(lambda peer, options: manifests.get(peer, options, target))
 
     async def blob(self, descriptor: Descriptor, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from `offset` on: exactly `descriptor.size - offset` of them, or an error.
@@ -65,7 +65,7 @@ class Repository:
             raise ValueError(f"offset {offset} of a blob of {descriptor.size} bytes")
         if offset == descriptor.size:
             return
-        peers = [*self._routes.mirrors(self.name.domain), await self._registry()]
+        peers = [*await self._routes.mirrors(self.name.domain), await self._registry()]
         stream = downloads.read(peers, self._options, self.name.path, descriptor, offset, self._given_up)
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
@@ -134,13 +134,13 @@ class Repository:
     async def _registry(self) -> Peer:
         return await self._routes.registry(self.name.domain, self._credentials)
 
-    async def _read(self, work: Callable[[Peer], Awaitable[T]]) -> T:
-        for mirror in self._routes.mirrors(self.name.domain):
+    async def _read(self, work: Callable[[Peer, RegistryOptions], Awaitable[T]]) -> T:
+        for mirror in await self._routes.mirrors(self.name.domain):
             try:
-                return await work(mirror)
+                return await work(mirror, self._options.for_mirrors)
             except DockwrightError as error:
                 self._given_up(mirror, error)
-        return await work(await self._registry())
+        return await work(await self._registry(), self._options)
 
     def _given_up(self, mirror: Peer, error: DockwrightError) -> None:
         log.info("mirror %s for %s: %s", mirror.endpoint.host, self.name, error)

@@ -14,7 +14,7 @@ from dockwright.distribution.authority import Knowledge
 from dockwright.distribution.endpoints import Address, Endpoint
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.peer import Peer
-from dockwright.distribution.wire import Request, Wire
+from dockwright.distribution.wire import Request, Wire, read_start
 from dockwright.errors import Unavailable
 
 CHOICE_KEPT_S = 600.0
@@ -38,15 +38,16 @@ class Routes:
         """The registry itself. Raises `Unavailable` when neither https nor http, where allowed, reaches it."""
         return Peer(self.wire, self.knowledge, await self._direct(registry), credentials)
 
-    def mirrors(self, registry: str) -> list[Peer]:
+    async def mirrors(self, registry: str) -> list[Peer]:
         """The mirrors to ask before it: those that were out of reach a moment ago are left out."""
         now = time.monotonic()
-        found = endpoints.mirrors(registry, self.options.mirrors, self.options.insecure)
-        return [
-            Peer(self.wire, self.knowledge, endpoint, Credentials(*endpoint.account))
-            for endpoint in found
-            if self._resting.get(endpoint, now) <= now
-        ]
+        found = []
+        for base in endpoints.mirrors(registry, self.options.mirrors):
+            verified = base.scheme == "https" and not await self._insecure(endpoints.authority(base))
+            endpoint = Endpoint(base, registry, verified, mirror=True)
+            if self._resting.get(endpoint, now) <= now:
+                found.append(Peer(self.wire, self.knowledge, endpoint, Credentials(*endpoint.account)))
+        return found
 
     def rest(self, endpoint: Endpoint) -> None:
         """Leave a mirror alone for a while: it was out of reach."""
@@ -61,23 +62,24 @@ class Routes:
             return chosen
 
     async def _choose(self, candidates: tuple[Endpoint, ...]) -> Endpoint:
-        for candidate in candidates[:-1]:
-            if await self._answers(candidate):
-                return candidate
-        last = candidates[-1]
-        if len(candidates) > 1:
-            await self._answers(last, must=True)
-        return last
-
-    async def _answers(self, endpoint: Endpoint, *, must: bool = False) -> bool:
+        """The first that answers; not asked where there is but one. Raises what the most telling failure was."""
+        if len(candidates) == 1:
+            return candidates[0]
+        encrypted, plain = candidates
         try:
-            async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)):
-                return True
+            await self._ask(encrypted)
+            return encrypted
         except Unavailable as error:
-            if must:
-                raise
             log.info("%s; trying without TLS", error)
-            return False
+            # 400 is what a server that speaks TLS says of plain HTTP: the first failure was the one to tell.
+            if await self._ask(plain) == 400:
+                raise
+            return plain
+
+    async def _ask(self, endpoint: Endpoint) -> int:
+        async with self.wire.send(Request("GET", endpoint.base, endpoint.verified)) as response:
+            await read_start(response)
+            return response.status
 
     async def _insecure(self, registry: str) -> bool:
         name, port = endpoints.split_host(registry)

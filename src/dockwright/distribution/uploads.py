@@ -21,7 +21,7 @@ from dockwright.distribution.bodies import Body
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.peer import Peer
 from dockwright.distribution.refusals import Interrupted
-from dockwright.errors import DockwrightError, Invalid
+from dockwright.errors import DockwrightError, Invalid, Unavailable
 from dockwright.oci import Descriptor, Digest
 from dockwright.undo import shielded
 
@@ -76,15 +76,21 @@ class Upload:
             if origin != self._path and await self._mount(origin):
                 await self._abandon()
                 return "mounted"
-        await self._upload()
+        try:
+            await self._upload()
+        except Unavailable:
+            raise  # nothing more can be told to it
+        except (DockwrightError, OSError):
+            await self._abandon()
+            raise
         return "uploaded"
 
     async def _mount(self, origin: str) -> bool:
         """Whether the registry took the blob from its repository `origin`; else an upload may have begun."""
         scopes = self._scopes | {tokens.repository_scope(origin, "pull")}
         query = {"mount": str(self._descriptor.digest), "from": origin}
-        faults.point("registry.mount")
         try:
+            faults.point("registry.mount")
             async with self._peer.request("POST", self._uploads(query), scopes, {"Content-Length": "0"}) as response:
                 if response.status == 202:
                     await self._abandon()
@@ -156,9 +162,10 @@ class Upload:
                 raise _Gone
             if response.status not in (201, 202, 204):
                 await self._peer.refuse(response)
-            self._moved(response)
+            if response.headers.get("Location"):
+                self._moved(response)
             received = ranges.received_bytes(response.headers.get("Range", ""))
-        if received is None:
+        if not received:
             return end
         if not position < received <= end:
             raise Interrupted(f"{self._what}: the registry counts {received} bytes where {end} were sent")

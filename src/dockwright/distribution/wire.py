@@ -28,6 +28,9 @@ REDIRECT_LIMIT = 10
 # Signed URLs of blob storage in a Location are kilobytes long; a header beyond this is refused.
 HEADER_LIMIT = 32 * 1024
 READ_BYTES = 512 * 1024
+DOCUMENT_TIMEOUT_S = 120.0
+# Bodies of errors and redirects are read up to here: read to its end, a connection can be used again.
+SHORT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Wire:
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to `request`, whatever its status; redirects of GET and HEAD are followed.
+        """The answer to `request`, whatever its status; redirects are followed where there is no body.
 
         Raises `Unavailable` when the peer is out of reach, `Interrupted` when the connection broke (also while the body is
         read within the context), `Corrupt` on an answer or a redirect that makes no sense.
@@ -87,9 +90,10 @@ class Wire:
         url, authorization = request.url, request.authorization
         for _ in range(REDIRECT_LIMIT + 1):
             response = await self._once(request, url, authorization)
-            if response.status not in REDIRECTS or request.method not in ("GET", "HEAD"):
+            if not _followed(request, response.status):
                 return response
             location = response.headers.get("Location", "")
+            await read_start(response)
             response.close()
             target = _target(request, url, location)
             if target.origin() != url.origin():
@@ -139,6 +143,13 @@ class Wire:
         return self._session
 
 
+def _followed(request: Request, status: int) -> bool:
+    """Whether a status sends the same request elsewhere; one with a body is not sent twice."""
+    if request.method in ("GET", "HEAD"):
+        return status in REDIRECTS
+    return status in (307, 308) and request.body is None
+
+
 def _target(request: Request, base: URL, location: str) -> URL:
     try:
         # Encoded already: normalising would break the signature that storage puts into it.
@@ -156,15 +167,16 @@ def _target(request: Request, base: URL, location: str) -> URL:
 async def read_limited(response: aiohttp.ClientResponse, limit_bytes: int, what: str) -> bytes:
     """The body of an answer to be held in memory. Raises `Corrupt` when it is longer than `limit_bytes`."""
     content = bytearray()
-    while chunk := await response.content.readany():
-        content += chunk
-        if len(content) > limit_bytes:
-            raise Corrupt(f"{what}: the answer is longer than {limit_bytes} bytes")
+    async with asyncio.timeout(DOCUMENT_TIMEOUT_S):  # a trickle never idles long enough to be noticed
+        while chunk := await response.content.readany():
+            content += chunk
+            if len(content) > limit_bytes:
+                raise Corrupt(f"{what}: the answer is longer than {limit_bytes} bytes")
     return bytes(content)
 
 
-async def read_start(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """The first bytes of an error's body; nothing when it breaks."""
+async def read_start(response: aiohttp.ClientResponse, limit_bytes: int = SHORT_BYTES) -> bytes:
+    """The first bytes of a body that is not needed, or says what is wrong; what came until it broke."""
     content = bytearray()
     try:
         async with asyncio.timeout(10):

@@ -9,6 +9,7 @@ from dockwright.image.manager import Images, ImageUsage
 from dockwright.image.progress import Progress
 from dockwright.image.records import IMAGE_SCHEMA
 from dockwright.image.removal import ImageUser
+from dockwright.image.retention import Retention
 from dockwright.image.store import Image
 from dockwright.image.transfers import TransferLimits
 
@@ -23,5 +24,6 @@ __all__ = [
     "Images",
     "PackageDifference",
     "Progress",
+    "Retention",
     "TransferLimits",
 ]

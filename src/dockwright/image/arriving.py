@@ -38,6 +38,17 @@ class Arrived:
     fetched_bytes: int
     taken: bool = False
 
+    def settle(self) -> None:
+        """Bring everything to the disk. Blocking. Raises `HostFailure`."""
+        try:
+            self.staged.settle()
+            if self.partial is not None:
+                self.partial.sync()
+        except HostFailure:
+            if self.partial is not None:
+                self.partial.discard()
+            raise
+
     async def commit(self) -> None:
         """Make the blob visible. Safe to call again; callers take turns."""
         if self.partial is not None:
@@ -58,6 +69,8 @@ async def arriving(
             tell("Waiting", None, None)
         async with slots.slot():
             arrived = await _bring(store, repository, blob, diff_id, tell, stack)
+        # Without the slot: the next layer comes over the network while this one goes to the disk.
+        await archive.run(arrived.settle, lambda: None)
         yield arrived
 
 
@@ -69,6 +82,7 @@ async def _bring(
     if await workers.quick(path.exists):
         tell("Extracting", None, None)
         await archive.run(lambda: refill(path, staged, diff_id), staged.stop)
+        tell("Extracting", blob.size, blob.size)
         return Arrived(blob, diff_id, staged, None, 0)
     partial = await stack.enter_async_context(store.blobs.resume(blob.digest))
     resumed_at = partial.offset
@@ -110,7 +124,7 @@ def _take_in(partial: Partial, rest: Source, staged: Staged, blob: Descriptor, d
     whole = _Joined(partial.stored(), archive.Tapped(rest, partial.write))
     try:
         try:
-            staged.fill(archive.decompressed(whole), diff_id)
+            staged.receive(archive.decompressed(whole), diff_id)
         except (Corrupt, Invalid):
             drain(whole)
             partial.verify(blob.digest, blob.size)  # the registry's fault is told before the image's
@@ -118,7 +132,6 @@ def _take_in(partial: Partial, rest: Source, staged: Staged, blob: Descriptor, d
         drain(whole)
         faults.point("pull.layer")
         partial.verify(blob.digest, blob.size)
-        partial.sync()
     except (Corrupt, Invalid, HostFailure):
         partial.discard()
         raise

@@ -12,17 +12,17 @@ import os
 import shlex
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from dockwright import faults, workers
-from dockwright.errors import Corrupt, DockwrightError, HostFailure, Invalid, NotFound, Unavailable, Unsupported
+from dockwright.errors import Corrupt, HostFailure, Invalid, NotFound, Unavailable, Unsupported
 from dockwright.image import making, suites
 from dockwright.image.making import Import
-from dockwright.image.progress import Progress
+from dockwright.image.progress import Board
 from dockwright.image.store import Store
 from dockwright.image.suites import Suite
 from dockwright.oci import Digest, Reference, RunConfig
@@ -74,60 +74,40 @@ class _Moved(Exception):
     """The archive changed while the image was made."""
 
 
-async def bootstrap(store: Store, wanted: Wanted) -> AsyncGenerator[Progress, None]:
-    """Make the image; the last step told has its ID in `aux`.
+async def bootstrap(store: Store, wanted: Wanted, board: Board) -> None:
+    """Make the image and tell the steps; its ID is told to programs at the end. A cancelled call leaves nothing.
 
     Raises `Unsupported` when a tool or key is missing (the message names the package), `NotFound` for a suite that the
     archive does not have, `Unavailable` when it cannot be read, `Corrupt` when it is not signed by its key.
     """
+    suite = wanted.suite
     await workers.quick(_require, wanted)
     async with store.snapshots.stage() as row:
         scratch = store.snapshots.tree(row)
         for _ in range(_TRIES):
-            yield Progress(f"Reading the Release files of {wanted.suite.mirror}", wanted.suite.codename)
+            board.tell(f"Reading the Release files of {suite.mirror}", suite.codename)
             release = await _released(wanted, scratch)
-            yield Progress(f"The archive is of {rfc3339(release.date_s * 10**9)}", wanted.suite.codename)
+            board.tell(f"The archive is of {rfc3339(release.date_s * 10**9)}", suite.codename)
             try:
-                async with aclosing(_made(store, wanted, release, scratch)) as steps:
-                    async for step in steps:
-                        yield step
-                return
+                image = await _build(store, wanted, release, scratch, board)
             except _Moved:
-                yield Progress("The archive has changed meanwhile: once more", wanted.suite.codename)
-    raise Unavailable(f"{wanted.suite.mirror} changes faster than an image can be made of it")
+                board.tell("The archive has changed meanwhile: once more", suite.codename)
+                continue
+            await store.publish("import", store.records.images[image])
+            board.tell(f"Bootstrapped {suite.distribution.name}:{suite.codename}", suite.codename)
+            board.tell_aux({"ID": image})
+            return
+    raise Unavailable(f"{suite.mirror} changes faster than an image can be made of it")
 
 
-async def _made(store: Store, wanted: Wanted, release: _Release, scratch: Path) -> AsyncGenerator[Progress, None]:
-    lines: asyncio.Queue[str] = asyncio.Queue()
-    outcome: list[Digest | DockwrightError | _Moved] = []
-
-    async def work() -> None:
-        try:
-            outcome.append(await _build(store, wanted, release, scratch, lines))
-        except (DockwrightError, _Moved) as error:
-            outcome.append(error)
-        finally:
-            lines.put_nowait("")
-
-    async with Background("bootstrap") as background:
-        task = background.start(work(), name=wanted.suite.codename)
-        while line := await lines.get():
-            yield Progress(line, wanted.suite.codename)
-        await task
-    (image,) = outcome
-    if isinstance(image, Exception):
-        raise image
-    yield Progress(f"Bootstrapped {wanted.suite.codename}", wanted.suite.codename, aux={"ID": image})
-
-
-async def _build(store: Store, wanted: Wanted, release: _Release, scratch: Path, lines: asyncio.Queue[str]) -> Digest:
+async def _build(store: Store, wanted: Wanted, release: _Release, scratch: Path, board: Board) -> Digest:
     await workers.quick(_prepare, scratch)
     told: list[str] = []
     async with (
         _running(_command(wanted, scratch), _environment(release, scratch)) as process,
         Background("bootstrap output") as background,
     ):
-        telling = background.start(_tell(process, told, lines), name=wanted.suite.codename)
+        telling = background.start(_tell(process, told, wanted.suite.codename, board), name=wanted.suite.codename)
 
         async def tar() -> AsyncIterator[bytes]:
             assert process.stdout is not None
@@ -157,7 +137,7 @@ def _described(wanted: Wanted, release: _Release) -> Import:
     return Import(run, message, created=created, annotations=labels)
 
 
-async def _tell(process: asyncio.subprocess.Process, told: list[str], lines: asyncio.Queue[str]) -> None:
+async def _tell(process: asyncio.subprocess.Process, told: list[str], id: str, board: Board) -> None:
     assert process.stderr is not None
     while raw := await process.stderr.readline():
         line = raw.decode(errors="replace").strip()
@@ -165,7 +145,7 @@ async def _tell(process: asyncio.subprocess.Process, told: list[str], lines: asy
         told.append(line)
         # Lines of "I: " are steps, but for those about its own ways.
         if line.startswith("I: ") and not line.startswith(_OWN_WAYS):
-            lines.put_nowait(line[3:4].upper() + line[4:].rstrip("."))
+            board.tell(line[3:4].upper() + line[4:].rstrip("."), id)
 
 
 def _command(wanted: Wanted, scratch: Path) -> list[str]:

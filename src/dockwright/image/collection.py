@@ -25,6 +25,7 @@ async def collect(store: Store) -> int:
     async with store.leases.collecting:
         with store.leases.collection():
             blobs, snapshots = await _mark(store)
+            snapshots |= await _sole_copies(store, blobs, snapshots)
             freed = await _sweep_snapshots(store, snapshots)
             freed += await _sweep_blobs(store, blobs)
         await store.blobs.drop_stale()
@@ -52,6 +53,27 @@ async def _mark_referrers(store: Store, blobs: set[Digest]) -> None:
             blobs.update([one.digest async for one in store.documents.reachable(descriptor)])
     if left:
         await store.records.drop_referrers(left)
+
+
+async def _sole_copies(store: Store, blobs: set[Digest], kept: set[Digest]) -> set[Digest]:
+    """Snapshots beside `kept` whose layer is all there is of a blob that something leads to: a blob that can be made again
+    from a directory is not kept beside it. Artifacts, and images that were never unpacked, lean on others' directories so."""
+    found: dict[str, Digest] = {}
+    safe = set[str]()
+    for info in store.snapshots.walk():
+        layer = store.snapshots.node(info.key).layer
+        if layer.diff_id is None or not layer.recipe:
+            continue
+        if info.key in kept:
+            safe.add(layer.diff_id)
+        elif layer.diff_id in blobs:
+            found[layer.diff_id] = Digest(info.key)
+    alone = {diff_id: key for diff_id, key in found.items() if diff_id not in safe}
+    return {alone[diff_id] for diff_id in await workers.quick(_without_blob, store, list(alone))}
+
+
+def _without_blob(store: Store, diff_ids: list[str]) -> list[str]:
+    return [diff_id for diff_id in diff_ids if not store.blobs.path(Digest(diff_id)).exists()]
 
 
 async def _sweep_snapshots(store: Store, kept: set[Digest]) -> int:

@@ -96,8 +96,8 @@ async def _take(
             store, variant, {diff_id: spooled.layers[diff_id].staged for diff_id in same if diff_id in spooled.layers}
         )
     if platforms and target.digest not in store.records.images:
-        selection = await select(store, target, platforms, called)
-        await store.drop_manifests(one.digest for one in selection.others)
+        for one in (await select(store, target, platforms, called)).others:
+            await store.drop_manifests([one.digest])
     await spooled.keep([one.digest async for one in store.documents.reachable(target)])
     await store.records.add(target, names)
     await store.publish("load", store.records.images[target.digest])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from dockwright import workers
 from dockwright.content import LocalBlobs
@@ -23,6 +25,7 @@ from dockwright.image import (
     pulling,
     pushing,
     removal,
+    retention,
     saving,
     sizes,
     suites,
@@ -33,8 +36,9 @@ from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit, Import
-from dockwright.image.progress import Progress
+from dockwright.image.progress import Progress, told
 from dockwright.image.removal import ImageUser
+from dockwright.image.retention import Retention
 from dockwright.image.sources import Sources
 from dockwright.image.store import Image, Keeper, Store
 from dockwright.image.transfers import TransferLimits, Transfers
@@ -69,16 +73,19 @@ class Images:
         events: Events,
         registries: Registries | None = None,
         limits: TransferLimits | None = None,
+        *,
+        drop_unpacked: bool = False,
         keepers: Sequence[Keeper] = (),
     ) -> Images:
         """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
 
-        Without `registries` nothing can be pulled or pushed. What `keepers` name by chain IDs is not collected.
+        Without `registries` nothing can be pulled or pushed. `drop_unpacked` is `Retention`'s. What `keepers` name by chain
+        IDs is not collected.
         """
         store = Store(database, blobs, snapshots, events, keepers)
         await store.records.load()
         await store.collect()
-        transfers = Transfers(store, Sources(database), registries, limits)
+        transfers = Transfers(store, Sources(database), registries, limits, drop_unpacked=drop_unpacked)
         await transfers.tidy()
         return cls(store, transfers)
 
@@ -133,6 +140,7 @@ class Images:
         (`No such image: busybox:latest`), also when it has no variant for `platform`.
         """
         image = await self._image(name, platform)
+        await self._store.records.touch([image.id], time.time_ns())
         if image.snapshot is not None and not self._store.layers.has(image.snapshot):
             await unpack(self._store, image.variant)
         return image
@@ -193,10 +201,10 @@ class Images:
         suite = await workers.quick(suites.find, name, mirror, archive_date)
         names = listing.parse_names([tag or name])
         wanted = bootstrap.Wanted(suite, suites.checked_packages(packages), bool(archive_date), names)
-        async with aclosing(bootstrap.bootstrap(self._store, wanted)) as steps:
+        work = partial(bootstrap.bootstrap, self._store, wanted)
+        async with aclosing(told(work, self._transfers.background, f"bootstrap {name}")) as steps:
             async for step in steps:
                 yield step
-        await self._store.publish("import", self._store.records.images[self._store.find(tag or name).digest])
 
     async def commit(self, key: str, base: str | None, what: Commit, name: str = "") -> Digest:
         """Make an image of what the snapshot `key` changed on top of the image `base`, and name it `name` if given.
@@ -257,30 +265,56 @@ class Images:
         """Give the image `name` the name `new_name` (with a tag, else `latest`), taking it from whoever had it."""
         row = self._store.find(name)
         (wanted,) = listing.parse_names([new_name])
-        await self._store.records.add(row.target, [wanted])
+        async with self._store.leases.lease() as lease:
+            await self._store.hold_image(lease, row)
+            await self._store.records.add(row.target, [wanted])
         await self._store.publish("tag", row, wanted.familiar)
 
     async def remove(
-        self, name: str, *, force: bool = False, prune: bool = True, users: Sequence[ImageUser] = ()
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        prune: bool = True,
+        users: Sequence[ImageUser] = (),
+        platforms: Sequence[Platform | str] = (),
     ) -> list[DeleteItem]:
-        """Untag or delete. `users` are the containers there are. Raises `NotFound`, `InUse`."""
+        """Untag or delete; with `platforms`, delete what a multi-platform image has for those alone. `users` are the
+        containers there are. Raises `NotFound`, `InUse`."""
+        if platforms:
+            wanted = _platforms(platforms)
+            return await removal.remove_platforms(self._store, name, wanted, force=force, users=users)
         return await removal.remove(self._store, name, force=force, prune=prune, users=users)
 
     async def prune(self, filters: Filters, users: Sequence[ImageUser] = ()) -> PruneReport:
         """Remove unused images. Raises `Invalid` for an unknown filter."""
         return await removal.prune(self._store, filters, users)
 
+    async def keep_within(self, policy: Retention, users: Callable[[], Sequence[ImageUser]]) -> None:
+        """Keep the images within the bounds of `policy` until cancelled: now, after each that comes, and every hour. `users`
+        tells the containers there are."""
+        await retention.keep_within(self._store, policy, users)
+
     async def list_(
         self,
         filters: Filters | None = None,
         *,
+        intermediate: bool = True,
         shared_size: bool = False,
         manifests: bool = False,
         users: Users | None = None,
     ) -> list[ImageSummary]:
-        """The images, newest first. With `users` (container IDs by image) the summaries count containers."""
+        """The images, newest first. With `users` (container IDs by image) the summaries count containers.
+
+        Without `intermediate`, images that have no name and others made of them are left out.
+        """
         return await listing.summaries(
-            self._store, filters or {}, shared_size=shared_size, manifests=manifests, users=users
+            self._store,
+            filters or {},
+            intermediate=intermediate,
+            shared_size=shared_size,
+            manifests=manifests,
+            users=users,
         )
 
     async def inspect(

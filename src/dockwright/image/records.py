@@ -3,6 +3,7 @@ query. An image without a name is dangling; it stays until it is removed or prun
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -56,6 +57,8 @@ class Records:
         self._names: dict[str, tuple[Reference, Digest, int]] = {}
         self._by_image: dict[Digest, set[str]] = {}
         self._used: dict[Digest, int] = {}
+        # Set whenever an image came or got a name, for whoever waits and clears it.
+        self.added = asyncio.Event()
         # Manifests without a name that say something of another (their `subject`), and are kept as long as that is.
         self.referrers: dict[Digest, tuple[Descriptor, Digest]] = {}
 
@@ -154,6 +157,7 @@ class Records:
         for name in named:
             self._forget(name)
             self._remember(name, target.digest, now)
+        self.added.set()
 
     async def untag(self, names: Iterable[Reference]) -> None:
         """Take names away."""

@@ -83,7 +83,10 @@ async def _saved(store: Store, row: ImageRow, platforms: Sequence[Platform]) -> 
 
 
 async def _collect(store: Store, image: _Saved, blobs: dict[Digest, Descriptor]) -> None:
-    """Add what `image` leads to, as far as it is stored. Raises `NotFound` when the variant that old readers get is not."""
+    """Add what `image` leads to, as far as it is stored. What the variant that old readers get lacks is brought.
+
+    Raises `NotFound` when that cannot be had any more.
+    """
     meant = [image.row.target, *await store.documents.indexes(image.row.target)]
     for manifest in image.manifests:
         meant += [one async for one in store.documents.reachable(manifest)]
@@ -92,7 +95,8 @@ async def _collect(store: Store, image: _Saved, blobs: dict[Digest, Descriptor])
         manifest_ = image.variant.manifest
         for descriptor in (manifest_.config, *(manifest_.layers or ())):
             if descriptor.digest not in blobs:
-                raise NotFound(f"content {descriptor.digest} not found")
+                await store.bring(descriptor)
+                blobs[descriptor.digest] = descriptor
 
 
 async def _referrers(store: Store, blobs: dict[Digest, Descriptor]) -> list[Descriptor]:

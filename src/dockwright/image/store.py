@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -77,6 +77,8 @@ class Store:
         self.layers = Layers(snapshots)
         self.leases = Leases()
         self.keepers = keepers
+        # Fetches a blob that is not kept here from where it came; an engine without registries cannot.
+        self.bring: Callable[[Descriptor], Awaitable[None]] = _gone
 
     def find(self, name: str) -> ImageRow:
         """The image that a name, an ID or the beginning of an ID means.
@@ -137,15 +139,20 @@ class Store:
         if self.records.images.get(row.digest) is not row:
             raise NotFound(f"No such image: {row.digest}")
 
-    async def drop_manifests(self, digests: Iterable[Digest]) -> None:
-        """Delete these manifests, so that the next collection takes what only they led to; those that an image there is
-        leads to stay."""
+    async def drop_manifests(self, digests: Iterable[Digest], of: ImageRow | None = None) -> list[Digest]:
+        """Delete these manifests, so that the next collection takes what only they led to. Nothing is deleted, and those
+        that an image (but `of`) leads to are returned, when there are any."""
         gone = set(digests)
-        for row in list(self.records.images.values()):
-            gone.difference_update([one.digest async for one in self.documents.reachable(row.target)])
+        others = [row for row in self.records.images.values() if row is not of]
+        kept = [
+            one.digest for row in others async for one in self.documents.reachable(row.target) if one.digest in gone
+        ]
+        if kept:
+            return kept
         for digest in gone:
             await self.blobs.delete(digest)
         self.documents.forget(gone)
+        return []
 
     async def collect(self) -> int:
         """Delete what no image, container or lease leads to; the bytes that came free.
@@ -170,6 +177,10 @@ class Store:
         if not found:
             raise NotFound(f"No such image: {told}")
         return self.records.images[found[0]]
+
+
+async def _gone(blob: Descriptor) -> None:
+    raise NotFound(f"content {blob.digest} not found")
 
 
 def lacking(called: str, wanted: Platform | None) -> NotFound:

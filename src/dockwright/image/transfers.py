@@ -30,11 +30,19 @@ class Transfers:
     """Owned by `Images`; `aclose` stops what still runs."""
 
     def __init__(
-        self, store: Store, sources: Sources, registries: Registries | None, limits: TransferLimits | None = None
+        self,
+        store: Store,
+        sources: Sources,
+        registries: Registries | None,
+        limits: TransferLimits | None = None,
+        *,
+        drop_unpacked: bool = False,
     ) -> None:
         limits = limits or TransferLimits()
         self.store, self.sources = store, sources
+        store.bring = self.refetch
         self._registries = registries
+        self.drop_unpacked = drop_unpacked
         self.background = Background("transfers")
         self.flights: Flights[tuple[Digest, Digest], Arrived, [str, int | None, int | None]] = Flights(self.background)
         self.downloads, self.uploads = Slots(limits.downloads), Slots(limits.uploads)
@@ -60,7 +68,10 @@ class Transfers:
         await self.uploads.set_limit(limits.uploads)
 
     async def refetch(self, blob: Descriptor) -> None:
-        """Bring a blob back that is not kept here, from where it came. Raises `NotFound` when nobody has it any more."""
+        """Bring a blob back that is not kept here, from where it came, without credentials.
+
+        Raises `NotFound` when nobody has it any more, or not for everybody.
+        """
         for source in await self.sources.of(blob.digest):
             try:
                 async with self.store.blobs.ingest(blob.digest) as ingest:

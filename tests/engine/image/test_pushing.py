@@ -170,6 +170,20 @@ async def test_a_blob_that_was_never_fetched_is_brought_from_where_it_is(
     assert other_registry.blobs == {digest: registry.blobs[digest] for digest in other_registry.blobs}
 
 
+async def test_a_blob_that_was_never_fetched_is_brought_to_be_saved(
+    host: Host, registry: Recording, tmp_path: Path
+) -> None:
+    registry.put_image("one", "latest", [BASE], compression="+zstd")
+    image = registry.put_image("two", "latest", [BASE, TOP])
+    await host.pulled(f"{registry.address}/one")
+    await host.pulled(f"{registry.address}/two")
+    saved = b"".join([chunk async for chunk in host.images.save([f"{registry.address}/two"])])
+    async with opened(tmp_path / "other") as other:
+        async for _ in other.images.load(stream(saved)):
+            pass
+        assert (await other.images.inspect(f"{registry.address}/two")).id == image["digest"]
+
+
 async def test_every_layer_on_the_way_out_is_the_stored_one_though_it_is_big(host: Host, registry: Recording) -> None:
     layer = tar_of(member("noise", os.urandom(5_000_000)), member("after", b"x"))
     await host.images.import_(stream(layer, size=1 << 16), f"{registry.address}/big")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.engine.snapshot.conformance import SnapshotterConformance, mounted
 
 from dockwright import faults
 from dockwright.errors import HostFailure, Unsupported
-from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
+from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay, trees
 from dockwright.snapshot import mountapi as api
 from dockwright.store import Database
 
@@ -53,6 +54,14 @@ async def test_any_path_can_hold_the_snapshots(tmp_path: Path, database: Databas
     async with mounted(snapshots, "key", tmp_path / "m") as root:
         (root / "x").write_text("x")
     await snapshots.aclose()
+
+
+async def test_layers_are_spread_over_the_file_system(snapshots: Overlay, tmp_path: Path) -> None:
+    listed = subprocess.run(["lsattr", "-d", tmp_path / "snapshots"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("the file system has no attributes")
+    assert "T" in listed.stdout.split()[0]
+    trees.spread_apart(Path("/proc"))  # knows no such attribute: nothing happens
 
 
 async def test_rows_survive_and_garbage_does_not(tmp_path: Path, database: Database) -> None:

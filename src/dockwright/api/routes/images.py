@@ -44,7 +44,7 @@ async def load(call: Call) -> web.StreamResponse:
 
 
 async def _loaded(call: Call) -> AsyncGenerator[progress.Message, None]:
-    async with aclosing(call.engine.images.load(call.chunks(), platform=parameters.platform(call))) as lines:
+    async with aclosing(call.engine.images.load(call.chunks(), parameters.platforms(call) or None)) as lines:
         try:
             async for line in lines:
                 yield {"stream": line}
@@ -57,7 +57,7 @@ async def _save(call: Call, names: list[str]) -> web.StreamResponse:
         raise Invalid("no images were named")
     for name in names:
         await call.engine.images.resolve(name)
-    async with aclosing(call.engine.images.save(names, parameters.platform(call))) as stream:
+    async with aclosing(call.engine.images.save(names, parameters.platforms(call) or None)) as stream:
         first = await anext(stream, b"")
         response = await call.stream("application/x-tar")
         await response.write(first)
@@ -83,6 +83,7 @@ async def listing(call: Call) -> web.StreamResponse:
     filters = Filters.parse(call.text("filters"), _LIST_FILTERS)
     found = await call.engine.images.list_(
         {name: filters.get(name) for name in _LIST_FILTERS if filters.get(name)},
+        intermediate=call.flag("all"),
         shared_size=call.flag("shared-size"),
         manifests=call.flag("manifests"),
         users=_users_by_image(call.engine),
@@ -135,6 +136,7 @@ async def remove(call: Call) -> web.StreamResponse:
         force=call.flag("force"),
         prune=not call.flag("noprune"),
         users=_users(call.engine),
+        platforms=parameters.platforms(call, "platforms"),
     )
     return call.answer(await shielded(removing, limit_s=None))
 

@@ -15,10 +15,9 @@ from dockwright.api.filters import Filters
 from dockwright.api.render.progress import messages
 from dockwright.api.router import Router
 from dockwright.credentials import Credentials, from_document
-from dockwright.distribution import SearchFilters
+from dockwright.distribution import SearchFilters, summarize
 from dockwright.distribution.searching import DEFAULT_LIMIT
-from dockwright.distribution.summary import summarize
-from dockwright.errors import Corrupt, Invalid
+from dockwright.errors import Corrupt, Forbidden, HostFailure, Invalid, NotFound, Unauthorized
 from dockwright.oci import reference
 from dockwright.units import natural
 
@@ -44,7 +43,21 @@ def _pull(call: Call) -> AsyncGenerator[progress.Message, None]:
         platform=parameters.platform(call),
         credentials=parameters.credentials(call),
     )
-    return messages(pulling)
+    return _without_a_login(messages(pulling))
+
+
+async def _without_a_login(
+    told: AsyncGenerator[progress.Message, None],
+) -> AsyncGenerator[progress.Message, None]:
+    """A transfer with the statuses dockerd gives: at a 401 Docker's client would ask for a password, and wait for it."""
+    async with aclosing(told):
+        try:
+            async for message in told:
+                yield message
+        except Unauthorized as error:
+            raise HostFailure(str(error)) from error
+        except Forbidden as error:
+            raise NotFound(str(error)) from error
 
 
 async def _import(call: Call) -> AsyncGenerator[progress.Message, None]:
@@ -103,7 +116,7 @@ async def push(call: Call) -> web.StreamResponse:
         platform=parameters.platform(call),
         credentials=credentials,
     )
-    return await progress.tell(call, messages(pushing))
+    return await progress.tell(call, _without_a_login(messages(pushing)))
 
 
 async def _credentials_of_body(call: Call) -> Credentials | None:
@@ -116,7 +129,7 @@ async def _credentials_of_body(call: Call) -> Credentials | None:
 @ROUTER.add("POST", "/auth")
 async def auth(call: Call) -> web.StreamResponse:
     body = await call.json(dict[str, Any])
-    server = body.get("serveraddress") or ""
+    server = body.get("serveraddress", "")
     if not isinstance(server, str):
         raise Invalid("invalid credentials: serveraddress is not a string")
     login = await call.engine.registries.login(server, from_document(body))

@@ -28,15 +28,15 @@ HEADERS = {
 _DESCRIPTION_WIDTH = 45
 
 
-def listing(truncate: bool, table: bool) -> Listing:
+def listing(truncate: bool, json: bool) -> Listing:
     def description(row: Row) -> str:
         text = row.get("description", "").replace("\n", " ").replace("\r", " ")
         return units.ellipsis(text, _DESCRIPTION_WIDTH) if truncate else text
 
     def official(row: Row) -> str:
-        if table:
-            return "[OK]" if row.get("is_official") else ""
-        return "true" if row.get("is_official") else "false"
+        if json:
+            return "true" if row.get("is_official") else "false"
+        return "[OK]" if row.get("is_official") else ""
 
     fields: dict[str, Callable[[Row], Any]] = {
         "Description": description,
@@ -44,7 +44,7 @@ def listing(truncate: bool, table: bool) -> Listing:
         "Name": lambda row: row.get("name", ""),
         "StarCount": lambda row: str(row.get("star_count", 0)),
     }
-    return Listing("*formatter.searchContext", fields, HEADERS)
+    return Listing("*registry.searchContext", fields, HEADERS)
 
 
 def run(session: Session, options: Options, arguments: list[str]) -> None:
@@ -57,7 +57,7 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     )
     found = session.client.json(call) or []
     format = options.text("format")
-    show = listing(not options.on("no-trunc"), not format or format.startswith("table"))
+    show = listing(not options.on("no-trunc"), format == "json" or "{{json" in format.replace(" ", ""))
     session.out(show.show(format, COLUMNS, found))
 
 

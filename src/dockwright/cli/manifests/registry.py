@@ -11,8 +11,7 @@ from dockwright.cli.manifests.documents import list_document, list_media_type
 from dockwright.cli.manifests.store import Entry, entry_of
 from dockwright.cli.registry_auth import credentials
 from dockwright.cli.session import Session
-from dockwright.distribution import Registries, RegistryOptions, Repository
-from dockwright.distribution.summary import platform_of
+from dockwright.distribution import Registries, RegistryOptions, Repository, platform_of
 from dockwright.errors import Invalid, NotFound
 from dockwright.oci import Descriptor, Digest, Platform, Reference, describe, mediatypes, read_index, read_manifest
 
