@@ -17,3 +17,7 @@ done
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}"
+# Debian runs a registry on port 5000 as soon as it installs one; the tests start their own.
+if [[ " ${missing[*]} " == *" docker-registry "* ]] && command -v systemctl >/dev/null; then
+  systemctl disable --quiet --now docker-registry.service || true
+fi

@@ -116,7 +116,9 @@ class Engine:
         undo.push_undo(snapshots.aclose)
         registries = Registries(settings.registry)
         undo.push_undo(registries.aclose)
-        images = await Images.open(database, blobs, snapshots, events, registries, settings.transfers)
+        images = await Images.open(
+            database, blobs, snapshots, events, registries, settings.transfers, drop_unpacked=settings.gc.drop_unpacked
+        )
         undo.push_undo(images.aclose)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
         await volumes.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import threading
@@ -26,6 +27,7 @@ class MemoryRegistry(WebServer):
         self.range_form = "0-{}"
         self._rules: list[tuple[re.Pattern[str], Handle, list[None]]] = []
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
 
     def misbehave(self, pattern: str, handle: Handle, times: int = 1) -> None:
         """Let `handle` answer the next `times` requests whose `METHOD path` matches `pattern`."""
@@ -67,7 +69,7 @@ class MemoryRegistry(WebServer):
         if exchange.query.get("mount") in self.blobs and exchange.query.get("from") == "known":
             exchange.send(201)
             return
-        number = str(len(self.uploads))
+        number = str(next(self._numbers))
         self.uploads[number] = bytearray()
         headers = self._progress(exchange.path + number, number)
         if self.chunk_min:

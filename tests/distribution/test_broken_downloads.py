@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -56,6 +58,36 @@ async def test_a_broken_connection_goes_on_where_it_stopped(between: Between, la
         assert await read(repository(registries, between.host).blob(layer.descriptor)) == layer.content
     starts = [int(re.findall(r"\d+", one.headers.get("Range") or "bytes=0-")[0]) for one in between.asked(BLOBS)]
     assert starts[0] == 0 and starts == sorted(starts) and starts[-1] > 0 and len(starts) == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_through_any_weather_a_blob_arrives_whole(between: Between, layer: Blob, seed: int) -> None:
+    dice = random.Random(seed)
+
+    def whole(exchange: Exchange) -> None:
+        del exchange.headers["Range"]
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    def overlapping(exchange: Exchange) -> None:
+        start = max(
+            0, int(re.findall(r"\d+", exchange.headers.get("Range") or "bytes=0-")[0]) - dice.randrange(1, 1000)
+        )
+        del exchange.headers["Range"]
+        exchange.headers["Range"] = f"bytes={start}-"
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    def overloaded(exchange: Exchange) -> None:
+        exchange.send(dice.choice([500, 502, 503, 429]))
+
+    def cut(exchange: Exchange) -> None:
+        between.cut_after(exchange, dice.randrange(SIZE))
+
+    for _ in range(10):
+        between.misbehave(BLOBS, dice.choice([whole, overlapping, overloaded, cut, cut]))
+    start = dice.choice([0, dice.randrange(SIZE)])
+    async with Registries(options(max_attempts=100)) as registries:
+        got = await read(repository(registries, between.host).blob(layer.descriptor, start))
+    assert got == layer.content[start:]
 
 
 async def test_a_server_that_knows_no_ranges_is_read_again_and_skipped(between: Between, layer: Blob) -> None:
@@ -388,6 +420,43 @@ async def test_a_malformed_list_is_an_error(between: Between, body: bytes) -> No
     async with Registries(options()) as registries:
         with pytest.raises(Corrupt, match="malformed"):
             [tag async for tag in repository(registries, between.host).tags()]
+
+
+async def test_a_registry_that_falls_silent_is_left(between: Between, layer: Blob) -> None:
+    silence = threading.Event()
+
+    def silent(exchange: Exchange) -> None:
+        answer = between.forward(exchange)
+        exchange.head(answer.status, answer.headers)
+        exchange.raw(answer.body[:1000])
+        silence.wait(30)
+
+    between.misbehave(BLOBS, silent, times=2)
+    try:
+        async with Registries(options(idle_timeout_s=0.5, max_attempts=50)) as registries:
+            assert await read(repository(registries, between.host).blob(layer.descriptor)) == layer.content
+        assert len(between.asked(BLOBS)) >= 3
+        assert between.asked(BLOBS)[-1].headers["Range"] == "bytes=2000-"
+    finally:
+        silence.set()
+
+
+async def test_a_manifest_that_comes_by_the_drop_is_given_up(between: Between, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dockwright.distribution.wire.DOCUMENT_TIMEOUT_S", 0.2)
+    enough = threading.Event()
+
+    def drop(exchange: Exchange) -> None:
+        exchange.head(200, {"Content-Length": "1000000"})
+        while not enough.wait(0.01):
+            exchange.raw(b" ")
+
+    between.misbehave("GET .*/manifests/", drop, times=2)
+    try:
+        async with Registries(options(max_attempts=2)) as registries:
+            with pytest.raises(Unavailable, match="timed out"):
+                await repository(registries, between.host).manifest("latest")
+    finally:
+        enough.set()
 
 
 async def test_a_reader_that_stops_early_leaves_no_connection(between: Between, layer: Blob) -> None:

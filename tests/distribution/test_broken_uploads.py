@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -185,6 +186,44 @@ async def test_what_the_source_raises_is_raised_as_it_is(memory: MemoryRegistry)
         with pytest.raises(HostFailure, match="the disk is gone"):
             await repository(registries, memory.host).push_blob(made.descriptor, failing)
     assert not memory.uploads, "the registry was told that nothing more comes"
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_through_any_weather_a_blob_arrives_whole(memory: MemoryRegistry, seed: int) -> None:
+    made = blob(500_000, seed=seed)
+    dice = random.Random(seed)
+
+    def answer_gets_lost(exchange: Exchange) -> None:
+        exchange.send = lambda *_, **__: exchange.cut()  # type: ignore[method-assign]
+        memory.honest(exchange)
+
+    def breaks(exchange: Exchange) -> None:
+        if exchange.method == "PATCH" and exchange.path.rpartition("/")[2] in memory.uploads:
+            memory.break_after(exchange, dice.randrange(1, 400_000))
+        else:
+            exchange.cut()
+
+    def loses_everything(exchange: Exchange) -> None:
+        memory.uploads.clear()
+        memory.honest(exchange)
+
+    def overloaded(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.send(dice.choice([500, 502, 503, 429]))
+
+    troubles = [answer_gets_lost, breaks, breaks, loses_everything, overloaded]
+    for _ in range(12):
+        for trouble in dice.sample([*troubles, *[memory.honest] * 5], 4):
+            memory.misbehave("(HEAD|POST|PATCH|PUT|GET) /v2/a/", trouble)
+    async with Registries(
+        options(max_attempts=100, chunk_bytes=dice.choice([0, 100_000]), monolithic_bytes=0)
+    ) as registries:
+        assert await repository(registries, memory.host).push_blob(made.descriptor, made.source) in (
+            "uploaded",
+            "exists",
+        )
+    assert memory.blobs[made.descriptor.digest] == made.content
+    assert made.closed == len(made.opened)
 
 
 async def test_a_mount_that_was_tried_in_vain_becomes_the_upload(memory: MemoryRegistry) -> None:

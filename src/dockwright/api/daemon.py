@@ -168,8 +168,12 @@ def _retention(values: dict[str, Any]) -> Retention:
             found = replace(found, max_size_bytes=_size("gc max-size", value))
         elif key == "keep-for":
             found = replace(found, keep_for_s=parse_duration(value) / 1e9)
+        elif key == "drop-unpacked" and value in ("true", "false"):
+            found = replace(found, drop_unpacked=value == "true")
+        elif key == "drop-unpacked":
+            raise Invalid(f"--gc: drop-unpacked={value}: true or false")
         else:
-            raise Invalid(f"--gc: unknown option {key!r}: max-size and keep-for are known")
+            raise Invalid(f"--gc: unknown option {key!r}: max-size, keep-for and drop-unpacked are known")
     if found.keep_for_s is not None and found.keep_for_s <= 0:
         raise Invalid("--gc: keep-for is to be more than nothing")
     return found

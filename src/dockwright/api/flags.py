@@ -57,7 +57,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag("exec-root", "text", "Root directory of what is lost at a reboot", "/run/dockwright"),
     Flag("feature", "list", "Feature of the daemon: NAME or NAME=true|false", key="features"),
     Flag("fixed-cidr", "text", "Part of the default bridge's subnet to take addresses from"),
-    Flag("gc", "list", "Bounds of the images: max-size=50g, keep-for=720h; the least recently used go first"),
+    Flag(
+        "gc",
+        "list",
+        "Bounds of the images: max-size=50g, keep-for=720h, drop-unpacked=true; the least recently used go first",
+    ),
     Flag("group", "text", "Group that owns the unix socket", "docker", "G"),
     Flag("host", "list", "Socket to listen on: unix://PATH, tcp://ADDRESS:PORT or fd://", short="H", key="hosts"),
     Flag("host-gateway-ip", "list", "Address that host-gateway stands for", key="host-gateway-ips"),

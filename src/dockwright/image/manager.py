@@ -72,15 +72,17 @@ class Images:
         events: Events,
         registries: Registries | None = None,
         limits: TransferLimits | None = None,
+        *,
+        drop_unpacked: bool = False,
     ) -> Images:
         """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
 
-        Without `registries` nothing can be pulled or pushed.
+        Without `registries` nothing can be pulled or pushed. `drop_unpacked` is `Retention`'s.
         """
         store = Store(database, blobs, snapshots, events)
         await store.records.load()
         await store.collect()
-        transfers = Transfers(store, Sources(database), registries, limits)
+        transfers = Transfers(store, Sources(database), registries, limits, drop_unpacked=drop_unpacked)
         await transfers.tidy()
         return cls(store, transfers)
 

@@ -44,7 +44,8 @@ def pull(
         names = [asked.with_tag(tag) async for tag in repository.tags()] if all_tags else [one]
         downloaded = False
         for wanted in names:
-            downloaded |= await _Pull(transfers, repository, wanted, platform, board).run()
+            keeps = credentials is not None or not transfers.drop_unpacked
+            downloaded |= await _Pull(transfers, repository, wanted, platform, board, keeps).run()
         news = "Downloaded newer image for" if downloaded else "Image is up to date for"
         board.tell(f"Status: {news} {asked.familiar_name if all_tags else one.familiar}")
 
@@ -53,13 +54,14 @@ def pull(
 
 @dataclass(frozen=True)
 class _Pull:
-    """One tag or digest."""
+    """One tag or digest. `keeps` the layers' blobs: who needed credentials might not get them again without."""
 
     transfers: Transfers
     repository: Repository
     name: Reference
     platform: Platform | None
     board: Board
+    keeps: bool
 
     async def run(self) -> bool:
         """Whether anything was new."""
@@ -89,9 +91,10 @@ class _Pull:
         await lease.hold(blob.digest for blob in blobs.values())
         await lease.hold_layers(variant.config.diff_ids)
         missing = store.layers.missing(variant.config.diff_ids)
-        absent = {blobs[diff_id].digest for diff_id in missing}
-        for digest in dict.fromkeys(layer.digest for layer, _ in variant.layers):
-            self.board.tell("Pulling fs layer" if digest in absent else "Already exists", short(digest))
+        if missing or selected.target.digest not in store.records.images:
+            absent = {blobs[diff_id].digest for diff_id in missing}
+            for digest in dict.fromkeys(layer.digest for layer, _ in variant.layers):
+                self.board.tell("Pulling fs layer" if digest in absent else "Already exists", short(digest))
         async with AsyncExitStack() as stack:
             arrived = await _all_at_once(stack, {diff_id: self._layer(blobs[diff_id], diff_id) for diff_id in missing})
             for attestation in selected.attestations:
@@ -99,6 +102,10 @@ class _Pull:
             async with self.transfers.stacking:
                 renamed = await self._keep(selected, arrived)
         await workers.quick(drop_what_can_be_made_again, store, list(blobs.values()))
+        if not self.keeps:
+            for blob in blobs.values():
+                if store.leases.counts[blob.digest] == 1:  # nobody else is about to read it
+                    await store.blobs.delete(blob.digest)
         return bool(arrived) or renamed
 
     def _layer(self, blob: Descriptor, diff_id: Digest) -> AbstractAsyncContextManager[Arrived]:

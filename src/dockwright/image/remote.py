@@ -26,7 +26,8 @@ from dockwright.oci.config import CONFIG_LIMIT
 # An attestation is a document about an image; what is bigger is none, and is left where it is.
 ATTESTATION_LIMIT = 32 * 1024 * 1024
 _NESTING = 4
-_CANDIDATES = 32
+# An index may name any number of others, and of children that do not say what they run on; so many are looked at.
+_LOOKED_AT = 32
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Remote:
 
     def __init__(self, store: Store, repository: Repository, lease: Lease) -> None:
         self._store, self._repository, self._lease = store, repository, lease
+        self._nested = 0
 
     async def select(self, target: Descriptor, wanted: Platform | None, called: str) -> Selected:
         """The variant below `target` for `wanted`, else for this host; of an image without an index any will do then.
@@ -66,7 +68,7 @@ class Remote:
             for child in children
             if is_attestation(child) and (child.annotations or {}).get(ATTESTED) == variant.descriptor.digest
         ]
-        return Selected(target, variant, about)
+        return Selected(target, variant, about[:_LOOKED_AT])
 
     async def document(self, descriptor: Descriptor) -> tuple[Descriptor, Index | Manifest]:
         """An index or a manifest, and its descriptor with the media type that it really has."""
@@ -80,13 +82,12 @@ class Remote:
 
     async def attestation(self, descriptor: Descriptor) -> None:
         """An attestation with everything it says. One that the registry lacks, or that is too big, is left out."""
-        if descriptor.size > ATTESTATION_LIMIT:
-            return
         try:
             _, document = await self.document(descriptor)
             if isinstance(document, Manifest):
-                for blob in (document.config, *(document.layers or ())):
-                    if blob.size <= ATTESTATION_LIMIT:
+                blobs = (document.config, *(document.layers or ()))
+                if sum(blob.size for blob in blobs) <= ATTESTATION_LIMIT:
+                    for blob in blobs:
                         await self.small(blob)
         except NotFound:
             return
@@ -117,7 +118,8 @@ class Remote:
         for child in index.manifests or ():
             if child.media_type not in mediatypes.INDEXES:
                 yield child
-            elif depth < _NESTING:
+            elif depth < _NESTING and self._nested < _LOOKED_AT:
+                self._nested += 1
                 _, below = await self.document(child)
                 if isinstance(below, Index):
                     async for leaf in self._leaves(below, depth + 1):
@@ -133,7 +135,7 @@ class Remote:
         ]
         if ranked:
             return await self._child(images[min(ranked)[1]])
-        for child in [child for child in images if child.platform is None][:_CANDIDATES]:
+        for child in [child for child in images if child.platform is None][:_LOOKED_AT]:
             try:
                 variant = await self._child(child)
             except Unsupported:

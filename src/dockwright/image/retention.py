@@ -29,10 +29,12 @@ Users = Callable[[], Sequence[ImageUser]]
 @dataclass(frozen=True)
 class Retention:
     """`max_size_bytes`: what all images together may take on the disk; `keep_for_s`: how long an image may stay unused.
-    None is no bound."""
+    None is no bound. `drop_unpacked`: the compressed blob of a layer goes once the layer is unpacked, where everybody may
+    fetch it again; that happens when it is pushed elsewhere or saved."""
 
     max_size_bytes: int | None = None
     keep_for_s: float | None = None
+    drop_unpacked: bool = False
 
     @property
     def enabled(self) -> bool:

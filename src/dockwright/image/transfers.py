@@ -30,12 +30,19 @@ class Transfers:
     """Owned by `Images`; `aclose` stops what still runs."""
 
     def __init__(
-        self, store: Store, sources: Sources, registries: Registries | None, limits: TransferLimits | None = None
+        self,
+        store: Store,
+        sources: Sources,
+        registries: Registries | None,
+        limits: TransferLimits | None = None,
+        *,
+        drop_unpacked: bool = False,
     ) -> None:
         limits = limits or TransferLimits()
         self.store, self.sources = store, sources
         store.bring = self.refetch
         self._registries = registries
+        self.drop_unpacked = drop_unpacked
         self.background = Background("transfers")
         self.flights: Flights[tuple[Digest, Digest], Arrived] = Flights(self.background)
         self.downloads, self.uploads = Slots(limits.downloads), Slots(limits.uploads)

@@ -78,7 +78,9 @@ class Host:
 
 
 @asynccontextmanager
-async def opened(root: Path, limits: TransferLimits | None = None) -> AsyncIterator[Host]:
+async def opened(
+    root: Path, limits: TransferLimits | None = None, *, drop_unpacked: bool = False
+) -> AsyncIterator[Host]:
     """Open a data root; closing it leaves the files."""
     root.mkdir(exist_ok=True)
     database = await Database.open(root / "state.db", [EVENT_SCHEMA, SNAPSHOT_SCHEMA, IMAGE_SCHEMA])
@@ -86,7 +88,7 @@ async def opened(root: Path, limits: TransferLimits | None = None) -> AsyncItera
     snapshots = await Overlay.open_at(root / "snapshots", database)
     events = Events(database)
     registries = Registries(RegistryOptions(first_delay_s=0.001, max_delay_s=0.01))
-    images = await Images.open(database, blobs, snapshots, events, registries, limits)
+    images = await Images.open(database, blobs, snapshots, events, registries, limits, drop_unpacked=drop_unpacked)
     try:
         yield Host(root, database, blobs, snapshots, events, images)
     finally:

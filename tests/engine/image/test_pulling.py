@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.archives import files, member, tar_of
+from tests.archives import files, member, stream, tar_of
 from tests.engine.image.conftest import Host, opened
 from tests.recording import CONFIG, INDEX, LAYER, MANIFEST, Recording, described, digest_of
 
@@ -91,7 +91,11 @@ async def test_an_image_that_is_here_is_up_to_date_and_nothing_is_fetched(host: 
     await host.pulled(name)
     registry.asked.clear()
     said = await host.pulled(name)
-    assert said[-1].status == f"Status: Image is up to date for {name}"
+    assert [message.status for message in said] == [
+        "Pulling from thing",
+        f"Digest: {image['digest']}",
+        f"Status: Image is up to date for {name}",
+    ]
     assert registry.blob_requests() == []
     by_digest = f"{registry.address}/thing@{image['digest']}"
     assert (await host.pulled(by_digest))[-1].status == f"Status: Downloaded newer image for {by_digest}"
@@ -177,6 +181,14 @@ class TestIndexes:
         registry.put_manifest("many", "latest", index_of(arm, nested))
         await host.pulled(f"{registry.address}/many")
         assert list(await host.files(f"{registry.address}/many")) == ["amd"]
+
+    async def test_an_index_of_endless_indexes_is_not_followed_for_ever(self, host: Host, registry: Recording) -> None:
+        nested = [registry.put_manifest("many", "", index_of() | {"annotations": {"n": str(n)}}) for n in range(200)]
+        registry.put_manifest("many", "latest", index_of(*nested))
+        with pytest.raises(NotFound, match="no matching manifest"):
+            await host.pulled(f"{registry.address}/many")
+        assert len(registry.asked) < 50
+        assert left(host) == NOTHING
 
 
 def index_of(*children: object) -> dict[str, object]:
@@ -452,6 +464,29 @@ async def test_a_step_that_fails_leaves_nothing_but_ingests(host: Host, registry
     await host.pulled(f"{registry.address}/thing")
     assert (await host.files(f"{registry.address}/thing"))["srv/top"] == "top"
     assert left(host)[1] == []
+
+
+async def test_blobs_may_be_dropped_once_unpacked_and_come_back_when_needed(
+    tmp_path: Path, registry: Recording
+) -> None:
+    image = registry.put_image("thing", "latest", [BASE, TOP])
+    name = f"{registry.address}/thing"
+    async with opened(tmp_path / "root", drop_unpacked=True) as host:
+        await host.pulled(name)
+        assert len(left(host)[0]) == 2  # manifest and configuration
+        assert (await host.files(name))["srv/top"] == "top"
+        assert (await host.pulled(name))[-1].status.startswith("Status: Image is up to date")
+        (shown,) = (await host.images.inspect(name, manifests=True)).manifests
+        assert shown.available
+        await host.images.tag(name, f"{registry.address}/copy")
+        await host.pushed(f"{registry.address}/copy")
+        saved = b"".join([chunk async for chunk in host.images.save([name])])
+        await host.images.remove(name)
+        assert (await host.images.inspect(f"{registry.address}/copy")).id == image["digest"]
+    async with opened(tmp_path / "other") as other:
+        async for _ in other.images.load(stream(saved)):
+            pass
+        assert await other.files(name)
 
 
 async def test_an_image_of_150_layers(host: Host, registry: Recording) -> None:

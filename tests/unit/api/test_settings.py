@@ -130,6 +130,7 @@ def test_the_defaults_make_settings() -> None:
         ["--gc=max-size=wide"],
         ["--gc=keep-for=soon"],
         ["--gc=keep-for=0"],
+        ["--gc=drop-unpacked=perhaps"],
         ["--gc=keep=all"],
     ],
     ids=lambda arguments: arguments[0],
@@ -152,6 +153,10 @@ def test_images_are_kept_within_the_bounds_of_the_file(tmp_path: Path) -> None:
     settings = to_settings(flags.merge({}, flags.load_file(path, must_exist=True)))
     assert settings.gc == Retention(50 << 30, 720 * 3600)
     assert settings.gc.enabled
+    path.write_text('{"gc": {"drop-unpacked": true}}')
+    settings = to_settings(flags.merge({}, flags.load_file(path, must_exist=True)))
+    assert settings.gc == Retention(drop_unpacked=True)
+    assert not settings.gc.enabled
     assert not to_settings(flags.merge({}, {})).gc.enabled
 
 
