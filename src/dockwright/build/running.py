@@ -215,23 +215,25 @@ class Runner:
         folder = self._directory / step_id
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
+        spawned: list[subprocess.Popen[bytes]] = []
+        ended: Process | None = None
         try:
-            child = await programs.wait_in_thread(_spawn, runtime, step_id, folder, writing)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-        ended = Process.hold(child.pid) or Process.gone(child.pid)
-        try:
+            try:
+                await programs.wait_in_thread(_spawn, runtime, step_id, folder, writing, spawned)
+            finally:
+                os.close(writing)
+            (child,) = spawned
+            ended = Process.hold(child.pid) or Process.gone(child.pid)
             await _copy_output(reading, output)
             await ended.wait()
         except BaseException:
-            await shielded(self._kill(step_id, runtime, child))
+            if spawned:
+                await shielded(self._kill(step_id, runtime, spawned[0]))
             raise
         finally:
-            ended.close()
             os.close(reading)
+            if ended is not None:
+                ended.close()
         code = child.wait()  # it has ended: this only reaps
         complaint = await workers.quick(_complaint, folder) if code else ""
         return (code if code >= 0 else 128 - code), complaint
@@ -242,11 +244,12 @@ class Runner:
         await programs.wait_in_thread(child.wait)
 
 
-def _spawn(runtime: Runtime, step_id: str, folder: Path, writing: int) -> subprocess.Popen[bytes]:
+def _spawn(runtime: Runtime, step_id: str, folder: Path, writing: int, spawned: list[subprocess.Popen[bytes]]) -> None:
+    """Put into `spawned` what was started: a caller that was cancelled meanwhile has to end it."""
     argv = [str(runtime.executable()), "--log", str(folder / "runtime.log"), *runtime.arguments]
     argv += ["run", "--bundle", str(folder), "--pid-file", str(folder / "pid"), step_id]
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=writing,
@@ -256,6 +259,7 @@ def _spawn(runtime: Runtime, step_id: str, folder: Path, writing: int) -> subpro
         )
     except OSError as error:
         raise HostFailure(f"{argv[0]}: {error.strerror}") from error
+    spawned.append(child)
 
 
 async def _copy_output(reading: int, output: Output) -> None:
