@@ -34,21 +34,20 @@ async def remove(store: Store, asked: str, *, force: bool, prune: bool, users: S
     row = store.find(asked)
     names = store.records.names(row.digest)
     using = [user for user in users if user.image_id == row.digest]
-    by_id = _is_id(row.digest, asked)
-    if not by_id:
-        name = _meant(store, asked, names)
-        if not force and len(names) == 1 and using:
+    if not _is_id(row.digest, asked):
+        meant = _meant(store, asked, names)
+        if len(meant) < len(names):
+            return await _untag(store, row, meant)
+        if using and not force:
             raise InUse(
                 f'conflict: unable to remove repository reference "{asked}" (must force) - '
                 f"container {using[0].container_id[:12]} is using its referenced image {_short(row.digest)}"
             )
-        if len(names) > 1:
-            return await _untag(store, row, [name])
-        _check(row.digest, [name], using, force=force)
+        if any(user.running for user in using):
+            return await _untag(store, row, names)  # the name alone can be forced away: the image stays, dangling
     else:
         _check(row.digest, names, using, force=force)
-    done = await _untag(store, row, names)
-    done += await _delete(store, row)
+    done = await discard(store, row)
     if prune:
         done += await _prune_parents(store, row, users)
     await store.collect()
@@ -156,12 +155,12 @@ def _check(image: Digest, names: list[Reference], using: list[ImageUser], *, for
         )
 
 
-def _meant(store: Store, asked: str, names: list[Reference]) -> Reference:
+def _meant(store: Store, asked: str, names: list[Reference]) -> list[Reference]:
+    """The name; of `name@digest` every name that the image has in that repository."""
     parsed = reference.parse(asked).tagged
     if store.records.target(parsed) is not None:
-        return parsed
-    # `name@digest` of an image that has the name with a tag.
-    return next(name for name in names if name.name == parsed.name)
+        return [parsed]
+    return [name for name in names if name.name == parsed.name]
 
 
 def _is_id(image: Digest, asked: str) -> bool:

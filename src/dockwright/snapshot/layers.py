@@ -22,7 +22,7 @@ from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable
 from dockwright.oci import Digest, chain_ids
 from dockwright.oci import digest as digests
 from dockwright.snapshot import changes as differences
-from dockwright.snapshot.mountapi import sync_file_system
+from dockwright.snapshot.mountapi import check_depth, sync_file_system
 from dockwright.snapshot.overlay import Overlay
 from dockwright.snapshot.rows import LayerRow
 
@@ -97,7 +97,8 @@ class Layers:
         self._overlay = overlay
 
     def missing(self, diff_ids: tuple[Digest, ...]) -> list[Digest]:
-        """Which layers have to be unpacked before the stack can be made."""
+        """Which layers have to be unpacked before the stack can be made. Raises `Unsupported` for more than can be mounted."""
+        check_depth(len(set(diff_ids)))
         needed = []
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain) and self._overlay.by_diff(diff_id) is None:
@@ -120,8 +121,9 @@ class Layers:
     async def stack(self, diff_ids: tuple[Digest, ...], staged: dict[Digest, Staged]) -> Digest | None:
         """Make the snapshot of all layers, base first, from known and `staged` ones; its chain ID (None without layers).
 
-        Raises `NotFound` when a layer is neither known nor staged.
+        Raises `NotFound` when a layer is neither known nor staged, `Unsupported` for more than overlayfs can mount.
         """
+        check_depth(len(set(diff_ids)))
         below: Digest | None = None
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain):
@@ -180,7 +182,8 @@ class Layers:
             return
         alone = replace(staged.row, diff_id=None, recipe=False)
         if below is None:
-            await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
+            # On nothing, what it takes for granted is plain directories.
+            await self._overlay.adopt(chain, None, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below) as (base, _):
             if contents.hides_all:
@@ -189,14 +192,20 @@ class Layers:
             else:
                 fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:
-            await workers.quick(staged.recipe.unlink, missing_ok=True)
-            await self._overlay.adopt(chain, below, alone)
+            await self._overlay.adopt(chain, below, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below, writable=True) as (target, row):
             await workers.bulk(_reapply, staged, target)
             tree = self._overlay.tree(row)
             used = await workers.bulk(differences.usage, tree.parent)
             await self._overlay.adopt(chain, below, replace(row, size_bytes=used.size_bytes, inodes=used.inodes))
+
+
+def _without_recipe(staged: Staged, row: LayerRow) -> LayerRow:
+    """The row of a layer whose tar cannot be made again, as its directory now is."""
+    staged.recipe.unlink(missing_ok=True)
+    used = differences.usage(staged.tree.parent)
+    return replace(row, size_bytes=used.size_bytes, inodes=used.inodes)
 
 
 class _Chunks:
