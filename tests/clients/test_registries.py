@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from docker.errors import APIError, NotFound
 
 from tests.clients.registries import OURS, Client, World, world
 from tests.registries import PASSWORD, USERNAME
+from tests.webserver import Between, Exchange
 
 pytestmark = pytest.mark.root
 
@@ -162,6 +165,52 @@ def test_what_is_saved_is_loaded(client: Client, here: World, label: str, tmp_pa
     assert client("image", "inspect", "-f", "{{.Id}}", f"{label}:1").stdout.strip() == image
     piped = client("load", stdin=archive.read_bytes())
     assert f"Loaded image: {label}:1" in piped.stdout
+
+
+@pytest.mark.parametrize("kind", ["locked", "token"])
+def test_a_list_of_manifests_is_made_with_a_login(client: Client, here: World, label: str, kind: str) -> None:
+    server = here[kind]
+    name = f"{server.host}/{label}"
+    client.login(server)
+    for tag in ("amd", "arm"):
+        image_of_its_own(client, f"{name}:{tag}", f"{label}-{tag}")
+        client("push", "-q", f"{name}:{tag}")
+    client("manifest", "create", "--insecure", f"{name}:list", f"{name}:amd", f"{name}:arm")
+    client("manifest", "annotate", f"{name}:list", f"{name}:arm", "--arch", "arm64")
+    pushed = client("manifest", "push", "--insecure", "--purge", f"{name}:list").stdout.split()[-1]
+    client("rmi", f"{name}:amd", f"{name}:arm")
+    client("pull", f"{name}:list")
+    assert client("image", "inspect", "-f", "{{.Id}}", f"{name}:list").stdout.strip() == pushed
+    assert client("run", "--rm", "--network=none", f"{name}:list", "cat", "/own").stdout == f"{label}-amd\n"
+    client("logout", server.host)
+    if kind == "locked":  # the token server lets anybody read
+        assert client("manifest", "inspect", "--insecure", f"{name}:list", check=False).returncode == 1
+
+
+def test_ctrl_c_gives_a_pull_up(client: Client, here: World, label: str) -> None:
+    image_of_its_own(client, here.plain.name(f"{label}:1"), label)
+    client("push", "-q", here.plain.name(f"{label}:1"))
+    client("rmi", here.plain.name(f"{label}:1"))
+    asked, gone = threading.Event(), threading.Event()
+    with Between(here.plain.host) as between:
+
+        def stall(exchange: Exchange) -> None:
+            asked.set()
+            if exchange._handler.connection.recv(1) == b"":  # the daemon hangs up
+                gone.set()
+
+        between.misbehave("GET .*/manifests/", stall, times=50)
+        between.misbehave("HEAD .*/manifests/", stall, times=50)
+        pulling = subprocess.Popen(
+            [*client.program, "pull", f"{between.host}/{label}:1"],
+            env=client.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert asked.wait(30)
+        pulling.send_signal(signal.SIGINT)
+        assert pulling.wait(30) in (1, 130, -signal.SIGINT)
+        assert gone.wait(30)
 
 
 # -- skopeo ----------------------------------------------------------------------------------------------------------------

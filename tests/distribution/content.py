@@ -78,3 +78,21 @@ Client = Callable[[Registry], Registries]
 async def read(stream: AsyncGenerator[bytes, None]) -> bytes:
     """Everything a stream gives."""
     return b"".join([chunk async for chunk in stream])
+
+
+def write_referring(subject: Descriptor, artifact_type: str) -> bytes:
+    """A manifest that refers to another."""
+    empty = blob(0).descriptor
+    return (
+        b'{"schemaVersion":2,"mediaType":"%s","artifactType":"%s","config":{"mediaType":"%s","digest":"%s","size":0},'
+        b'"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":%d}}'
+        % (
+            mediatypes.OCI_MANIFEST.encode(),
+            artifact_type.encode(),
+            b"application/vnd.oci.empty.v1+json",
+            empty.digest.encode(),
+            subject.media_type.encode(),
+            subject.digest.encode(),
+            subject.size,
+        )
+    )

@@ -18,9 +18,8 @@ from dockwright.distribution.wire import Wire
 from dockwright.errors import Corrupt, Forbidden, HostFailure, Invalid, Unavailable
 from dockwright.oci import Descriptor, mediatypes, reference
 from dockwright.oci import digest as digests
-from tests.distribution.content import blob, image, options
+from tests.distribution.content import blob, image, options, write_referring
 from tests.distribution.memory import MemoryRegistry
-from tests.distribution.test_registry import write_referring
 from tests.registries import registry
 from tests.webserver import Between, Exchange
 

@@ -12,7 +12,7 @@ from dockwright.distribution import Registries, SearchFilters
 from dockwright.errors import Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 from dockwright.oci import Descriptor, Index, describe, mediatypes, reference, write
 from dockwright.oci import digest as digests
-from tests.distribution.content import blob, image, options, read
+from tests.distribution.content import blob, image, options, read, write_referring
 from tests.registries import PASSWORD, USERNAME, Registry, registry
 
 KINDS = {
@@ -265,21 +265,3 @@ async def test_a_push_goes_on_when_the_registry_was_restarted(scratch: Path) -> 
             restarted.start()
             await made.push(repository, "b")
             assert await repository.manifest("b") == (made.descriptor, made.content)
-
-
-def write_referring(subject: Descriptor, artifact_type: str) -> bytes:
-    """A manifest that refers to another."""
-    empty = blob(0).descriptor
-    return (
-        b'{"schemaVersion":2,"mediaType":"%s","artifactType":"%s","config":{"mediaType":"%s","digest":"%s","size":0},'
-        b'"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":%d}}'
-        % (
-            mediatypes.OCI_MANIFEST.encode(),
-            artifact_type.encode(),
-            b"application/vnd.oci.empty.v1+json",
-            empty.digest.encode(),
-            subject.media_type.encode(),
-            subject.digest.encode(),
-            subject.size,
-        )
-    )

@@ -13,6 +13,7 @@ from dockwright.distribution import Registries, Repository
 from dockwright.errors import Corrupt, DockwrightError, Forbidden, NotFound, Unauthorized, Unavailable
 from dockwright.oci import reference
 from tests.distribution.content import blob, image, options, read
+from tests.distribution.memory import MemoryRegistry
 from tests.registries import PASSWORD, USERNAME, Registry, registry
 from tests.tokenserver import TokenServer
 from tests.webserver import Between, Exchange, WebServer
@@ -110,6 +111,31 @@ async def test_without_credentials_a_token_for_reading_is_enough_to_read(running
             await nobody.push_blob(blob(7).descriptor, blob(7).source)
     asked = [one for one in server(running).requests if one.headers.get("Authorization") is None]
     assert asked and not any("account" in one.query for one in asked)
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
+async def test_who_may_read_without_credentials_does_so_after_somebody_else_had_to_show_them(scheme: str) -> None:
+    made = image(10)
+
+    def only_to_push(exchange: Exchange) -> None:
+        if exchange.method not in ("GET", "HEAD") and exchange.headers.get("Authorization") is None:
+            challenge = f'{scheme} realm="{tokens.url}/token",service="x"'
+            exchange.send(401, {"WWW-Authenticate": challenge})
+        else:
+            memory.honest(exchange)
+
+    def closed(exchange: Exchange) -> None:
+        known = exchange.headers.get("Authorization") is not None
+        exchange.send(200, {}, b'{"token":"t"}') if known else exchange.send(401)
+
+    with MemoryRegistry() as memory, WebServer(closed) as tokens:
+        memory.handle = only_to_push
+        async with Registries(options()) as registries:
+            name = reference.parse(f"{memory.host}/a")
+            await made.push(registries.repository(name, Credentials("alice", "secret")), "v1")
+            assert await registries.repository(name).resolve("v1") == made.descriptor
+            with pytest.raises(Unauthorized):
+                await image(10, seed=2).push(registries.repository(name), "v2")
 
 
 async def test_wrong_credentials_are_told_in_the_token_server_s_words(running: Registry) -> None:

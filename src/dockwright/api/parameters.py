@@ -19,7 +19,7 @@ def platforms(call: Call, name: str = "platform") -> list[Platform]:
     given = [text for text in call.request.query.getall(name, ()) if text]
     if len(given) > _PLATFORM_LIMIT:
         raise Invalid(f"invalid {name}: more than {_PLATFORM_LIMIT} are given")
-    return [_json_platform(text) if text.startswith("{") else oci_platform.parse(text) for text in given]
+    return [json_platform(text) if text.startswith("{") else oci_platform.parse(text) for text in given]
 
 
 def platform(call: Call) -> Platform | None:
@@ -30,7 +30,8 @@ def platform(call: Call) -> Platform | None:
     return given[0] if given else None
 
 
-def _json_platform(text: str) -> Platform:
+def json_platform(text: str) -> Platform:
+    """`{"os": "linux", "architecture": "arm64"}`. Raises `Invalid`."""
     try:
         found = msgspec.json.decode(text, type=Platform)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -72,12 +72,7 @@ class CredentialFile:
         if helper is not None:
             helper.store(key, credentials)
             credentials = replace(credentials, username="", password="", identity_token="")
-        entry = {
-            "auth": join_auth(credentials.username, "" if credentials.identity_token else credentials.password),
-            "identitytoken": credentials.identity_token,
-            "registrytoken": credentials.registry_token,
-        }
-        said = {name: value for name, value in entry.items() if value}
+        said = _entry(credentials)
 
         def change(entries: _Object) -> None:
             entries[key] = msgspec.Raw(_indented({name: _encoded(value) for name, value in said.items()}, 2))
@@ -112,6 +107,11 @@ class CredentialFile:
                 found[server] = kept.username
         found.update(_usernames(_environment()))
         return found
+
+    def plain(self) -> dict[str, dict[str, str]]:
+        """Everything that is known, wherever it is kept, as the `auths` of a file of its own: secrets in plain text."""
+        found = {server: self.get(server) for server in self.list()}
+        return {server: _entry(credentials) for server, credentials in found.items() if credentials is not None}
 
     def helper(self, server: str) -> Helper | None:
         """The helper that keeps the credentials of `server`; `None` where the file itself does."""
@@ -210,6 +210,16 @@ def _indented(fields: dict[str, bytes], depth: int) -> bytes:
     margin = b"\n" + b"\t" * depth
     lines = (margin + b"\t" + _encoded(name) + b": " + value for name, value in fields.items())
     return b"{" + b",".join(lines) + margin + b"}"
+
+
+def _entry(credentials: Credentials) -> dict[str, str]:
+    """An entry of `auths`; an identity token stands for the password."""
+    entry = {
+        "auth": join_auth(credentials.username, "" if credentials.identity_token else credentials.password),
+        "identitytoken": credentials.identity_token,
+        "registrytoken": credentials.registry_token,
+    }
+    return {name: value for name, value in entry.items() if value}
 
 
 def _encoded(text: str) -> bytes:

@@ -56,16 +56,21 @@ class Authority:
         self._endpoint = endpoint
         self.credentials = credentials
 
-    async def authorization(self, scopes: Scopes) -> str | None:
+    async def authorization(self, scopes: Scopes, *, demanded: bool) -> str | None:
         """The header for a request that needs `scopes`; None while the endpoint has not asked for any.
 
-        Raises `Unauthorized` when it wants credentials and there are none, or refuses them.
+        Unless it was `demanded` for this very request, nobody in particular goes without: what a registry asked for once
+        (on a push, say) it may not ask for elsewhere. Raises `Unauthorized` when credentials are wanted and there are none,
+        or the token server refuses them.
         """
         if self.credentials.registry_token:
             return f"Bearer {self.credentials.registry_token}"
         asked = self._asked()
         if asked is None:
             return None
+        if not demanded and self._anonymous:
+            token = self._knowledge.tokens.get(asked, self._widened(scopes), self.credentials)
+            return f"Bearer {token.value}" if token else None
         if asked.scheme == "basic":
             return self._basic()
         return f"Bearer {(await self._token(asked, self._widened(scopes))).value}"
@@ -102,6 +107,10 @@ class Authority:
 
     def _widened(self, scopes: Scopes) -> Scopes:
         return scopes | self._knowledge.further.get((str(self._endpoint.base), scopes), frozenset())
+
+    @property
+    def _anonymous(self) -> bool:
+        return not (self.credentials.username or self.credentials.password or self.credentials.identity_token)
 
     def _basic(self) -> str:
         if not self.credentials.username and not self.credentials.password:

@@ -73,7 +73,7 @@ class Peer:
         """
         ours = url.origin() == self.endpoint.base.origin()
         for last in (False, True):
-            authorization = await self.authority.authorization(scopes) if ours else None
+            authorization = await self.authority.authorization(scopes, demanded=last) if ours else None
             request = Request(
                 method, url, self.endpoint.verified, authorization, headers or {}, body() if body is not None else None
             )

@@ -27,10 +27,10 @@ class Flight(Generic[T]):
         self._listeners: list[Tell] = []
         self._last: tuple[str, int | None, int | None] | None = None
         self._arrived: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._left = asyncio.Event()
         self.ending = False
-        self.over = asyncio.Event()
         self._task = owner.start(self._fly(), name=name)
+        # Not in the task itself: one that is cancelled before it begins runs nothing.
+        self._task.add_done_callback(lambda _: self._fail(Unavailable("the transfer was given up")))
 
     def board(self, tell: Tell) -> None:
         """Listen, beginning with what was told last."""
@@ -44,7 +44,11 @@ class Flight(Generic[T]):
         if not self._listeners:
             self.ending = True
             self._task.cancel()
-            await self.over.wait()
+            await self.over()
+
+    async def over(self) -> None:
+        """Return once the context is left."""
+        await asyncio.wait((self._task,))
 
     async def arrived(self) -> T:
         """What the context gave. Raises what it raised. A cancelled caller does not stop the others'."""
@@ -55,14 +59,9 @@ class Flight(Generic[T]):
         try:
             async with self._context(self._tell) as result:
                 self._arrived.set_result(result)
-                await self._left.wait()  # for ever: the last to leave cancels
+                await asyncio.Event().wait()  # the last to leave cancels
         except (DockwrightError, OSError) as error:
             self._fail(error)
-        except BaseException:
-            self._fail(Unavailable("the transfer was given up"))
-            raise
-        finally:
-            self.over.set()
 
     def _fail(self, error: BaseException) -> None:
         self.ending = True  # nobody joins it any more
@@ -95,7 +94,7 @@ class Flights(Generic[K, T]):
         while True:
             flight = self._flying.get(key)
             if flight is not None and flight.ending:
-                await flight.over.wait()
+                await flight.over()
                 if self._flying.get(key) is flight:
                     del self._flying[key]
                 continue

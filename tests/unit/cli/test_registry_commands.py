@@ -213,6 +213,16 @@ def test_a_login_that_is_refused_keeps_nothing(engine: Engine, config: Path, cap
     assert CredentialFile(config).get("r:5") is None
 
 
+@pytest.mark.parametrize("secret", [b"\xff\xfe", b"two\nlines", b"\x00"])
+def test_a_password_that_nobody_can_type_is_refused(
+    engine: Engine, secret: bytes, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin(monkeypatch, secret)
+    assert run(["login", "-u", "ada", "--password-stdin", "r:5"]) == 1
+    assert "have to be UTF-8" in capfd.readouterr().err
+    assert not [one for one in engine.requests if one.path == "/auth"]
+
+
 def test_what_is_known_is_tried_first(engine: Engine, config: Path, capfd: pytest.CaptureFixture[str]) -> None:
     CredentialFile(config).store("r:5", Credentials("ada", "secret"))
     assert run(["login", "r:5"]) == 0

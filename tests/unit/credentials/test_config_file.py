@@ -223,6 +223,15 @@ def test_a_helper_keeps_an_identity_token_as_such(tmp_path: Path, helpers: Path)
     assert file.get("r:1") == Credentials(identity_token="refresh")
 
 
+def test_everything_that_is_known_can_be_handed_on(tmp_path: Path, helpers: Path) -> None:
+    file = write(tmp_path / "c", {"credHelpers": {"r:1": "vault"}})
+    file.store("r:1", ADA)
+    file.store("r:2", Credentials("eve", identity_token="refresh"))
+    copy = write(tmp_path / "copy", {"auths": file.plain()})
+    assert copy.get("r:1") == ADA
+    assert copy.get("r:2") == Credentials("eve", identity_token="refresh")
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

@@ -36,12 +36,11 @@ def message(step: Progress) -> dict[str, object]:
 
 
 def bar(current: int, total: int) -> str:
-    """`[=====>      ]  1.2MB/3.4MB`."""
+    """`[=====>      ]  1.2MB/3.4MB`, to the letter as dockerd puts it."""
     if total <= 0 or current > total:
         return f"{_size(current):>8}"
     done = current * _BAR_WIDTH // total
-    arrow = "=" * done + (">" if done < _BAR_WIDTH else "")
-    return f"[{arrow:<{_BAR_WIDTH}}]  {_size(current):>7}/{_size(total)}"
+    return f"[{'=' * done}>{' ' * (_BAR_WIDTH - done)}] {_size(current):>8}/{_size(total)}"
 
 
 def _size(size_bytes: float) -> str:

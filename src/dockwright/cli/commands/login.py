@@ -28,11 +28,8 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         session.error("WARNING! DOCKER_AUTH_CONFIG is set and is looked at before what is stored now.")
     file = CredentialFile(session.config.directory)
     known = file.get(server)
-    if known is not None and not (username or password):
-        if _known_are_good(session, file, server, known):
-            return
-    elif not file.holds_any:
-        _choose_default_store(file)
+    if known is not None and not (username or password) and _known_are_good(session, file, server, known):
+        return
     default = known.username if known is not None else ""
     if not username:
         if server == HUB:
@@ -74,22 +71,20 @@ def _known_are_good(session: Session, file: CredentialFile, server: str, known: 
     return True
 
 
-def _choose_default_store(file: CredentialFile) -> None:
-    from dockwright.credentials import detect
-
-    if name := detect():
-        file.choose_store(name)
-
-
 def _log_in(session: Session, file: CredentialFile, server: str, given: Credentials) -> None:
     from dataclasses import replace
 
-    from dockwright.credentials import to_document
+    from dockwright.credentials import detect, to_document
 
+    # Surrogates stand for bytes that were no UTF-8.
+    if any(one < " " or one == "\x7f" or "\ud800" <= one <= "\udfff" for one in given.username + given.password):
+        raise errors.Invalid("user name and password have to be UTF-8 without control characters")
     answer = session.client.json(system.auth(to_document(given, server))) or {}
     if token := answer.get("IdentityToken"):
         given = replace(given, password="", identity_token=token)
     before = file.get(server)
+    if not file.holds_any and (default := detect()):
+        file.choose_store(default)
     helper = file.store(server, given)
     if helper is None and before != given:
         session.error(

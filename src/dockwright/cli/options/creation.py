@@ -107,7 +107,9 @@ def _copy_logins(session: Session, container: str) -> None:
     import json
     import tarfile
 
-    data = json.dumps({"auths": session.config.values.get("auths") or {}}).encode()
+    from dockwright.credentials import CredentialFile
+
+    data = json.dumps({"auths": CredentialFile(session.config.directory).plain()}).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for directory in ("run", "run/secrets", "run/secrets/docker"):

@@ -42,12 +42,10 @@ def _package(one: dict[str, Any]) -> str:
 
 
 def _file(one: dict[str, Any]) -> str:
-    before, after = one["SizeBefore"], one["SizeAfter"]
-    sizes = {"added": f"+{units.size(after, 3)}", "removed": f"-{units.size(before, 3)}"}.get(one["Kind"], "")
-    if one["Kind"] == "changed" and before != after:
-        sizes = f"{'+' if after > before else '-'}{units.size(abs(after - before), 3)}"
+    grown = one["SizeAfter"] - one["SizeBefore"]
+    size = f"{'+' if grown > 0 else '-'}{units.size(abs(grown), 3)}" if grown else ""
     what = f"({', '.join(one['What'])})" if one["What"] else ""
-    return " ".join(filter(None, (_LETTERS[one["Kind"]], one["Path"], sizes, what)))
+    return " ".join(filter(None, (_LETTERS[one["Kind"]], one["Path"], size, what)))
 
 
 COMMAND = Command(
