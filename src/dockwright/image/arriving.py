@@ -14,7 +14,7 @@ from pathlib import Path
 from dockwright import archive, faults, workers
 from dockwright.archive import Source
 from dockwright.archive.source import CHUNK, drain
-from dockwright.content import Partial
+from dockwright.content import LocalBlobs, Partial
 from dockwright.distribution import Repository
 from dockwright.errors import Corrupt, HostFailure, Invalid
 from dockwright.image.flights import Slots
@@ -52,8 +52,14 @@ class Arrived:
     async def commit(self) -> None:
         """Make the blob visible. Safe to call again; callers take turns."""
         if self.partial is not None:
-            partial, self.partial = self.partial, None
-            await workers.bulk(partial.commit, self.blob.digest, self.blob.size)
+            await workers.bulk(self.partial.commit, self.blob.digest, self.blob.size)
+            self.partial = None
+
+    def refill(self, blobs: LocalBlobs, staged: Staged) -> None:
+        """Unpack the layer once more, from wherever its blob is. Blocking."""
+        stored = blobs.path(self.blob.digest)
+        path = self.partial.path if self.partial is not None and not stored.exists() else stored
+        refill(path, staged, self.diff_id)
 
 
 @asynccontextmanager

@@ -30,10 +30,10 @@ class Flight(Generic[T, P]):
         self._listeners: list[Callable[P, None]] = []
         self._last: Callable[[Callable[P, None]], None] | None = None
         self._arrived: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._left = asyncio.Event()
         self.ending = False
-        self.over = asyncio.Event()
         self._task = owner.start(self._fly(), name=name)
+        # Not in the task itself: one that is cancelled before it begins runs nothing.
+        self._task.add_done_callback(lambda _: self._fail(Unavailable("it was given up")))
 
     def board(self, tell: Callable[P, None]) -> None:
         """Listen, beginning with what was told last."""
@@ -47,7 +47,11 @@ class Flight(Generic[T, P]):
         if not self._listeners:
             self.ending = True
             self._task.cancel()
-            await self.over.wait()
+            await self.over()
+
+    async def over(self) -> None:
+        """Return once the context is left."""
+        await asyncio.wait((self._task,))
 
     async def arrived(self) -> T:
         """What the context gave. Raises what it raised. A cancelled caller does not stop the others'."""
@@ -58,14 +62,9 @@ class Flight(Generic[T, P]):
         try:
             async with self._context(self._tell) as result:
                 self._arrived.set_result(result)
-                await self._left.wait()  # for ever: the last to leave cancels
+                await asyncio.Event().wait()  # the last to leave cancels
         except (DockwrightError, OSError) as error:
             self._fail(error)
-        except BaseException:
-            self._fail(Unavailable("it was given up"))
-            raise
-        finally:
-            self.over.set()
 
     def _fail(self, error: BaseException) -> None:
         self.ending = True  # nobody joins it any more
@@ -98,7 +97,7 @@ class Flights(Generic[K, T, P]):
         while True:
             flight = self._flying.get(key)
             if flight is not None and flight.ending:
-                await flight.over.wait()
+                await flight.over()
                 if self._flying.get(key) is flight:
                     del self._flying[key]
                 continue

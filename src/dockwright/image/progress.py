@@ -108,10 +108,9 @@ async def told(
             failures.append(error)
         except BaseExceptionGroup as group:
             failures.append(first(group))
-        finally:
-            board.end()
 
     task = owner.start(run(), name=name)
+    task.add_done_callback(lambda _: board.end())
     try:
         while (message := await board.next()) is not None:
             yield message

@@ -15,7 +15,7 @@ from dockwright import archive, faults, workers
 from dockwright.credentials import Credentials
 from dockwright.distribution import Repository
 from dockwright.errors import Invalid, Unsupported
-from dockwright.image.arriving import Arrived, arriving, refill
+from dockwright.image.arriving import Arrived, arriving
 from dockwright.image.documents import Variant
 from dockwright.image.leases import Lease
 from dockwright.image.progress import Board, Progress, Tell, first, short, told
@@ -144,8 +144,7 @@ class _Pull:
             one.taken = True
             return one.staged
         again = await stack.enter_async_context(self.transfers.store.layers.stage())
-        path = one.partial.path if one.partial else self.transfers.store.blobs.path(one.blob.digest)
-        await archive.run(lambda: refill(path, again, one.diff_id), again.stop)
+        await archive.run(lambda: one.refill(self.transfers.store.blobs, again), again.stop)
         return again
 
 

@@ -78,6 +78,7 @@ async def seen(host: Host, name: str) -> Tree:
 def install(root: Path, *packages: str) -> None:
     """Install packages, as a Dockerfile would."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
+    environment |= {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     resolver = root / "etc/resolv.conf"
     shutil.copyfile("/etc/resolv.conf", resolver)
     update = [] if any((root / "var/lib/apt/lists").glob("*Packages*")) else [["apt-get", "-qq", "update"]]

@@ -362,6 +362,39 @@ class TestTogether:
                 assert (target / "dir/file").read_text() == "x"
             await host.snapshots.remove("work")
 
+    @pytest.mark.parametrize("point", ["pull.stack", "snapshot.adopt", "content.rename", "pull.record"])
+    async def test_one_that_fails_at_the_end_leaves_the_shared_layers_to_the_other(
+        self, host: Host, registry: Recording, point: str
+    ) -> None:
+        leaning = tar_of(member("dir/file", b"x"))
+        for name in ("one", "two"):
+            registry.put_image(name, "latest", [BASE, leaning], Labels={"name": name})
+        failures = [HostFailure("the first")]
+
+        def once() -> None:
+            if failures:
+                raise failures.pop()
+
+        registry.gate.clear()
+        pulls = [
+            asyncio.get_running_loop().create_task(host.pulled(f"{registry.address}/{name}")) for name in ("one", "two")
+        ]
+        await registry.until_waiting(2)
+        while sum(len(flight._listeners) for flight in host.images._transfers.flights._flying.values()) < 4:
+            await asyncio.sleep(0)
+        with faults.armed(point, once):
+            registry.gate.set()
+            await asyncio.wait(pulls)
+        outcomes = [pull.exception() for pull in pulls]
+        assert [str(error) for error in outcomes if error] == ["the first"]
+        (image,) = await host.images.list_()
+        assert await host.files(image.id) == {"etc/base": "base", "usr/bin/tool": "tool", "dir/file": "x"}
+        for digest in blobs_of(registry, "one", "latest"):
+            assert (host.root / "content/blobs/sha256" / digest[7:]).exists()
+        for name in ("one", "two"):
+            await host.pulled(f"{registry.address}/{name}")
+        assert len(await host.images.list_()) == 2
+
 
 class TestLies:
     async def test_a_blob_with_another_digest(self, host: Host, registry: Recording) -> None:

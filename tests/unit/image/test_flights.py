@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dockwright.errors import NotFound
+from dockwright.errors import NotFound, Unavailable
 from dockwright.image.flights import Flights, Slots
 from dockwright.image.progress import Tell
 from dockwright.tasks import Background
@@ -115,6 +115,18 @@ async def test_what_failed_for_one_is_tried_anew_by_the_others() -> None:
             with pytest.raises(NotFound):
                 rider.result()
         assert work.entered == work.left == 3
+
+
+async def test_work_that_never_began_lets_its_passengers_go() -> None:
+    work, owner = Work(), Background("test")
+    flights: Flights[str, int] = Flights(owner)
+    rider = asyncio.get_running_loop().create_task(ride(flights, work))
+    while not flights._flying:
+        await asyncio.sleep(0)
+    await owner.aclose()
+    await asyncio.wait((rider,))
+    with pytest.raises(Unavailable):
+        rider.result()
 
 
 async def test_slots_are_given_in_order_and_their_number_may_change() -> None:

@@ -124,3 +124,17 @@ async def test_the_listener_is_told_when_the_engine_stops() -> None:
         await owner.aclose()
         with pytest.raises(Unavailable, match="the engine is stopping"):
             await anext(messages)
+
+
+async def test_work_that_never_began_ends_its_listeners() -> None:
+    async def work(board: Board) -> None:
+        board.tell("never")
+
+    owner = Background("test")
+    messages = told(work, owner, "work")
+    listening = asyncio.get_running_loop().create_task(anext(messages))  # type: ignore[arg-type]
+    while not owner._tasks:
+        await asyncio.sleep(0)
+    await owner.aclose()
+    with pytest.raises(Unavailable):
+        await listening

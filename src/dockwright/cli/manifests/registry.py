@@ -54,7 +54,7 @@ class Registry:
         return self._with(name, work)
 
     def children(self, name: Reference, found: Found) -> list[Entry]:
-        """The manifests of a list, each fetched; attestations are left out, they run nowhere."""
+        """The manifests of a list, each fetched; lists within it are left out."""
 
         async def work(repository: Repository) -> list[Entry]:
             entries = []
