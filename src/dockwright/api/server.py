@@ -27,8 +27,6 @@ _TO_COME = {
     "build": "the builder is",
     "session": "the builder is",
     "grpc": "the builder is",
-    "auth": "registries are",
-    "distribution": "registries are",
     "plugins": "plugins are",
 } | dict.fromkeys(("swarm", "nodes", "services", "tasks", "secrets", "configs"), _SWARM)
 

@@ -10,21 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BRING_IMAGES = "images come in with 'load', 'import' or the engine's own pull when 'run' misses one"
 _NETWORKS = "'run' joins the default bridge, the host, no network or another container's"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
-    "pull": _BRING_IMAGES,
-    "push": "images go out with 'save'",
-    "login": _BRING_IMAGES,
-    "logout": _BRING_IMAGES,
-    "search": _BRING_IMAGES,
-    "manifest": _BRING_IMAGES,
-    "build": "images are made with 'import' and 'commit'",
-    "builder": "images are made with 'import' and 'commit'",
-    "buildx": "images are made with 'import' and 'commit'",
-    "bake": "images are made with 'import' and 'commit'",
+    "buildx": "'build' makes images",
+    "bake": "'build' makes images, one at a time",
     "compose": "containers are started one at a time with 'run'",
     "network": _NETWORKS,
     "plugin": "logging, volumes and networks are built in",

@@ -63,9 +63,9 @@ class Defaults:
     stop_timeout_s: int = 10
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Parts:
-    """Everything at hand; the engine owns each of these."""
+    """Everything at hand; the engine owns each of these, and changes `defaults` and `runtimes` when it is reloaded."""
 
     paths: ContainerPaths
     defaults: Defaults

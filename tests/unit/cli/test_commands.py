@@ -418,7 +418,7 @@ def test_the_configured_proxies_and_platform_are_handed_on(
 def test_the_api_socket_is_shared_when_asked(runs: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()
-    (config / "config.json").write_text('{"auths":{"r":{"auth":"x"}}}')
+    (config / "config.json").write_text('{"auths":{"r":{"auth":"YTpi"}}}')
     runs.answers[f"PUT /containers/{'f' * 64}/archive"] = answer()
     assert run(["create", "--use-api-socket", "busybox"]) == 0
     body = runs.asked("POST /containers/create").json()
@@ -429,7 +429,7 @@ def test_the_api_socket_is_shared_when_asked(runs: Engine, monkeypatch: pytest.M
     with tarfile.open(fileobj=io.BytesIO(runs.asked(f"PUT /containers/{'f' * 64}/archive").body)) as archive:
         file = archive.extractfile("run/secrets/docker/config.json")
         assert file is not None
-        assert json.load(file) == {"auths": {"r": {"auth": "x"}}}
+        assert json.load(file) == {"auths": {"r": {"auth": "YTpi"}}}
 
 
 def test_attach_leaves_stdin_and_signals_alone_when_told(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:

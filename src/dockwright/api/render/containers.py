@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dockwright.container import Container
-from dockwright.container.config import EndpointSettings
+from dockwright.container.config import Config, EndpointSettings
 from dockwright.container.creating import describe
 from dockwright.container.mounts import MountPoint
 from dockwright.container.ports import port_map
@@ -17,6 +17,14 @@ from dockwright.container.state import Status
 from dockwright.engine import Engine
 from dockwright.network import Attachment
 from dockwright.units import ago, rfc3339
+
+# What Docker leaves out where there is nothing to say (`omitempty` of its types); all else is null or empty there.
+_CONFIG_SAID_ONLY = frozenset(
+    "ArgsEscaped ExposedPorts Healthcheck MacAddress NetworkDisabled Shell StopSignal StopTimeout".split()
+)
+_HOST_SAID_ONLY = frozenset("Annotations Init KernelMemoryTCP Mounts Runtime StorageOpt Sysctls Tmpfs".split())
+# Pointers in Docker's types: a zero says something.
+_ZERO_COUNTS = frozenset(("Init", "StopTimeout"))
 
 
 async def inspect_container(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:
@@ -44,10 +52,10 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": container.execs.ids() or None,
-        "HostConfig": msgspec.to_builtins(spec.host),
+        "HostConfig": _without_empty(msgspec.to_builtins(spec.host), _HOST_SAID_ONLY),
         "GraphDriver": {"Name": "overlayfs", "Data": None},
         "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
-        "Config": msgspec.to_builtins(spec.config),
+        "Config": _config(spec.config),
         "NetworkSettings": _network_settings(container, attachment),
     }
     descriptor = await engine.images.descriptor(spec.image_id)
@@ -56,6 +64,21 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
     if size:
         document |= await _sizes(engine, container)
     return document
+
+
+def _config(config: Config) -> dict[str, Any]:
+    shown = _without_empty(msgspec.to_builtins(config), _CONFIG_SAID_ONLY)
+    if "Healthcheck" in shown:
+        shown["Healthcheck"] = {name: value for name, value in shown["Healthcheck"].items() if value}
+    return shown
+
+
+def _without_empty(document: dict[str, Any], said_only: frozenset[str]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in document.items()
+        if value or name not in said_only or (value is not None and name in _ZERO_COUNTS)
+    }
 
 
 async def summary(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import dockwright
 from dockwright import cgroup, workers
 from dockwright.api import versions
 from dockwright.api.render import volumes
+from dockwright.api.render.builds import cache_use
 from dockwright.api.render.containers import summary
+from dockwright.api.render.registries import registry_config
 from dockwright.container.spec import security
 from dockwright.container.state import Status
 from dockwright.engine import Engine
@@ -107,11 +109,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "NCPU": os.cpu_count() or 1,
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-            "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}},
-            "Mirrors": [],
-        },
+        "RegistryConfig": registry_config(engine.registries.options),
         "GenericResources": None,
         "HttpProxy": os.environ.get("HTTP_PROXY", ""),
         "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
@@ -158,7 +156,7 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     if "volume" in kinds:
         answer["Volumes"] = await volumes.usage(engine)
     if "build-cache" in kinds:
-        answer["BuildCache"] = []
+        answer["BuildCache"] = [cache_use(use) for use in await engine.builder.usage()]
     return answer
 
 

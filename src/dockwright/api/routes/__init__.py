@@ -4,19 +4,35 @@ from dockwright.api.router import Router
 from dockwright.api.routes import (
     archive,
     attach,
+    build,
     containers,
     events,
     execs,
     images,
     lifecycle,
     logs,
+    registries,
     stats,
     system,
     volumes,
 )
 
 ROUTER = Router()
-for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, images, volumes):
+for _family in (
+    system,
+    containers,
+    lifecycle,
+    attach,
+    logs,
+    stats,
+    archive,
+    execs,
+    events,
+    registries,
+    images,
+    build,
+    volumes,
+):
     ROUTER.include(_family.ROUTER)
 
 __all__ = ["ROUTER"]
