@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
+from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
 from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
@@ -28,12 +29,12 @@ from dockwright.container.stdio import Stdio
 from dockwright.content import LocalBlobs
 from dockwright.credentials import Credentials
 from dockwright.distribution import Registries
-from dockwright.errors import Conflict, DockwrightError, Invalid, NotFound, Unsupported
+from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
-from dockwright.image import IMAGE_SCHEMA, Images, ImageUser
+from dockwright.image import IMAGE_SCHEMA, Image, Images, ImageUser
 from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
-from dockwright.oci import Digest
+from dockwright.oci import Digest, Platform
 from dockwright.runtime import Conmon, OciRuntime, Runtime
 from dockwright.settings import Settings
 from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
@@ -60,7 +61,13 @@ class Engine:
     """One engine over one data root. Open it with `Engine.open`; its managers are its attributes."""
 
     def __init__(
-        self, settings: Settings, engine_id: str, database: Database, parts: Parts, registries: Registries
+        self,
+        settings: Settings,
+        engine_id: str,
+        database: Database,
+        parts: Parts,
+        registries: Registries,
+        builder: Builder,
     ) -> None:
         self.settings = settings
         self.id = engine_id
@@ -70,6 +77,7 @@ class Engine:
         self.networks = parts.networks
         self.volumes = parts.volumes
         self.registries = registries
+        self.builder = builder
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
         self.warnings: list[str] = []
@@ -107,6 +115,7 @@ class Engine:
             NETWORK_SCHEMA,
             VOLUME_SCHEMA,
             CONTAINER_SCHEMA,
+            BUILD_SCHEMA,
         ]
         database = await Database.open(settings.data_root / "state.db", schemas)
         undo.push_undo(database.aclose)
@@ -116,8 +125,17 @@ class Engine:
         undo.push_undo(snapshots.aclose)
         registries = Registries(settings.registry)
         undo.push_undo(registries.aclose)
+        cache = Cache(database)
+        await cache.load()
         images = await Images.open(
-            database, blobs, snapshots, events, registries, settings.transfers, drop_unpacked=settings.gc.drop_unpacked
+            database,
+            blobs,
+            snapshots,
+            events,
+            registries,
+            settings.transfers,
+            drop_unpacked=settings.gc.drop_unpacked,
+            keepers=[cache.chains],
         )
         undo.push_undo(images.aclose)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
@@ -145,7 +163,8 @@ class Engine:
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
         )
-        return cls(settings, await _engine_id(database), database, parts, registries)
+        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds")
+        return cls(settings, await _engine_id(database), database, parts, registries, builder)
 
     async def run(
         self,
@@ -163,7 +182,7 @@ class Engine:
         An image that is not here is pulled first, or always, or never, as `pull` says. `config` and `host` are as in the
         Engine API. Raises as pull, create and start do. Cancelled, it removes the container.
         """
-        await self._provide(image, pull, credentials)
+        await self.provide(image, pull, credentials)
         config, host = config or Config(), host or HostConfig()
         config.image = image
         config.cmd = list(command) if command is not None else config.cmd
@@ -186,18 +205,46 @@ class Engine:
                 raise ours.exceptions[0] from None
             return RunResult(ending.exit_code, bytes(said[1]), bytes(said[2]))
 
-    async def _provide(self, image: str, pull: Pull, credentials: Credentials | None) -> None:
+    async def build(
+        self,
+        context: Path | str,
+        request: BuildRequest | None = None,
+        *,
+        pull: Pull = "missing",
+        credentials: Credentials | None = None,
+    ) -> Digest:
+        """Build an image of the directory `context`; its ID. `Engine.builder.build` tells what goes on meanwhile.
+
+        Base images that are not here are pulled first, or always, or never, as `pull` says. Raises as `Builder.build` does.
+        """
+        asked = request or BuildRequest()
+        directory = await workers.quick(Context.at, Path(context), asked.dockerfile)
+
+        async def find(name: str, platform: Platform) -> Image:
+            await self.provide(name, pull, credentials, platform)
+            return await self.images.resolve(name, platform)
+
+        async with aclosing(self.builder.build(asked, directory, find)) as progress:
+            async for one in progress:
+                if isinstance(one, Built):
+                    return one.image_id
+        raise HostFailure("the build ended without an image")
+
+    async def provide(
+        self, image: str, pull: Pull, credentials: Credentials | None = None, platform: Platform | None = None
+    ) -> None:
+        """See to it that `image` is here: by pulling it when it is `missing`, `always`, or `never`. Raises as pull does."""
         if pull not in get_args(Pull):
             raise Invalid(f"invalid pull option: {pull!r}: must be one of {', '.join(get_args(Pull))}")
         if pull == "never":
             return
         if pull == "missing":
             try:
-                await self.images.resolve(image)
+                await self.images.resolve(image, platform)
                 return
             except NotFound:
                 pass
-        async with aclosing(self.images.pull(image, credentials=credentials)) as progress:
+        async with aclosing(self.images.pull(image, platform=platform, credentials=credentials)) as progress:
             async for _ in progress:
                 pass
 
@@ -219,6 +266,7 @@ class Engine:
 
     async def _take_over(self) -> None:
         """Make host and state agree after whatever happened to the former daemon."""
+        await self.builder.clear()
         await self.containers.load()
         live = await self.containers.adopt()
         faults.point("engine.adopted")
@@ -239,7 +287,7 @@ class Engine:
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}
         for snapshot in self.snapshots.walk():
-            if snapshot.kind == "active" and snapshot.key not in known:
+            if snapshot.kind != "committed" and snapshot.key not in known:
                 await self.snapshots.remove(snapshot.key)
 
     async def _end(self) -> None:

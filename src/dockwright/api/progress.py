@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from dockwright.api.call import Call
-from dockwright.errors import DockwrightError
+from dockwright.errors import DockwrightError, StartFailed
 
 Message = dict[str, object]
 
@@ -33,8 +33,14 @@ async def tell(call: Call, messages: AsyncGenerator[Message, None]) -> web.Strea
 
 
 def failure(error: DockwrightError) -> Message:
-    """An error as the last line of a stream. It has no `code`: for 401 Docker's client would say its own words instead."""
-    return {"errorDetail": {"message": str(error)}, "error": str(error)}
+    """An error as the last line of a stream, with the exit code of a build's command that failed.
+
+    Others have no `code`: for 401 Docker's client would say its own words instead.
+    """
+    detail: Message = {"message": str(error)}
+    if isinstance(error, StartFailed):
+        detail["code"] = error.exit_code
+    return {"errorDetail": detail, "error": str(error)}
 
 
 def _line(message: Message) -> bytes:

@@ -17,6 +17,7 @@ _PACKAGE = "dockwright.cli.commands"
 NOUNS = {
     "container": "Work with containers",
     "image": "Work with images",
+    "builder": "Look after what builds keep",
     "manifest": "Work with manifest lists: one name for an image on several platforms",
     "context": "Choose between engines",
     "system": "Look after the engine",

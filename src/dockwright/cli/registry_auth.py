@@ -21,3 +21,13 @@ def header(session: Session, registry: str) -> str:
 
     found = credentials(session, registry)
     return to_header(found, key_of(registry)) if found is not None else ""
+
+
+def all_as_header(session: Session) -> str:
+    """The X-Registry-Config of a build: who we are to every registry that something is kept for; empty where nothing is."""
+    from dockwright.credentials import CredentialFile, to_registries_header
+
+    file = CredentialFile(session.config.directory)
+    if not file.holds_any:
+        return ""
+    return to_registries_header({server: found for server in file.list() if (found := file.get(server)) is not None})

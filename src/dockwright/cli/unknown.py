@@ -15,10 +15,8 @@ _VOLUMES = "'run -v' and 'run --mount' bind directories of the host"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
-    "build": "images are made with 'import' and 'commit'",
-    "builder": "images are made with 'import' and 'commit'",
-    "buildx": "images are made with 'import' and 'commit'",
-    "bake": "images are made with 'import' and 'commit'",
+    "buildx": "'build' makes images",
+    "bake": "'build' makes images, one at a time",
     "compose": "containers are started one at a time with 'run'",
     "network": _NETWORKS,
     "volume": _VOLUMES,

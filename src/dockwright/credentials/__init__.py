@@ -9,21 +9,34 @@ Everything here is synchronous and may start a program: inside an event loop it 
 """
 
 from dockwright.credentials.config_file import CredentialFile
-from dockwright.credentials.credential import HEADER, Credentials, from_document, from_header, to_document, to_header
+from dockwright.credentials.credential import (
+    HEADER,
+    REGISTRIES_HEADER,
+    Credentials,
+    from_document,
+    from_header,
+    from_registries_header,
+    to_document,
+    to_header,
+    to_registries_header,
+)
 from dockwright.credentials.helper import Helper, detect
 from dockwright.credentials.servers import HUB, hostname, key_of
 
 __all__ = [
     "HEADER",
     "HUB",
+    "REGISTRIES_HEADER",
     "CredentialFile",
     "Credentials",
     "Helper",
     "detect",
     "from_document",
     "from_header",
+    "from_registries_header",
     "hostname",
     "key_of",
     "to_document",
     "to_header",
+    "to_registries_header",
 ]

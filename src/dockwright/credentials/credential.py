@@ -8,9 +8,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dockwright.credentials.servers import key_of
 from dockwright.errors import Invalid
 
 HEADER = "X-Registry-Auth"
+REGISTRIES_HEADER = "X-Registry-Config"
 # More than any token in use; what is longer is no credential.
 _HEADER_LIMIT = 64 << 10
 
@@ -85,15 +87,7 @@ def from_header(text: str) -> Credentials | None:
     stripped = text.strip().rstrip("=")
     if not stripped:
         return None
-    if len(stripped) > _HEADER_LIMIT:
-        raise Invalid(f"invalid {HEADER} header: it is longer than {_HEADER_LIMIT} bytes")
-    try:
-        raw = base64.b64decode(
-            stripped.translate(_TO_PLAIN).encode("ascii") + b"=" * (-len(stripped) % 4), validate=True
-        )
-        document = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise Invalid(f"invalid {HEADER} header: it is not base64url over JSON") from None
+    document = _decoded(stripped, HEADER)
     try:
         credentials = from_document(document)
     except Invalid as error:
@@ -102,6 +96,35 @@ def from_header(text: str) -> Credentials | None:
 
 
 _TO_PLAIN = str.maketrans("-_", "+/")
+
+
+def from_registries_header(text: str) -> dict[str, Credentials]:
+    """Who the client says it is to several registries (`X-Registry-Config` of a build), by the names they are kept under.
+
+    Raises `Invalid`.
+    """
+    stripped = text.strip().rstrip("=")
+    document = _decoded(stripped, REGISTRIES_HEADER) if stripped else {}
+    if not isinstance(document, dict):
+        raise Invalid(f"invalid {REGISTRIES_HEADER} header: a JSON object is expected")
+    return {key_of(str(server)): from_document(entry) for server, entry in document.items()}
+
+
+def to_registries_header(found: Mapping[str, Credentials]) -> str:
+    """The value of `X-Registry-Config`; empty where there is nothing to say."""
+    document = {server: to_document(credentials, server) for server, credentials in found.items()}
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode() if document else ""
+
+
+def _decoded(stripped: str, header: str) -> object:
+    """The JSON in a header's base64url, its padding taken off. Raises `Invalid`."""
+    if len(stripped) > _HEADER_LIMIT:
+        raise Invalid(f"invalid {header} header: it is longer than {_HEADER_LIMIT} bytes")
+    try:
+        padded = stripped.translate(_TO_PLAIN).encode("ascii") + b"=" * (-len(stripped) % 4)
+        return json.loads(base64.b64decode(padded, validate=True))
+    except (ValueError, RecursionError):
+        raise Invalid(f"invalid {header} header: it is not base64url over JSON") from None
 
 
 def split_auth(text: str) -> tuple[str, str]:

@@ -38,6 +38,8 @@ async def _mark(store: Store) -> tuple[set[Digest], set[Digest]]:
         blobs.update([descriptor.digest async for descriptor in store.documents.reachable(row.target)])
         for variant in await store.documents.variants(row.target):
             snapshots.update(chain_ids(variant.config.diff_ids))
+    for keeper in store.keepers:
+        snapshots.update(keeper())
     await _mark_referrers(store, blobs)
     return blobs, snapshots
 

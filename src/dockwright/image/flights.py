@@ -8,37 +8,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from dockwright.errors import DockwrightError, Unavailable
-from dockwright.image.progress import Tell
 from dockwright.tasks import Background
 from dockwright.undo import shielded
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+# What the work tells those who wait for it.
+P = ParamSpec("P")
 
 
-class Flight(Generic[T]):
+class Flight(Generic[T, P]):
     """One piece of work under way: a context that is entered once, and left when the last passenger has gone."""
 
-    def __init__(self, context: Callable[[Tell], AbstractAsyncContextManager[T]], owner: Background, name: str) -> None:
+    def __init__(
+        self, context: Callable[[Callable[P, None]], AbstractAsyncContextManager[T]], owner: Background, name: str
+    ) -> None:
         self._context = context
-        self._listeners: list[Tell] = []
-        self._last: tuple[str, int | None, int | None] | None = None
+        self._listeners: list[Callable[P, None]] = []
+        self._last: Callable[[Callable[P, None]], None] | None = None
         self._arrived: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.ending = False
         self._task = owner.start(self._fly(), name=name)
         # Not in the task itself: one that is cancelled before it begins runs nothing.
-        self._task.add_done_callback(lambda _: self._fail(Unavailable("the transfer was given up")))
+        self._task.add_done_callback(lambda _: self._fail(Unavailable("it was given up")))
 
-    def board(self, tell: Tell) -> None:
+    def board(self, tell: Callable[P, None]) -> None:
         """Listen, beginning with what was told last."""
         self._listeners.append(tell)
         if self._last is not None:
-            tell(*self._last)
+            self._last(tell)
 
-    async def leave(self, tell: Tell) -> None:
+    async def leave(self, tell: Callable[P, None]) -> None:
         """Stop listening. Whoever leaves last stops the work, and waits until its context is left."""
         self._listeners.remove(tell)
         if not self._listeners:
@@ -69,22 +72,22 @@ class Flight(Generic[T]):
             self._arrived.set_exception(error)
             self._arrived.exception()  # retrieved: nobody may be left to hear it
 
-    def _tell(self, status: str, current: int | None, total: int | None) -> None:
-        self._last = (status, current, total)
+    def _tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        self._last = lambda tell: tell(*args, **kwargs)
         for tell in self._listeners:
-            tell(status, current, total)
+            tell(*args, **kwargs)
 
 
-class Flights(Generic[K, T]):
+class Flights(Generic[K, T, P]):
     """Work in flight by its key."""
 
     def __init__(self, owner: Background) -> None:
         self._owner = owner
-        self._flying: dict[K, Flight[T]] = {}
+        self._flying: dict[K, Flight[T, P]] = {}
 
     @asynccontextmanager
     async def join(
-        self, key: K, context: Callable[[Tell], AbstractAsyncContextManager[T]], tell: Tell
+        self, key: K, context: Callable[[Callable[P, None]], AbstractAsyncContextManager[T]], tell: Callable[P, None]
     ) -> AsyncIterator[T]:
         """The result of entering `context`, shared with everybody who joins the same key meanwhile.
 
@@ -114,7 +117,7 @@ class Flights(Generic[K, T]):
             finally:
                 await shielded(self._leave(key, flight, tell), limit_s=None)
 
-    async def _leave(self, key: K, flight: Flight[T], tell: Tell) -> None:
+    async def _leave(self, key: K, flight: Flight[T, P], tell: Callable[P, None]) -> None:
         await flight.leave(tell)
         if flight.ending and self._flying.get(key) is flight:
             del self._flying[key]

@@ -108,8 +108,8 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
             history=(*(parent.history or ()), step),
         )
         layers = (*(_as_oci(descriptor) for descriptor in below), layer)
-        made = _Made(config, layers, base.id if base else None)
-        return await _keep(store, lease, {diff_id: staged}, made, names)
+        made = Made(config, layers, base.id if base else None)
+        return await keep(store, lease, {diff_id: staged}, made, names)
 
 
 async def _remaining_layers(store: Store, key: str) -> list[Descriptor]:
@@ -133,12 +133,12 @@ async def _import_layer(store: Store, lease: Lease, staged: Staged, names: Itera
         rootfs=RootFS(diff_ids=(diff_id,)),
         history=(History(created, comment=what.message),),
     )
-    made = _Made(config, (layer,), annotations=what.annotations)
-    return await _keep(store, lease, {diff_id: staged}, made, names)
+    made = Made(config, (layer,), annotations=what.annotations)
+    return await keep(store, lease, {diff_id: staged}, made, names)
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """An image as it is to be stored."""
 
     config: ImageConfig
@@ -147,11 +147,11 @@ class _Made:
     annotations: dict[str, str] | None = None
 
 
-async def _keep(
+async def keep(
     store: Store,
     lease: Lease,
     staged: dict[Digest, Staged],
-    made: _Made,
+    made: Made,
     names: Iterable[Reference],
 ) -> Digest:
     """Layers, then documents, then the row: a crash in between leaves garbage."""

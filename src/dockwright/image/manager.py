@@ -16,6 +16,7 @@ from dockwright.errors import Invalid, NotFound
 from dockwright.events import Events
 from dockwright.image import (
     bootstrap,
+    building,
     comparing,
     describing,
     listing,
@@ -39,11 +40,11 @@ from dockwright.image.progress import Progress, told
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
 from dockwright.image.sources import Sources
-from dockwright.image.store import Image, Store
+from dockwright.image.store import Image, Keeper, Store
 from dockwright.image.transfers import TransferLimits, Transfers
 from dockwright.image.types import DeleteItem, HistoryItem, ImageInspect, ImageSummary, PruneReport
 from dockwright.image.unpacking import unpack
-from dockwright.oci import Descriptor, Digest, Platform, RunConfig
+from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, RunConfig
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
 from dockwright.store import Database
@@ -74,12 +75,14 @@ class Images:
         limits: TransferLimits | None = None,
         *,
         drop_unpacked: bool = False,
+        keepers: Sequence[Keeper] = (),
     ) -> Images:
         """Open the images of a data root, and collect what a crash left behind. The parts stay the caller's.
 
-        Without `registries` nothing can be pulled or pushed. `drop_unpacked` is `Retention`'s.
+        Without `registries` nothing can be pulled or pushed. `drop_unpacked` is `Retention`'s. What `keepers` name by chain
+        IDs is not collected.
         """
-        store = Store(database, blobs, snapshots, events)
+        store = Store(database, blobs, snapshots, events, keepers)
         await store.records.load()
         await store.collect()
         transfers = Transfers(store, Sources(database), registries, limits, drop_unpacked=drop_unpacked)
@@ -214,6 +217,28 @@ class Images:
         image = await making.commit(self._store, key, below, what, names)
         await self._store.publish("create", self._store.records.images[image])
         return image
+
+    async def collect(self) -> int:
+        """Delete what nothing leads to any more; the bytes that came free."""
+        return await self._store.collect()
+
+    def has_layers(self, diff_ids: tuple[Digest, ...]) -> bool:
+        """Whether the stack of these layers is unpacked."""
+        return building.has_layers(self._store, diff_ids)
+
+    async def layer(
+        self, lease: Lease, key: str, below: tuple[Digest, ...], latest_ns: int | None
+    ) -> tuple[Descriptor, int]:
+        """See `building.layer`."""
+        return await building.layer(self._store, lease, key, below, latest_ns)
+
+    async def assemble(
+        self, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Sequence[str]
+    ) -> Image:
+        """An image of layers that are unpacked, named `names`. Raises `Invalid` for a bad name."""
+        named = listing.parse_names(names)
+        image = await building.assemble(self._store, lease, config, layers, named)
+        return await self._store.image(self._store.records.images[image])
 
     def lease(self) -> AbstractAsyncContextManager[Lease]:
         """A hold on content that no image leads to yet: for whoever stores blobs before calling `add`."""

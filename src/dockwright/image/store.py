@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -61,15 +61,22 @@ class Image:
         return list(dict.fromkeys(f"{name.familiar_name}@{self.id}" for name in self.names))
 
 
+# Whoever keeps layers that no image leads to: the chain IDs it needs.
+Keeper = Callable[[], Iterable[Digest]]
+
+
 class Store:
     """Shared by the verbs; nobody outside of the package uses it."""
 
-    def __init__(self, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> None:
+    def __init__(
+        self, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events, keepers: Sequence[Keeper]
+    ) -> None:
         self.blobs, self.snapshots, self.events = blobs, snapshots, events
         self.records = Records(database)
         self.documents = Documents(blobs)
         self.layers = Layers(snapshots)
         self.leases = Leases()
+        self.keepers = keepers
         # Fetches a blob that is not kept here from where it came; an engine without registries cannot.
         self.bring: Callable[[Descriptor], Awaitable[None]] = _gone
 

@@ -44,7 +44,7 @@ class Transfers:
         self._registries = registries
         self.drop_unpacked = drop_unpacked
         self.background = Background("transfers")
-        self.flights: Flights[tuple[Digest, Digest], Arrived] = Flights(self.background)
+        self.flights: Flights[tuple[Digest, Digest], Arrived, [str, int | None, int | None]] = Flights(self.background)
         self.downloads, self.uploads = Slots(limits.downloads), Slots(limits.uploads)
         # Layers become a stack one image at a time: two images may have brought the same layer together.
         self.stacking = asyncio.Lock()

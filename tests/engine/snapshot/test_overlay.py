@@ -188,3 +188,20 @@ async def test_a_layer_that_comes_from_two_sides_at_once_is_kept_once(snapshots:
     assert snapshots.node("a").layer == snapshots.node("b").layer
     await snapshots.settled()
     assert sorted(os.listdir(tmp_path / "snapshots")) == [str(snapshots.node("a").layer.number), "empty", "mnt"]
+
+
+async def test_the_same_layer_may_be_several_times_in_one_image(snapshots: Overlay, tmp_path: Path) -> None:
+    async with snapshots.stage() as row:
+        (snapshots.tree(row) / "x").write_text("x")
+        first = replace(row, diff_id="sha256:first")
+        await snapshots.adopt("a", None, first)
+    async with snapshots.stage() as row:
+        os.mknod(snapshots.tree(row) / "x", stat.S_IFCHR, 0)
+        second = replace(row, diff_id="sha256:second")
+        await snapshots.adopt("ab", "a", second)
+    await snapshots.adopt("aba", "ab", first)
+    await snapshots.adopt("abab", "aba", second)
+    for parent, names in (("a", ["x"]), ("ab", []), ("aba", ["x"]), ("abab", [])):
+        await snapshots.prepare(f"on {parent}", parent)
+        async with mounted(snapshots, f"on {parent}", tmp_path / "m") as root:
+            assert os.listdir(root) == names

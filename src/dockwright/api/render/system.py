@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dockwright
 from dockwright import cgroup, workers
 from dockwright.api import versions
+from dockwright.api.render.builds import cache_use
 from dockwright.api.render.containers import summary
 from dockwright.api.render.registries import registry_config
 from dockwright.container.spec import security
@@ -155,7 +156,7 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     if "volume" in kinds:
         answer["Volumes"] = [await _volume(engine, volume) for volume in engine.volumes.all()]
     if "build-cache" in kinds:
-        answer["BuildCache"] = []
+        answer["BuildCache"] = [cache_use(use) for use in await engine.builder.usage()]
     return answer
 
 
