@@ -20,7 +20,17 @@ from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
-from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
+from dockwright.container import (
+    CONTAINER_SCHEMA,
+    Condition,
+    Config,
+    Containers,
+    HostConfig,
+    Request,
+    imagemounts,
+    quiet,
+    remounting,
+)
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
@@ -41,7 +51,7 @@ from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
 from dockwright.store import Database, Schema
 from dockwright.tasks import Background
 from dockwright.undo import UndoStack
-from dockwright.volume import VOLUME_SCHEMA, LocalVolumes, Volumes
+from dockwright.volume import VOLUME_SCHEMA, Copies, LocalVolumes, Plugins, Volumes
 
 Pull = Literal["missing", "always", "never"]
 
@@ -76,6 +86,7 @@ class Engine:
         self.images = parts.images
         self.networks = parts.networks
         self.volumes = parts.volumes
+        self.copies = parts.copies
         self.registries = registries
         self.builder = builder
         self.snapshots = parts.snapshots
@@ -138,8 +149,12 @@ class Engine:
             keepers=[cache.chains],
         )
         undo.push_undo(images.aclose)
-        volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
+        drivers = {"local": LocalVolumes(settings.data_root / "volumes")}
+        volumes = Volumes(database, events, drivers, Plugins(settings.plugin_directories))
+        undo.push_undo(volumes.aclose)
         await volumes.load()
+        copies = Copies(volumes, database, events, settings.data_root / "volumes" / ".snapshots")
+        await copies.load()
         networks = await Networks.open(database, settings.exec_root, settings.network)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
@@ -159,6 +174,7 @@ class Engine:
             logs=logs,
             cgroups=cgroups,
             volumes=volumes,
+            copies=copies,
             runtimes=runtimes,
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
@@ -268,10 +284,13 @@ class Engine:
         """Make host and state agree after whatever happened to the former daemon."""
         await self.builder.clear()
         await self.containers.load()
+        await quiet.end_renames(self.containers, self.volumes)
         live = await self.containers.adopt()
         faults.point("engine.adopted")
         self.warnings += await self.networks.reconcile(live)
         await self.containers.recover()
+        for container in self.containers.all():
+            await remounting.settle(container)
         await self._collect_garbage()
         await self.containers.start_by_policy()
         if self.settings.gc.enabled:
@@ -287,8 +306,9 @@ class Engine:
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}
         for snapshot in self.snapshots.walk():
-            if snapshot.kind != "committed" and snapshot.key not in known:
+            if snapshot.kind != "committed" and (imagemounts.owner(snapshot.key) or snapshot.key) not in known:
                 await self.snapshots.remove(snapshot.key)
+        await self.volumes.collect(known)
 
     async def _end(self) -> None:
         if not self.settings.live_restore:

@@ -10,6 +10,7 @@ from dockwright.container.parts import Defaults
 from dockwright.distribution import RegistryOptions
 from dockwright.image import Retention, TransferLimits
 from dockwright.network import NetworkOptions
+from dockwright.volume.plugins import DIRECTORIES
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Settings:
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
+    plugin_directories: tuple[Path, ...] = DIRECTORIES
     gc: Retention = field(default_factory=Retention)
 
     @classmethod

@@ -27,10 +27,17 @@ CONTRACT = Contract()
 OPERATIONS = [
     (method, path)
     for method, path, tags in CONTRACT.operations()
-    if {"Container", "Exec", "Image", "System", "Distribution"} & set(tags) and path != "/build"
+    if {"Container", "Exec", "Image", "System", "Distribution", "Volume"} & set(tags) and path != "/build"
 ]
 # Ours alone: `image diff` and `image bootstrap`.
-OWN = {("GET", "/images/{}/compare"), ("POST", "/images/bootstrap")}
+OWN = {
+    ("GET", "/images/{}/compare"),
+    ("POST", "/images/bootstrap"),
+    ("GET", "/volumes/{}/snapshots"),
+    ("DELETE", "/volumes/{}/snapshots/{}"),
+    ("GET", "/volumes/{}/export"),
+    *(("POST", f"/volumes/{{}}/{verb}") for verb in ("snapshots", "restore", "clone", "rename", "import")),
+}
 
 Case = Callable[[Api, str], Answer]
 CASES: dict[tuple[str, str], Case] = {}
@@ -279,6 +286,48 @@ def events(api: Api, running: str) -> Answer:
     return answer
 
 
+def volume(api: Api) -> str:
+    """A volume with everything on it that inspect can show; removed with what a test leaves."""
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    body = {"Name": "contract-volume", "Driver": "local", "DriverOpts": options, "Labels": {"a": "b"}}
+    return str(api.ok("POST", "/volumes/create", body).json["Name"])
+
+
+@case("POST", "/volumes/create")
+def volume_create(api: Api, running: str) -> Answer:
+    volume(api)
+    return api.ok("POST", "/volumes/create", {"Name": "contract-volume"})
+
+
+@case("GET", "/volumes")
+def volume_list(api: Api, running: str) -> Answer:
+    volume(api)
+    return api.ok("GET", "/volumes")
+
+
+@case("GET", "/volumes/{name}")
+def volume_inspect(api: Api, running: str) -> Answer:
+    return api.ok("GET", f"/volumes/{volume(api)}")
+
+
+@case("PUT", "/volumes/{name}")
+def volume_update(api: Api, running: str) -> Answer:
+    return api("PUT", f"/volumes/{volume(api)}?version=1", {"Spec": {}})
+
+
+@case("DELETE", "/volumes/{name}")
+def volume_remove(api: Api, running: str) -> Answer:
+    return api.ok("DELETE", f"/volumes/{volume(api)}")
+
+
+@case("POST", "/volumes/prune")
+def volume_prune(api: Api, running: str) -> Answer:
+    name = api.ok("POST", "/volumes/create", {"Labels": {"contract": "prune"}}).json["Name"]
+    answer = api.ok("POST", "/volumes/prune", query={"filters": {"label": ["contract=prune"]}})
+    assert answer.json["VolumesDeleted"] == [name]
+    return answer
+
+
 @pytest.fixture
 def running(api: Api) -> Iterator[str]:
     """A running container with everything on it that inspect can show."""
@@ -302,6 +351,7 @@ def running(api: Api) -> Iterator[str]:
             "Memory": 256 << 20,
         },
     )
+    api("DELETE", "/volumes/contract-volume?force=1")
     for image in ("contract:imported", "contract:tagged", "contract:committed", f"{named('contract')}:pushed"):
         api("DELETE", f"/images/{image}")
 
@@ -337,6 +387,7 @@ BODIES = {
     "/containers/{id}/exec": {"Cmd": ["true"]},
     "/exec/{id}/start": {},
     "/containers/{id}/update": {},
+    "/volumes/{name}": {"Spec": {}},
     "/containers/{id}/archive": b"",
 }
 NAMED = [

@@ -33,6 +33,7 @@ from dockwright.network import NetworkOptions, parse_bip, parse_pool
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
 from dockwright.units import natural, parse_duration
+from dockwright.volume.plugins import DIRECTORIES
 
 log = logging.getLogger("dockwrightd")
 
@@ -112,6 +113,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         shutdown_timeout_s=values["shutdown-timeout"],
         live_restore=values["live-restore"],
         labels=values["label"],
+        plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
         gc=_retention(values),
         registry=registry_options(values),
         transfers=transfer_limits(values),

@@ -89,6 +89,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag("no-new-privileges", "flag", "Set no-new-privileges on every container", False),
     Flag("pidfile", "text", "File to write the daemon's pid to", "", "p"),
     Flag(
+        "plugin-directory", "list", "Directory to look for plugins in, in place of Docker's", key="plugin-directories"
+    ),
+    Flag(
         "registry-certs-dir",
         "list",
         "Directory with a directory of certificates for each registry; /etc/docker/certs.d without one",

@@ -21,6 +21,7 @@ NOUNS = {
     "manifest": "Work with manifest lists: one name for an image on several platforms",
     "context": "Choose between engines",
     "system": "Look after the engine",
+    "volume": "Work with volumes",
 }
 
 _RESERVED = {"import": "import_"}
@@ -37,6 +38,8 @@ _HINTS = {
     "image remove": "image rm",
     "context list": "context ls",
     "context remove": "context rm",
+    "volume list": "volume ls",
+    "volume remove": "volume rm",
 }
 
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NETWORKS = "'run' joins the default bridge, the host, no network or another container's"
-_VOLUMES = "'run -v' and 'run --mount' bind directories of the host"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
@@ -19,7 +18,6 @@ _LATER = {
     "bake": "'build' makes images, one at a time",
     "compose": "containers are started one at a time with 'run'",
     "network": _NETWORKS,
-    "volume": _VOLUMES,
     "plugin": "logging, volumes and networks are built in",
     "checkpoint": "'pause' and 'unpause' hold a container in place",
     "swarm": _ONE_ENGINE,

@@ -17,7 +17,7 @@ from dockwright.network import Networks
 from dockwright.runtime import Conmon, Runtime
 from dockwright.snapshot import Snapshotter
 from dockwright.tasks import Background
-from dockwright.volume import Volumes
+from dockwright.volume import Copies, Volumes
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Parts:
     logs: Logs
     cgroups: Hierarchy
     volumes: Volumes
+    copies: Copies
     runtimes: Mapping[str, Runtime]
     conmon: Conmon
     background: Background

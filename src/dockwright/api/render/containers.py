@@ -137,7 +137,7 @@ def status_text(container: Container) -> str:
 def mount_point(point: MountPoint) -> dict[str, Any]:
     """`MountPoint` of the specification."""
     shown: dict[str, Any] = {"Type": point.type}
-    if point.type == "volume":
+    if point.type in ("volume", "image"):
         shown["Name"] = point.name
     shown["Source"] = point.source
     shown["Destination"] = point.destination

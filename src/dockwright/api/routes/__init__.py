@@ -14,10 +14,25 @@ from dockwright.api.routes import (
     registries,
     stats,
     system,
+    volumes,
 )
 
 ROUTER = Router()
-for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, registries, images, build):
+for _family in (
+    system,
+    containers,
+    lifecycle,
+    attach,
+    logs,
+    stats,
+    archive,
+    execs,
+    events,
+    registries,
+    images,
+    build,
+    volumes,
+):
     ROUTER.include(_family.ROUTER)
 
 __all__ = ["ROUTER"]

@@ -11,7 +11,7 @@ from dockwright.api import parameters, progress
 from dockwright.api.call import Call, decode
 from dockwright.api.filters import Filters
 from dockwright.api.router import Router
-from dockwright.container import Config
+from dockwright.container import Config, imagemounts
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
 from dockwright.errors import Corrupt, Invalid
@@ -26,8 +26,9 @@ _PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 
 def _users(engine: Engine) -> list[ImageUser]:
     return [
-        ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+        ImageUser(Digest(image_id), container.id, container.alive)
         for container in engine.containers.all()
+        for image_id in dict.fromkeys((container.record.spec.image_id, *imagemounts.images(container.record)))
     ]
 
 
