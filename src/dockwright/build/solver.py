@@ -24,8 +24,8 @@ from dockwright.build.progress import Ended, Said, Started, Tell
 from dockwright.build.running import Limits, Runner
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
+from dockwright.flights import Flights, Slots
 from dockwright.image import Images
-from dockwright.image.flights import Flights, Slots
 from dockwright.image.leases import Lease
 from dockwright.oci import digest as digests
 from dockwright.tasks import Background

@@ -17,7 +17,7 @@ from dockwright.archive.source import CHUNK, drain
 from dockwright.content import LocalBlobs, Partial
 from dockwright.distribution import Repository
 from dockwright.errors import Corrupt, HostFailure, Invalid
-from dockwright.image.flights import Slots
+from dockwright.flights import Slots
 from dockwright.image.progress import Tell
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest

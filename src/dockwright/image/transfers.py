@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from dockwright.credentials import Credentials
 from dockwright.distribution import Registries, Repository
 from dockwright.errors import DockwrightError, NotFound, Unsupported
+from dockwright.flights import Flights, Slots
 from dockwright.image.arriving import Arrived
-from dockwright.image.flights import Flights, Slots
 from dockwright.image.sources import Sources
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, Reference

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dockwright.errors import NotFound, Unavailable
-from dockwright.image.flights import Flights, Slots
+from dockwright.flights import Flights, Slots
 from dockwright.image.progress import Tell
 from dockwright.tasks import Background
 
