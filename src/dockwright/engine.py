@@ -108,7 +108,7 @@ class Engine:
         images = await Images.open(database, blobs, snapshots, events)
         volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
         await volumes.load()
-        networks = await Networks.open(database, settings.exec_root, settings.network)
+        networks = await Networks.open(database, settings.exec_root, settings.network, events)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
         logs = Logs()

@@ -43,7 +43,7 @@ async def open_networks(database: Database, tmp_path: Path, bridge_name: str) ->
 
     yield open_
     for networks in opened:
-        for container in list(networks._endpoints):
+        for container in list(networks._sandboxes):
             await networks.detach(container)
         await networks.aclose()
 
