@@ -72,6 +72,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("mtu", "number", "MTU of the default bridge"),
     Flag("no-new-privileges", "flag", "Set no-new-privileges on every container", False),
     Flag("pidfile", "text", "File to write the daemon's pid to", "", "p"),
+    Flag("publish-from", "list", "Source that may use published ports, as 10.0.0.0/8; everybody when none is named"),
     Flag("seccomp-profile", "text", "Seccomp profile of containers: a file, builtin or unconfined"),
     Flag("shutdown-timeout", "number", "Seconds for containers to stop in when the daemon ends", 15),
     Flag("storage-driver", "text", "Storage driver; overlay2 and overlayfs mean the same here", "overlayfs", "s"),

@@ -17,6 +17,7 @@ _PACKAGE = "dockwright.cli.commands"
 NOUNS = {
     "container": "Work with containers",
     "image": "Work with images",
+    "network": "Work with networks",
     "context": "Choose between engines",
     "system": "Look after the engine",
 }
@@ -33,6 +34,8 @@ _HINTS = {
     "container remove": "container rm",
     "image list": "image ls",
     "image remove": "image rm",
+    "network list": "network ls",
+    "network remove": "network rm",
     "context list": "context ls",
     "context remove": "context rm",
 }

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BRING_IMAGES = "images come in with 'load', 'import' or the engine's own pull when 'run' misses one"
-_NETWORKS = "'run' joins the default bridge, the host, no network or another container's"
 _VOLUMES = "'run -v' and 'run --mount' bind directories of the host"
 _ONE_ENGINE = "this release drives one engine at a time"
 
@@ -27,7 +26,6 @@ _LATER = {
     "buildx": "images are made with 'import' and 'commit'",
     "bake": "images are made with 'import' and 'commit'",
     "compose": "containers are started one at a time with 'run'",
-    "network": _NETWORKS,
     "volume": _VOLUMES,
     "plugin": "logging, volumes and networks are built in",
     "checkpoint": "'pause' and 'unpause' hold a container in place",

@@ -86,7 +86,7 @@ class Containers:
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
-        if host.links:
+        if host.links and host.network_mode in ("default", "bridge"):
             host.links = links.resolve(host.links, self.record_of)
         asked = endpoints.normalise(parts.networks, host, request.endpoints)
         for kind in ("network_mode", "pid_mode", "ipc_mode"):

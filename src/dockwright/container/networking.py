@@ -64,12 +64,15 @@ async def disconnect(container: Container, reference: str) -> None:
 async def publish(container: Container, add: Bindings, remove: Bindings) -> None:
     """Publish further ports and withdraw others, of a running container at once: same process, same id.
 
-    `remove` names published ports: bindings without address or host port mean all of that container port. Raises `Invalid`,
-    `NotFound` for a port that is not published, `Conflict` for one in use; nothing is changed then.
+    `remove` names published ports: bindings without address or host port mean all of that container port, and a key without
+    a port (`/tcp`) whatever container port is behind the host port. Raises `Invalid`, `NotFound` for a port that is not
+    published, `Conflict` for one in use; nothing is changed then.
     """
     parts, record = container.parts, container.record
     async with container.held():
         host = record.spec.host
+        attachment = parts.networks.attachment(container.id) if container.alive else None
+        remove = _named(host.port_bindings or {}, attachment, remove)
         if endpoints.is_shared(host.network_mode):
             raise Conflict("conflicting options: port publishing and the network mode")
         bound = _without(host.port_bindings or {}, remove)
@@ -77,10 +80,8 @@ async def publish(container: Container, add: Bindings, remove: Bindings) -> None
             bound[key] = [*(bound.get(key) or []), *(bindings or [PortBinding()])]
         wanted = HostConfig(port_bindings=add)
         asked = ports.requests(record.spec.config, wanted)
-        if container.alive:
-            attachment = parts.networks.attachment(container.id)
-            gone = _matching(attachment, remove)
-            await parts.networks.publish(container.id, asked, gone)
+        if attachment is not None:
+            await parts.networks.publish(container.id, asked, _matching(attachment, remove))
         host.port_bindings = bound
         await parts.table.save_spec(record)
 
@@ -105,16 +106,39 @@ async def _follow(container: Container, before: Attachment | None, after: Attach
         await workers.quick(hostfiles.follow, container.parts, container.record, before, after)
 
 
+def _named(bound: Bindings, attachment: Attachment | None, remove: Bindings) -> Bindings:
+    """What is to be withdrawn, by container port. Raises `NotFound`."""
+    found: Bindings = {}
+    for key, bindings in remove.items():
+        number, _, protocol = key.partition("/")
+        for wanted in bindings or [PortBinding()]:
+            keys = [key] if number else _behind(bound, attachment, protocol or "tcp", wanted)
+            for one in keys:
+                found[one] = [*(found.get(one) or []), wanted]
+    return found
+
+
+def _behind(bound: Bindings, attachment: Attachment | None, protocol: str, wanted: PortBinding) -> list[str]:
+    """The container ports behind a host port, asked for or chosen by the engine."""
+    keys = [
+        key for key, have in bound.items() if key.endswith("/" + protocol) and any(_is(b, wanted) for b in have or [])
+    ]
+    for port in attachment.ports if attachment else ():
+        if port.protocol == protocol and str(port.host_port) == wanted.host_port:
+            keys.append(f"{port.container_port}/{protocol}")
+    if not keys:
+        raise NotFound(f"port {wanted.host_port}/{protocol} is not published")
+    return list(dict.fromkeys(keys))
+
+
 def _without(bound: Bindings, remove: Bindings) -> Bindings:
-    """The bindings that stay. Raises `NotFound` for one that is not there."""
+    """The bindings that stay."""
     left: Bindings = {key: list(bindings or [PortBinding()]) for key, bindings in bound.items()}
     for key, bindings in remove.items():
         have = left.get(key) or []
         for wanted in bindings or [PortBinding()]:
-            stay = [binding for binding in have if not _is(binding, wanted)]
-            if len(stay) == len(have):
-                raise NotFound(f"port {wanted.host_port or key} is not published")
-            have = stay
+            # A binding without a host port was given one by the engine, which only the running container knows.
+            have = [binding for binding in have if not _is(binding, wanted) and binding.host_port]
         left[key] = have
     return {key: bindings for key, bindings in left.items() if bindings}
 

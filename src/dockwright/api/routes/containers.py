@@ -12,8 +12,8 @@ from dockwright.api.filters import Filters
 from dockwright.api.listing import LIST_FILTERS, select
 from dockwright.api.render.containers import inspect_container, summary
 from dockwright.api.router import Router
-from dockwright.container import Config, HostConfig, Request
-from dockwright.container.config import EndpointSettings, Resources, RestartPolicy, Wire
+from dockwright.container import Config, HostConfig, Request, networking
+from dockwright.container.config import EndpointSettings, PortBinding, Resources, RestartPolicy, Wire
 from dockwright.container.top import top
 from dockwright.container.update import update
 from dockwright.errors import Invalid
@@ -37,9 +37,11 @@ class CreateBody(Config):
 
 
 class UpdateBody(Resources):
-    """The body of update."""
+    """The body of update. `publish_add` and `publish_remove` are our own: `PortBindings` of ports that come and go."""
 
     restart_policy: RestartPolicy | None = None
+    publish_add: dict[str, list[PortBinding] | None] = {}
+    publish_remove: dict[str, list[PortBinding] | None] = {}
 
 
 @ROUTER.add("POST", "/containers/create")
@@ -94,6 +96,8 @@ async def change(call: Call) -> web.StreamResponse:
     body = await call.json(UpdateBody)
     container = call.engine.containers.get(call["id"])
     limits = Resources(**{name: getattr(body, name) for name in Resources.__struct_fields__})
+    if body.publish_add or body.publish_remove:
+        await shielded(networking.publish(container, body.publish_add, body.publish_remove))
     await shielded(update(container, limits, body.restart_policy))
     return call.answer({"Warnings": []})
 

@@ -28,6 +28,9 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     }
     if options.given("restart"):
         change["RestartPolicy"] = restart_policy(options.text("restart"))
+    for option, key in (("publish-add", "PublishAdd"), ("publish-rm", "PublishRemove")):
+        if options.given(option):
+            change[key] = _bindings(option, options.many(option))
     warnings: list[str] = []
     failed: list[str] = []
     for name in arguments:
@@ -44,6 +47,15 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         raise ExitStatus(1, "\n".join(failed))
 
 
+def _bindings(option: str, specs: list[str]) -> dict[str, Any]:
+    """Ports to publish, or those to withdraw: a host port alone is enough there."""
+    from dockwright.cli.options import ports
+
+    if option == "publish-add":
+        return ports.bindings(specs)
+    return ports.withdrawals(specs)
+
+
 COMMAND = Command(
     ("container update", "update"),
     "Change the limits and restart policy of one or more containers",
@@ -52,6 +64,8 @@ COMMAND = Command(
     arguments=ONE_OR_MORE,
     flags=(
         *RESOURCES,
+        Flag("publish-add", "Publish one more port at once, [[IP:]HOST_PORT:]PORT[/PROTO]", kind="list"),
+        Flag("publish-rm", "Publish a port no longer, [IP:]HOST_PORT[:PORT][/PROTO]", kind="list"),
         Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),
     ),
     completes=("containers",),
