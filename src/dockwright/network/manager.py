@@ -60,7 +60,7 @@ class Networks(Sandboxes):
             "macvlan": DirectDriver("macvlan", namespaces, teardown),
             "ipvlan": DirectDriver("ipvlan", namespaces, teardown),
         }
-        publishing = Publishing(firewall, ports, Relay(background, options.publish_from))
+        publishing = Publishing(firewall, ports, Relay(background, options.publish_from), local=relay_to)
         super().__init__(NetworkTable(database), drivers, namespaces, teardown, background, publishing)
         self._options = options
         self._events = events

@@ -48,8 +48,9 @@ class Way:
 class Publishing:
     """The published ports of one daemon by container. Only bridge networks publish; elsewhere `Way.open` is false."""
 
-    def __init__(self, firewall: Firewall | None, ports: HostPorts, relay: Relay) -> None:
-        """`firewall` None: every port is relayed."""
+    def __init__(self, firewall: Firewall | None, ports: HostPorts, relay: Relay, *, local: bool = True) -> None:
+        """`firewall` None: every port is relayed. `local`: relay what comes from [::1], too."""
+        self._local = local
         self._firewall = firewall
         self._ports = ports
         self._relay = relay
@@ -106,7 +107,7 @@ class Publishing:
             self._rules[container_id] = after
             await self._firewall.add(after)
             await self._forget_connections(set(after) - before)
-        self._relay.keep(container_id, dict(self._relays_of(ports, way)))
+        self._relay.keep(container_id, dict(self._relays_of(ports, way)), ports)
 
     async def withdraw(self, container_id: str) -> None:
         """Publish nothing of a container any more; its host ports stay held. May be run again."""
@@ -144,12 +145,18 @@ class Publishing:
     def _relays_of(
         self, ports: tuple[PublishedPort, ...], way: Way
     ) -> Iterable[tuple[PublishedPort, tuple[socket.socket, Target]]]:
-        """[::] of the host towards a container without IPv6, or everything when there is no packet filter."""
+        """Every port when there is no packet filter; else [::] of the host towards a container without IPv6, and [::1] of it
+        in any case: the kernel sends nothing from ::1 to another interface. What is translated never gets to the relay."""
         for port in ports:
-            if port.host_port == 0 or any(True for _ in self._rules_of(port, way)):
-                continue
+            translated = any(True for _ in self._rules_of(port, way))
+            local = ":" in port.host_ip and ipaddress.ip_address(port.host_ip) in _LOCAL
             held = self._ports.held(port)
+            if port.host_port == 0 or held is None or (translated and not (local and self._local)):
+                continue
             target = way.endpoint4.ip if way.endpoint4 else None
             target6 = way.endpoint6.ip6 if way.endpoint6 else None
-            if held is not None and (target or target6):
+            if target or target6:
                 yield port, (held, (str(target or target6), port.container_port))
+
+
+_LOCAL = (ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1"))

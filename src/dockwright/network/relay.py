@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,14 +38,21 @@ class Relay:
         self._admission = Admission(tuple(publish_from))
         self._servers: dict[str, dict[PublishedPort, _Server]] = {}
 
-    def keep(self, container_id: str, wanted: Mapping[PublishedPort, tuple[socket.socket, Target]]) -> None:
-        """Relay exactly these ports of a container: what arrives on the bound socket (a duplicate is used, the caller
-        closes its own) to the target. Ports that lead where they led are left alone."""
+    def keep(
+        self,
+        container_id: str,
+        wanted: Mapping[PublishedPort, tuple[socket.socket, Target]],
+        published: Collection[PublishedPort] = (),
+    ) -> None:
+        """Relay these ports of a container: what arrives on the bound socket (a duplicate is used, the caller closes its own)
+        to the target. Of the rest, connections to a port that is `published` still are closed at once: its socket listens,
+        and cannot stop listening while it is held."""
         running = self._servers.setdefault(container_id, {})
-        for port in [
-            port for port, server in running.items() if port not in wanted or wanted[port][1] != server.target
-        ]:
-            running.pop(port).close()
+        for port in list(running):
+            if port in wanted or port in published:
+                running[port].target = wanted[port][1] if port in wanted else None
+            else:
+                running.pop(port).close()
         for port, (held, target) in wanted.items():
             if port in running:
                 continue
@@ -81,7 +88,7 @@ class Admission:
 
 
 class _Server(Protocol):
-    target: Target
+    target: Target | None
 
     def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None: ...
 
@@ -93,7 +100,7 @@ class _TcpPort:
 
     def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None:
         self._listening = bound
-        self.target = target
+        self.target: Target | None = target
         self._admission = admission
         self._background = background
         self._connections: set[asyncio.Task[None]] = set()
@@ -107,31 +114,31 @@ class _TcpPort:
                 try:
                     client, peer = await loop.sock_accept(self._listening)
                 except OSError as error:  # out of descriptors, or the client is gone already
-                    log.debug("relay to %s:%d: %s", *self.target, error)
+                    log.debug("relay to %s: %s", self.target, error)
                     await asyncio.sleep(_ACCEPT_PAUSE_S)
                     continue
-                if not self._admission.admits(peer[0]):
+                if self.target is None or not self._admission.admits(peer[0]):
                     client.close()
                     continue
-                task = self._background.start(self._carry(client), name="relay connection")
+                task = self._background.start(self._carry(client, self.target), name="relay connection")
                 self._connections.add(task)
                 task.add_done_callback(self._connections.discard)
 
-    async def _carry(self, client: socket.socket) -> None:
+    async def _carry(self, client: socket.socket, target: Target) -> None:
         loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         with client, socket.socket(family, socket.SOCK_STREAM) as server:
             for end in (client, server):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    await loop.sock_connect(server, self.target)
+                    await loop.sock_connect(server, target)
                 async with asyncio.TaskGroup() as both:
                     both.create_task(_pump(client, server))
                     both.create_task(_pump(server, client))
             except* (OSError, TimeoutError) as errors:
-                log.debug("relay to %s:%d: %s", *self.target, errors.exceptions[0])
+                log.debug("relay to %s:%d: %s", *target, errors.exceptions[0])
 
     def close(self) -> None:
         self._task.cancel()
@@ -149,7 +156,7 @@ async def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 class _UdpPort(asyncio.DatagramProtocol):
     def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None:
-        self.target = target
+        self.target: Target | None = target
         self._admission = admission
         self._background = background
         self._flows: dict[tuple[str, int], _UdpFlow] = {}
@@ -169,7 +176,7 @@ class _UdpPort(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         flow = self._flows.get(address)
         if flow is None:
-            if len(self._flows) >= UDP_FLOWS or not self._admission.admits(address[0]):
+            if self.target is None or len(self._flows) >= UDP_FLOWS or not self._admission.admits(address[0]):
                 return  # as a full queue: the datagram is lost
             flow = self._flows[address] = _UdpFlow(self, address)
             self._background.start(flow.open(self.target), name="udp relay flow")
