@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from collections.abc import Iterable
 
 from dockwright.errors import Invalid
 from dockwright.network.drivers import settings
@@ -26,11 +27,11 @@ class HostView:
             self._addresses, self._routes = netlink.addresses(), netlink.routes()
             self.links = {link.name: link for link in netlink.links()}
 
-    def taken(self, *, except_link: str = "") -> list[IpNetwork]:
-        """The networks of routes and addresses, those of one link left out."""
-        own = self.links[except_link].index if except_link in self.links else 0
-        found = [r.destination for r in self._routes if r.destination is not None and r.device != own]
-        return found + [address.network for index, address in self._addresses if index != own]
+    def taken(self, *, except_links: Iterable[str] = ()) -> list[IpNetwork]:
+        """The networks of routes and addresses, those of some links left out."""
+        own = {self.links[name].index for name in except_links if name in self.links}
+        found = [r.destination for r in self._routes if r.destination is not None and r.device not in own]
+        return found + [address.network for index, address in self._addresses if index not in own]
 
     def address_of(self, link: Link) -> ipaddress.IPv4Interface | None:
         """The first IPv4 address of a link."""
@@ -81,7 +82,7 @@ def plan_default(options: NetworkOptions, host: HostView, stored: Network | None
 def _bip(options: NetworkOptions, host: HostView, kept: Network | None) -> ipaddress.IPv4Interface:
     link = host.links.get(options.bridge)
     found = host.address_of(link) if link is not None else None
-    taken = [other for other in host.taken(except_link=options.bridge) if other.version == 4]
+    taken = [other for other in host.taken(except_links=[options.bridge]) if other.version == 4]
     if options.bip is not None:
         return options.bip
     if found and not (kept and kept.owns_link):

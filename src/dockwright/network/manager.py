@@ -88,6 +88,7 @@ class Networks(Sandboxes):
             self._networks = {network.name: network for network in networks}
             self._sandboxes = {sandbox.container_id: sandbox for sandbox in sandboxes}
             async with subnet_claim():
+                await self._bridge.collect_bridges(networks)
                 await self._ensure_defaults()
                 self._recall_ports()
                 await self._make_all()
@@ -125,6 +126,8 @@ class Networks(Sandboxes):
         async with subnet_claim(), UndoStack() as undo:
             host = await self._namespaces.run(lambda: HostView(self._namespaces))
             network = self._planned(request, driver, host)
+            if network.link in self._teardown.going:  # one of that name goes first
+                await self._teardown.settle()
             undo.push_undo(self._forget_network, network)
             faults.point("network.create")
             await self._table.save_network(network)
@@ -247,8 +250,9 @@ class Networks(Sandboxes):
 
     def _planned(self, request: NetworkRequest, driver: NetworkDriver, host: HostView) -> Network:
         link = request.options.get("com.docker.network.bridge.name", "")
-        taken = host.taken(except_link=link)
-        taken += [subnet.network for other in self._networks.values() for subnet in other.subnets]
+        taken = host.taken(except_links=[link, *self._teardown.going])
+        others = (other for other in self._networks.values() if not other.config_only)
+        taken += [subnet.network for other in others for subnet in other.subnets]
         if request.config_only:
             subnets = request.subnets
         else:

@@ -29,7 +29,7 @@ _CREATE, _EXCL, _REPLACE = 0x400, 0x200, 0x100
 _NESTED = 0x8000
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
-_IFLA_LINK, _IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_GROUP, _IFLA_NET_NS_FD = 5, 12, 18, 27, 28
+_IFLA_LINK, _IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = 5, 12, 18, 20, 27, 28
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
@@ -61,6 +61,7 @@ class Link:
     mtu: int
     mac: str
     up: bool
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,11 @@ class Netlink:
         """Change the hardware address; a veth may be up meanwhile."""
         body = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_ADDRESS, _mac(mac))
         self._request(_NEWLINK, 0, body, f"set the address of link {index} to {mac}")
+
+    def set_alias(self, index: int, alias: str) -> None:
+        """Say what a link is for, where `ip link` shows it."""
+        body = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_IFALIAS, alias.encode())
+        self._request(_NEWLINK, 0, body, f"set the alias of link {index}")
 
     def set_mtu(self, index: int, mtu: int) -> None:
         """Change the MTU."""
@@ -356,4 +362,5 @@ def _link(message: bytes) -> Link:
         mtu=struct.unpack("=I", attributes[_IFLA_MTU])[0],
         mac=attributes.get(_IFLA_ADDRESS, b"").hex(":"),
         up=bool(flags & IFF_UP),
+        alias=attributes.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace"),
     )

@@ -107,7 +107,7 @@ class Publishing:
             self._rules[container_id] = after
             await self._firewall.add(after)
             await self._forget_connections(set(after) - before)
-        self._relay.keep(container_id, dict(self._relays_of(ports, way)), ports)
+        await self._relay.keep(container_id, dict(self._relays_of(ports, way)), ports)
 
     async def withdraw(self, container_id: str) -> None:
         """Publish nothing of a container any more; its host ports stay held. May be run again."""

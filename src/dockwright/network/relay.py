@@ -38,7 +38,7 @@ class Relay:
         self._admission = Admission(tuple(publish_from))
         self._servers: dict[str, dict[PublishedPort, _Server]] = {}
 
-    def keep(
+    async def keep(
         self,
         container_id: str,
         wanted: Mapping[PublishedPort, tuple[socket.socket, Target]],
@@ -52,7 +52,7 @@ class Relay:
             if port in wanted or port in published:
                 running[port].target = wanted[port][1] if port in wanted else None
             else:
-                running.pop(port).close()
+                await running.pop(port).aclose()
         for port, (held, target) in wanted.items():
             if port in running:
                 continue
@@ -93,6 +93,10 @@ class _Server(Protocol):
     def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None: ...
 
     def close(self) -> None: ...
+
+    async def aclose(self) -> None:
+        """Close, and wait until the socket is let go of: it may be wanted for the same address again."""
+        ...
 
 
 class _TcpPort:
@@ -145,6 +149,10 @@ class _TcpPort:
         for task in self._connections:
             task.cancel()
 
+    async def aclose(self) -> None:
+        self.close()
+        await asyncio.wait((self._task,))
+
 
 async def _pump(source: socket.socket, sink: socket.socket) -> None:
     """Until `source` ends; then `sink` is told, and may go on sending."""
@@ -161,6 +169,7 @@ class _UdpPort(asyncio.DatagramProtocol):
         self._background = background
         self._flows: dict[tuple[str, int], _UdpFlow] = {}
         self._transport: asyncio.DatagramTransport | None = None
+        self._lost = asyncio.Event()
         self._task = background.start(self._serve(bound), name=f"udp relay to {target[0]}:{target[1]}")
 
     async def _serve(self, bound: socket.socket) -> None:
@@ -196,6 +205,16 @@ class _UdpPort(asyncio.DatagramProtocol):
         for flow in self._flows.values():
             flow.close()
         self._flows.clear()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost.set()
+
+    async def aclose(self) -> None:
+        opened = self._transport is not None
+        self.close()
+        await asyncio.wait((self._task,))
+        if opened:
+            await self._lost.wait()
 
 
 class _UdpFlow(asyncio.DatagramProtocol):

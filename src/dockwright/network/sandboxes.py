@@ -149,6 +149,7 @@ class Sandboxes:
         await self._teardown.settle()
         faults.point("network.persist_disconnect")
         await self._store(after)
+        await self._namespaces.run(lambda: self._route(after))
         await self._realize(after)
         return self._attachment(after)
 
@@ -289,7 +290,7 @@ class Sandboxes:
         for endpoint in sandbox.endpoints:
             network = self._by_id(endpoint.network_id)
             await self._drivers[network.driver].attach(network, endpoint)
-        if sandbox.handle and (len(sandbox.endpoints) != 1 or sandbox.endpoints[0].interface != "eth0"):
+        if len(sandbox.endpoints) > 1:  # one alone has set its own route
             faults.point("network.routes")
             await self._namespaces.run(lambda: self._route(sandbox))
         try:
@@ -323,6 +324,7 @@ class Sandboxes:
     async def _return_to(self, sandbox: Sandbox) -> None:
         """The undo of a connect: the container as it was."""
         await self._store(sandbox)
+        await self._namespaces.run(lambda: self._route(sandbox))
         await self._realize(sandbox)
 
     async def _republish(self, sandbox: Sandbox) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -57,7 +57,7 @@ class BridgeDriver:
         self._filter = filter_
         self._teardown = teardown
         self._background = background
-        self._pairs = Pairs(namespaces)
+        self._pairs = Pairs(namespaces, f"dockwright of {options.bridge}")
         self._states: dict[str, _State] = {}
 
     # -- networks -------------------------------------------------------------------------------------------------
@@ -108,6 +108,11 @@ class BridgeDriver:
         if network.owns_link:
             # Nothing is on it any more: the interface goes together with whatever else is going.
             self._teardown.add(Remains(network.link))
+
+    async def collect_bridges(self, networks: Iterable[Network]) -> None:
+        """Delete what a daemon that died in the middle of a removal left of networks that are no more."""
+        known = frozenset(network.link for network in networks)
+        await self._namespaces.run(lambda: self._pairs.delete_strays(known))
 
     def start_preparing(self, network: Network) -> None:
         """Keep `options.prepared` namespaces ready on this network (at most a quarter of its addresses)."""

@@ -21,8 +21,10 @@ _SYSCTL = Path("/proc/sys/net")
 class Pairs:
     """Bridges, and pairs from bridges into namespaces."""
 
-    def __init__(self, namespaces: Namespaces) -> None:
+    def __init__(self, namespaces: Namespaces, owner: str) -> None:
+        """`owner` is written on every bridge that is made: what a dead daemon left is known by it."""
         self._namespaces = namespaces
+        self._owner = owner
 
     def make_bridge(self, network: Network, settings: BridgeSettings) -> int:
         """Make or repair the bridge; its index. Raises `HostFailure`, also when the link exists and is no bridge."""
@@ -33,6 +35,8 @@ class Pairs:
                 mac = "02:42:" + secrets.token_bytes(4).hex(":")
                 netlink.create_bridge(network.link, mac=mac, mtu=network.mtu)
                 link = netlink.link(network.link)
+                if link is not None:
+                    netlink.set_alias(link.index, self._owner)
             if link is None or link.kind != "bridge":
                 raise HostFailure(f"{network.link} exists and is no bridge")
             has_ipv6 = bool(network.of_version(6)) and settings.has_gateway(6)
@@ -45,11 +49,13 @@ class Pairs:
                 netlink.set_up(link.index)
             return link.index
 
-    def delete_bridge(self, network: Network) -> None:
-        """Delete it; no error when it is gone."""
+    def delete_strays(self, known: frozenset[str]) -> None:
+        """Delete the bridges a dead daemon of this owner made and no network has."""
         self._namespaces.enter_host()
         with Netlink() as netlink:
-            netlink.delete_link(network.link)
+            for link in netlink.links():
+                if link.kind == "bridge" and link.alias == self._owner and link.name not in known:
+                    netlink.delete_link(link.name)
 
     def make_sandbox(self, bridge: int, network: Network, settings: BridgeSettings, endpoint: Endpoint) -> str:
         """A namespace with lo up and the endpoint's link in it; its name. A failure leaves nothing."""
