@@ -144,12 +144,18 @@ def on(name: str, *networks: str, **more: object) -> AttachRequest:
     return AttachRequest(name, tuple(Join(one) for one in networks), **more)  # type: ignore[arg-type]
 
 
-async def ask(netns: Path, host: str, port: int, text: str = "hello") -> str:
+async def ask(netns: Path, host: str, port: int, text: str = "hello", *, timeout_s: int = 15) -> str:
     """What a server answers to a client in a namespace; "" when it is not reached."""
+    code = TCP_ASK.replace("=5", f"={timeout_s}")
     try:
-        return await asyncio.to_thread(inside, netns, TCP_ASK.replace("=5", "=2"), host, str(port), text)
+        return await asyncio.to_thread(inside, netns, code, host, str(port), text, timeout_s=30)
     except subprocess.CalledProcessError:
         return ""
+
+
+async def reaches(netns: Path, host: str, port: int) -> bool:
+    """Whether a client in a namespace is answered within a second: for what must not be."""
+    return await ask(netns, host, port, timeout_s=1) != ""
 
 
 TCP_ASK = """
@@ -172,5 +178,6 @@ __all__ = [
     "links",
     "network",
     "on",
+    "reaches",
     "shown",
 ]

@@ -226,8 +226,8 @@ async def test_a_configuration_network_gives_others_what_it_says(networks: Netwo
 
 async def test_macvlan_puts_containers_onto_the_parent(networks: Networks, bridge_name: str) -> None:
     options = {"parent": bridge_name, "macvlan_mode": "bridge"}
-    request = NetworkRequest("direct", "macvlan", (Subnet("10.214.1.0/24"),), options=options)
-    await networks.create(request)
+    await networks.attach("c" * 64, on("c", "bridge"))  # a bridge without a port carries nothing
+    await networks.create(NetworkRequest("direct", "macvlan", (Subnet("10.214.1.0/24"),), options=options))
     one = await networks.attach("a" * 64, on("a", "direct"))
     two = await networks.attach("b" * 64, on("b", "direct"))
     server = Server(two.netns_path, "tcp", 80)

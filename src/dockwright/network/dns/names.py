@@ -24,7 +24,10 @@ class Scope:
 
 
 def names_of(sandbox: Sandbox, endpoint: Endpoint) -> tuple[str, ...]:
-    """`DNSNames`: container name, aliases, short id, host name; each once, in this order."""
+    """`DNSNames`: container name, aliases, short id, host name; each once, in this order.
+
+    The full id is none: with 64 letters it is longer than a label may be (RFC 1035, 2.3.4).
+    """
     names = [sandbox.name, *endpoint.join.aliases, sandbox.container_id[:12], sandbox.hostname]
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -43,7 +46,7 @@ class Names:
         """Make an endpoint known by these names, instead of the ones it had."""
         self.remove(endpoint)
         given = tuple(names)
-        whole = tuple(dict.fromkeys(name.lower() for name in (*given, endpoint.container_id)))
+        whole = tuple(dict.fromkeys(name.lower() for name in given))
         self._endpoints[endpoint.endpoint_id] = (network_id, whole, endpoint)
         for name in whole:
             self._by_name.setdefault((network_id, name), {})[endpoint.endpoint_id] = endpoint

@@ -110,6 +110,7 @@ class Pairs:
 
 
 def _set_port(netlink: Netlink, icc: bool, link: str) -> None:
+    """Without icc the port is isolated, also from what br_netfilter translates to a neighbour: the safe side of the two."""
     hairpin = _frames_pass_the_filter()
     if icc and not hairpin:
         return
