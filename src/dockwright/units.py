@@ -1,4 +1,4 @@
-"""Times and durations as the Engine API writes them. Pure."""
+"""Times, durations and sizes as the Engine API writes them. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _GO_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_00
 _GO_UNITS_NS |= {"m": 60 * _SECOND_NS, "h": 3600 * _SECOND_NS}
 _GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _NUMBER = re.compile(r"^(\d{1,12})(?:\.(\d{1,18}))?$")
+_SIZE = re.compile(r"^(\d{1,15}(?:\.\d{1,9})?) ?([kmgtpKMGTP]?)(?:(?<=[kmgtpKMGTP])i?)?[bB]?$")
 _DATE = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}(?::\d{2}(?::\d{2})?)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:?\d{2})?$")
 
 
@@ -41,6 +42,14 @@ def parse_duration(text: str) -> int:
         raise Invalid(f'time: invalid duration "{text}"')
     total = sum(_scaled(number, _GO_UNITS_NS[unit]) for number, unit in parts)
     return -total if text.startswith("-") else total
+
+
+def parse_size(text: str) -> int:
+    """A size as flags write it (`512m`, `1.5GiB`, `64`), in bytes; units are powers of 1024. Raises `Invalid`."""
+    match = _SIZE.match(text)
+    if match is None:
+        raise Invalid(f"invalid size: '{text}'")
+    return int(float(match[1]) * float(1024 ** " kmgtp".index(match[2].lower() or " ")))
 
 
 def parse_time(text: str, now_ns: int) -> int:

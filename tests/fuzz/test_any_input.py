@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dockwright.api import flags
 from dockwright.api.call import decode
 from dockwright.api.filters import Filters
+from dockwright.api.routes.containers import CreateBody
 from dockwright.api.versions import split
 from dockwright.archive import tarformat
 from dockwright.container import names, ports
@@ -23,6 +24,7 @@ from dockwright.container.mounts import clean_destination, parse_bind
 from dockwright.container.signals import parse_signal
 from dockwright.container.spec import capabilities, devices, seccomp, security
 from dockwright.errors import Corrupt, DockwrightError, Invalid, Unsupported
+from dockwright.network import parse_mac, parse_port_request
 from dockwright.oci import platform, reference
 from dockwright.units import parse_duration, parse_time, rfc3339
 
@@ -57,6 +59,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "device rule": lambda text: devices.validate(HostConfig(device_cgroup_rules=[text])),
     "API path": split,
     "flag": lambda text: flags.parse(["--" + text]),
+    "MAC address": parse_mac,
+    "host port": lambda text: parse_port_request(80, "tcp", text, text),
     "short flag": lambda text: flags.parse(["-" + text]),
 }
 
@@ -81,7 +85,7 @@ def test_any_text_gives_a_value_or_invalid(parser: str, text: str) -> None:
 @example(raw=b"[" * 100_000)
 @example(raw=b'{"Labels": {"a": null}, "Cmd": null}')
 def test_any_body_gives_a_config_or_invalid(raw: bytes) -> None:
-    for kind in (Config, HostConfig):
+    for kind in (Config, HostConfig, CreateBody):
         try:
             decode(raw, kind)
         except Invalid:

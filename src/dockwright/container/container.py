@@ -188,15 +188,15 @@ class Container:
             self._health = None
         ran_s = max(0.0, (finished_ns - now.started_ns) / 1e9)
         again = restart.again(host.restart_policy, code, now.restart_count, now.stopped_by_hand)
-        now.status = Status.RESTARTING if again else Status.EXITED
-        now.pid, now.exit_code, now.finished_ns = 0, code, finished_ns
-        faults.point("exit.persist")
-        attachment = self.parts.networks.attachment(self.id)
-        await self.parts.networks.detach(self.id)
-        await self.parts.table.save_state(self.record)
-        self.execs.container_ended()
-        self.log.ending()
+        self.log.ending()  # before anybody can see the end
         try:
+            now.status = Status.RESTARTING if again else Status.EXITED
+            now.pid, now.exit_code, now.finished_ns = 0, code, finished_ns
+            faults.point("exit.persist")
+            attachment = self.parts.networks.attachment(self.id)
+            await self.parts.networks.detach(self.id)
+            await self.parts.table.save_state(self.record)
+            self.execs.container_ended()
             self._waiters.ended(Ending(code))
             if now.oom_killed:
                 await self.tell("oom")

@@ -78,9 +78,9 @@ def test_a_container_killed_from_elsewhere_gives_the_terminal_back(terminal: Sta
 
 
 def test_ctrl_c_goes_to_the_program_in_the_terminal(terminal: Start, name: str) -> None:
-    shell = terminal(
-        "run", "-it", "--rm", "--name", name, "busybox", "sh", "-c", "trap 'exit 6' INT; echo re''ady; cat"
-    )
+    # Not a `cat`: a signal between the echo and its start would reach the shell alone, which then waits for it.
+    script = "trap 'exit 6' INT; echo re''ady; while :; do sleep 0.1; done"
+    shell = terminal("run", "-it", "--rm", "--name", name, "busybox", "sh", "-c", script)
     shell.wait_for(b"ready")
     shell.type(b"\x03")
     assert shell.end() == 6

@@ -1,0 +1,1 @@
+"""Building images: the Dockerfile language, and what is made of it. HTTP, registries and layers are not in here."""

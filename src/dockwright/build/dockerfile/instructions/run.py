@@ -1,0 +1,60 @@
+"""`RUN [--mount=...] [--network=...] [--security=...] COMMAND`: a command whose changes become a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockwright.build.dockerfile.heredoc import Heredoc
+from dockwright.build.dockerfile.instructions import mounts
+from dockwright.build.dockerfile.instructions.base import Arguments, Command, Instruction, expands
+from dockwright.build.dockerfile.words import Word
+from dockwright.errors import Invalid
+
+NETWORKS = ("default", "none", "host")
+SECURITY = ("sandbox", "insecure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Instruction):
+    """`mounts` are the flags' values, to be expanded and then parsed by `instructions.mounts`."""
+
+    command: Command
+    mounts: tuple[str, ...] = expands(default=())
+    network: str = "default"
+    security: str = "sandbox"
+    heredocs: tuple[Heredoc, ...] = ()
+
+
+def parse(arguments: Arguments) -> Run:
+    """See the module. Raises `DockerfileError`."""
+    options = arguments.options(texts="network security", lists="mount")
+    command = arguments.command()
+    if not command.arguments:
+        raise arguments.error("RUN requires at least one argument")
+    for mount in options.many("mount"):
+        _check_mount(arguments, mount)
+    return Run(
+        line=arguments.line,
+        command=command,
+        mounts=tuple(mount.text for mount in options.many("mount")),
+        network=_one_of(arguments, options.word("network"), "network mode", NETWORKS),
+        security=_one_of(arguments, options.word("security"), "security mode", SECURITY),
+        heredocs=arguments.line.heredocs,
+    )
+
+
+def _check_mount(arguments: Arguments, word: Word) -> None:
+    if "$" in word.text:
+        return  # its values are known once its variables are
+    try:
+        mounts.parse(word.text)
+    except Invalid as error:
+        raise arguments.error(str(error), word) from None
+
+
+def _one_of(arguments: Arguments, word: Word | None, what: str, allowed: tuple[str, ...]) -> str:
+    if word is None:
+        return allowed[0]
+    if word.text not in allowed:
+        raise arguments.error(f"invalid {what}: {word.text}", word, f"one of {', '.join(allowed)}")
+    return word.text

@@ -1,0 +1,122 @@
+"""Which variables an instruction sees: arguments of the build, ARG, ENV and what the base image brings.
+
+Dockerfile reference, "ARG", "Scope", "Using ARG variables", "Predefined ARGs", "Automatic platform ARGs in the global scope".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dockwright.build.dockerfile.errors import DockerfileError
+from dockwright.build.dockerfile.expansion import BadExpansion, Expanded, expand
+from dockwright.build.dockerfile.instructions.arg import Arg
+from dockwright.build.dockerfile.instructions.base import Instruction
+from dockwright.build.dockerfile.instructions.env import Env
+from dockwright.build.dockerfile.instructions.expose import Expose
+from dockwright.build.dockerfile.lines import Line
+
+# Usable without an ARG, and no part of what a cached step depends on.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+PREDEFINED = (*_PROXIES, *(name.lower() for name in _PROXIES))
+
+
+@dataclass(frozen=True)
+class Unset:
+    """An instruction used a variable that nobody set; `near` is one that was set and is spelled like it."""
+
+    line: Line
+    name: str
+    near: str = ""
+
+
+@dataclass
+class Scope:
+    """Variables at one place of a stage. `see` each instruction in its order; `expanded` gives it with its variables replaced.
+
+    `given` are the arguments of the build (`--build-arg`), `global_` the ARGs before the first FROM and the platform ones,
+    `env` the base image's environment.
+    """
+
+    escape: str
+    given: Mapping[str, str]
+    global_: Mapping[str, str]
+    env: dict[str, str] = field(default_factory=dict)
+    args: dict[str, str | None] = field(default_factory=dict)
+    unset: list[Unset] = field(default_factory=list)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What is visible here: ENV wins over ARG."""
+        declared = {name: value for name, value in self.args.items() if value is not None}
+        predefined = {name: self.given[name] for name in PREDEFINED if name in self.given}
+        return {**predefined, **declared, **self.env}
+
+    def see(self, instruction: Instruction) -> Instruction:
+        """`instruction` with its variables replaced; what ARG and ENV set is visible from the next one on.
+
+        Raises `DockerfileError` for a variable that cannot be expanded or is required and not set.
+        """
+        if isinstance(instruction, Arg):
+            return self._declare(instruction)
+        before = self.variables
+        found = instruction.expanded(lambda text: self._text(text, before, instruction.line))
+        if isinstance(found, Env):
+            self.env.update(found.pairs)
+        if isinstance(found, Expose):  # one variable may hold several ports
+            ports = tuple(port for text in found.ports for port in text.split())
+            return Expose(line=found.line, ports=ports)
+        return found
+
+    def _declare(self, instruction: Arg) -> Arg:
+        pairs: list[tuple[str, str | None]] = []
+        for name, default in instruction.pairs:
+            value = None if default is None else self._text(default, self.variables, instruction.line)
+            if name in self.given:
+                value = self.given[name]
+            elif default is None:
+                value = self.global_.get(name)
+            self.args[name] = value
+            pairs.append((name, value))
+        return Arg(line=instruction.line, pairs=tuple(pairs))
+
+    def _text(self, text: str, variables: Mapping[str, str], line: Line) -> str:
+        found = expand_at(text, variables, self.escape, line)
+        for name in sorted(found.unset - self.args.keys()):
+            near = difflib.get_close_matches(name, variables, 1, 0.75)
+            self.unset.append(Unset(line, name, near[0] if near else ""))
+        return found.text
+
+
+def expand_at(text: str, variables: Mapping[str, str], escape: str, line: Line) -> Expanded:
+    """`expansion.expand`, its errors told at `line`. Raises `DockerfileError`."""
+    try:
+        return expand(text, variables, escape)
+    except BadExpansion as error:
+        raise _at(line, text, error) from None
+
+
+def _at(line: Line, text: str, error: BadExpansion) -> DockerfileError:
+    begin = max(0, line.text.find(text))
+    return line.error(f"failed to process {text!r}: {error}", begin + min(error.offset, max(0, len(text) - 1)), 1)
+
+
+def global_scope(
+    arguments: list[Arg], given: Mapping[str, str], platform: Mapping[str, str], escape: str
+) -> tuple[dict[str, str], set[str]]:
+    """What FROM lines see: the ARGs before the first FROM and the platform ones; and the names declared without a value.
+
+    Raises `DockerfileError`.
+    """
+    found: dict[str, str] = {name: given.get(name, value) for name, value in platform.items()}
+    empty: set[str] = set()
+    for argument in arguments:
+        for name, default in argument.pairs:
+            if name in given:
+                found[name] = given[name]
+            elif default is not None:
+                found[name] = expand_at(default, found, escape, argument.line).text
+            elif name not in found:
+                empty.add(name)
+    return found, empty - found.keys()
