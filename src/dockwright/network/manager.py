@@ -201,6 +201,8 @@ class Networks(Sandboxes):
         default = self._networks.get(DEFAULT_NETWORK)
         if default is not None:
             self._bridge.start_preparing(default)
+        for warning in await self.warnings():
+            log.warning("%s", warning)
         return warnings
 
     async def repair(self) -> None:

@@ -5,7 +5,6 @@ A change is stored before it is made true, and told to the kernel in an order in
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,6 @@ from dockwright.network.model import (
     Endpoint,
     Join,
     Network,
-    Place,
     PortRequest,
     PublishedPort,
     Sandbox,
@@ -34,6 +32,7 @@ from dockwright.network.model import (
 )
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.netlink import Netlink
+from dockwright.network.places import place
 from dockwright.network.publishing import Publishing, Way
 from dockwright.network.table import NetworkTable
 from dockwright.network.teardown import Remains, Teardown
@@ -419,31 +418,7 @@ class Sandboxes:
     def _attachment(self, sandbox: Sandbox) -> Attachment:
         return Attachment(
             netns_path=self._namespaces.path(sandbox.handle),
-            places=tuple(self._place(sandbox, endpoint) for endpoint in sandbox.endpoints),
+            places=tuple(place(sandbox, endpoint, self._by_id(endpoint.network_id)) for endpoint in sandbox.endpoints),
             ports=sandbox.ports,
             dns=bool(self._scopes(sandbox)),
         )
-
-    def _place(self, sandbox: Sandbox, endpoint: Endpoint) -> Place:
-        network = self._by_id(endpoint.network_id)
-        v4 = ipaddress.IPv4Interface(endpoint.address) if endpoint.address else None
-        v6 = ipaddress.IPv6Interface(endpoint.address6) if endpoint.address6 else None
-        return Place(
-            network_id=network.id,
-            network_name=network.name,
-            driver=network.driver,
-            endpoint_id=endpoint.endpoint_id,
-            mac=endpoint.mac,
-            ip=str(v4.ip) if v4 else "",
-            prefix_len=v4.network.prefixlen if v4 else 0,
-            gateway=_shown(endpoint.gateway),
-            ip6=str(v6.ip) if v6 else "",
-            prefix_len6=v6.network.prefixlen if v6 else 0,
-            gateway6=_shown(endpoint.gateway6),
-            dns_names=() if network.predefined else names_of(sandbox, endpoint),
-        )
-
-
-def _shown(gateway: str) -> str:
-    """An unspecified gateway stands for none: what is sent goes straight out of the link."""
-    return "" if gateway in ("0.0.0.0", "::") else gateway
