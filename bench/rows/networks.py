@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from bench.engines import Engine
+from bench.engines import Engine, body
 from bench.http import Failed
 from bench.row import IMAGE, Row, Scale
 from bench.rows._session import Sample, session
@@ -30,8 +31,9 @@ def _network(engine: Engine) -> Iterator[str]:
 
 
 @contextmanager
-def _running(engine: Engine, *command: str, **host: object) -> Iterator[str]:
-    container = engine.create(IMAGE, list(command), **host)
+def _running(engine: Engine, *command: str, **host: Any) -> Iterator[str]:
+    asked = body(IMAGE, list(command), **host) | {"ExposedPorts": {key: {} for key in host.get("PortBindings") or {}}}
+    container = str(engine.call("POST", "/containers/create", asked)["Id"])
     try:
         engine.start(container)
         yield container
