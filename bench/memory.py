@@ -26,6 +26,30 @@ def engine_pss_kib(daemon: int, container_pids: list[int]) -> int:
     return sum(_pss_kib(pid) for pid in (own | holders) - contained)
 
 
+def forget_peak(daemon: int) -> None:
+    """Begin a new measurement of peaks (`proc(5)`, `clear_refs`)."""
+    for pid in _family(daemon):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_kib(daemon: int) -> int:
+    """The most that the daemon and its descendants (containerd) had resident since `forget_peak`."""
+    return sum(_peak_kib(pid) for pid in _family(daemon))
+
+
+def _family(daemon: int) -> list[int]:
+    parents = _parents()
+    return [pid for pid in parents if pid == daemon or _descends(pid, daemon, parents)]
+
+
+def _peak_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def _parents() -> dict[int, int]:
     found = {}
     for entry in Path("/proc").iterdir():

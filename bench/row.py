@@ -21,7 +21,7 @@ PAUSE_S = 0.25
 
 @dataclass(frozen=True)
 class Scale:
-    """How much: samples of a timed row, of a row that takes long, containers and bytes."""
+    """How much: samples of a timed row, of a row that takes long, containers, images and bytes."""
 
     samples: int
     long_samples: int
@@ -32,16 +32,20 @@ class Scale:
     small_files: int
     stream_mib: int
     log_lines: int
+    pulled_layers: int
+    pulled_layer_mib: int
+    unpacked_files: int
+    listed_images: int
 
     @classmethod
     def full(cls) -> Scale:
         """The README's figures."""
-        return cls(15, 3, 100, 1000, (20, 100), 160, 5000, 500, 300_000)
+        return cls(15, 3, 100, 1000, (20, 100), 160, 5000, 500, 300_000, 5, 47, 40_000, 500)
 
     @classmethod
     def quick(cls) -> Scale:
         """A first impression."""
-        return cls(5, 1, 24, 100, (5, 20), 40, 500, 100, 50_000)
+        return cls(5, 1, 24, 100, (5, 20), 40, 500, 100, 50_000, 5, 8, 4_000, 50)
 
     def with_samples(self, samples: int) -> Scale:
         """The same with another number of samples."""

@@ -7,6 +7,7 @@ packages=(
   libnftables1 nftables iproute2                # firewall and links
   bind9-dnsutils                                # dig, which the tests ask names with
   busybox-static mmdebstrap                     # base images without a hub
+  docker-registry apache2-utils skopeo          # registries for the tests, htpasswd, a foreign witness
   python3-venv procps curl ca-certificates xz-utils openssh-client
 )
 missing=()
@@ -17,3 +18,7 @@ done
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}"
+# Debian runs a registry on port 5000 as soon as it installs one; the tests start their own.
+if [[ " ${missing[*]} " == *" docker-registry "* ]] && command -v systemctl >/dev/null; then
+  systemctl disable --quiet --now docker-registry.service || true
+fi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.engines import DOCKER
 from bench.row import Row
-from bench.rows import commandline, copying, execs, listing, memory, networks, runs, starts, streams
+from bench.rows import commandline, copying, execs, images, listing, memory, networks, runs, starts, streams
 
 _ALL: tuple[Row, ...] = (
     *memory.ROWS,
@@ -15,6 +15,7 @@ _ALL: tuple[Row, ...] = (
     *starts.ROWS,
     *streams.ROWS,
     *copying.ROWS,
+    *images.ROWS,
     *listing.ROWS,
     *memory.AFTERWARDS,
 )

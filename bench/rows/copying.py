@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 from bench.engines import Engine
@@ -35,22 +36,18 @@ def _copy_in(source: Callable[[Scale, Path], Path]) -> Prepare:
 def _copy_out(source: Callable[[Scale, Path], Path]) -> Prepare:
     def make(engine: Engine, scale: Scale, scratch: Path) -> Iterator[Sample]:
         path = source(scale, scratch)
-        target = scratch / f"out-{engine.name}"
+        # A place for each sample, removed at the end: ext4 creates files twenty times slower among inodes that were freed
+        # within the last minutes, and the client that creates them is the same for every engine.
+        target = scratch / f"out-{path.name}-{engine.name}"
+        target.mkdir()
         container = engine.create(IMAGE, ["true"], NetworkMode="none")
-
-        def sample() -> float:
-            took_s = engine.docker("cp", f"{container}:/tmp/{path.name}", str(target))
-            if target.is_dir():
-                shutil.rmtree(target)
-            else:
-                target.unlink()
-            return took_s * 1000
-
+        places = (target / str(number) for number in count())
         try:
             engine.docker("cp", str(path), f"{container}:/tmp/")
-            yield sample
+            yield lambda: engine.docker("cp", f"{container}:/tmp/{path.name}", str(next(places))) * 1000
         finally:
             engine.remove(container)
+            shutil.rmtree(target)
 
     return session(make)
 

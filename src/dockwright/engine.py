@@ -13,30 +13,47 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
-from dockwright.container import CONTAINER_SCHEMA, Condition, Config, Containers, HostConfig, Request
+from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
+from dockwright.container import (
+    CONTAINER_SCHEMA,
+    Condition,
+    Config,
+    Containers,
+    HostConfig,
+    Request,
+    imagemounts,
+    quiet,
+    remounting,
+)
 from dockwright.container.config import EndpointSettings
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
 from dockwright.container.spec import capabilities
 from dockwright.container.stdio import Stdio
 from dockwright.content import LocalBlobs
-from dockwright.errors import Conflict, DockwrightError, Unsupported
+from dockwright.credentials import Credentials
+from dockwright.distribution import Registries
+from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
-from dockwright.image import IMAGE_SCHEMA, Images
+from dockwright.image import IMAGE_SCHEMA, Image, Images, ImageUser
 from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
+from dockwright.oci import Digest, Platform
 from dockwright.runtime import Conmon, OciRuntime, Runtime
 from dockwright.settings import Settings
 from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
 from dockwright.store import Database, Schema
 from dockwright.tasks import Background
 from dockwright.undo import UndoStack
-from dockwright.volume import VOLUME_SCHEMA, LocalVolumes, Volumes
+from dockwright.volume import VOLUME_SCHEMA, Copies, LocalVolumes, Plugins, Volumes
+
+Pull = Literal["missing", "always", "never"]
 
 ENGINE_SCHEMA = Schema("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"])
 
@@ -53,7 +70,15 @@ class RunResult:
 class Engine:
     """One engine over one data root. Open it with `Engine.open`; its managers are its attributes."""
 
-    def __init__(self, settings: Settings, engine_id: str, database: Database, parts: Parts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine_id: str,
+        database: Database,
+        parts: Parts,
+        registries: Registries,
+        builder: Builder,
+    ) -> None:
         self.settings = settings
         self.id = engine_id
         self.parts = parts
@@ -61,6 +86,9 @@ class Engine:
         self.images = parts.images
         self.networks = parts.networks
         self.volumes = parts.volumes
+        self.copies = parts.copies
+        self.registries = registries
+        self.builder = builder
         self.snapshots = parts.snapshots
         self.containers = Containers(parts)
         self.warnings: list[str] = []
@@ -98,6 +126,7 @@ class Engine:
             NETWORK_SCHEMA,
             VOLUME_SCHEMA,
             CONTAINER_SCHEMA,
+            BUILD_SCHEMA,
         ]
         database = await Database.open(settings.data_root / "state.db", schemas)
         undo.push_undo(database.aclose)
@@ -105,9 +134,27 @@ class Engine:
         blobs = await LocalBlobs.open_at(settings.data_root / "content")
         snapshots = await Overlay.open_at(settings.data_root / "snapshots", database)
         undo.push_undo(snapshots.aclose)
-        images = await Images.open(database, blobs, snapshots, events)
-        volumes = Volumes(database, events, {"local": LocalVolumes(settings.data_root / "volumes")})
+        registries = Registries(settings.registry)
+        undo.push_undo(registries.aclose)
+        cache = Cache(database)
+        await cache.load()
+        images = await Images.open(
+            database,
+            blobs,
+            snapshots,
+            events,
+            registries,
+            settings.transfers,
+            drop_unpacked=settings.gc.drop_unpacked,
+            keepers=[cache.chains],
+        )
+        undo.push_undo(images.aclose)
+        drivers = {"local": LocalVolumes(settings.data_root / "volumes")}
+        volumes = Volumes(database, events, drivers, Plugins(settings.plugin_directories))
+        undo.push_undo(volumes.aclose)
         await volumes.load()
+        copies = Copies(volumes, database, events, settings.data_root / "volumes" / ".snapshots")
+        await copies.load()
         networks = await Networks.open(database, settings.exec_root, settings.network, events)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
@@ -127,11 +174,13 @@ class Engine:
             logs=logs,
             cgroups=cgroups,
             volumes=volumes,
+            copies=copies,
             runtimes=runtimes,
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
         )
-        return cls(settings, await _engine_id(database), database, parts)
+        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds")
+        return cls(settings, await _engine_id(database), database, parts, registries, builder)
 
     async def run(
         self,
@@ -141,11 +190,15 @@ class Engine:
         config: Config | None = None,
         host: HostConfig | None = None,
         stdin: bytes | None = None,
+        pull: Pull = "missing",
+        credentials: Credentials | None = None,
     ) -> RunResult:
         """Run a container of `image` to its end, remove it, and return what it said.
 
-        `config` and `host` are as in the Engine API. Raises as create and start do. Cancelled, it removes the container.
+        An image that is not here is pulled first, or always, or never, as `pull` says. `config` and `host` are as in the
+        Engine API. Raises as pull, create and start do. Cancelled, it removes the container.
         """
+        await self.provide(image, pull, credentials)
         config, host = config or Config(), host or HostConfig()
         config.image = image
         config.cmd = list(command) if command is not None else config.cmd
@@ -168,21 +221,94 @@ class Engine:
                 raise ours.exceptions[0] from None
             return RunResult(ending.exit_code, bytes(said[1]), bytes(said[2]))
 
+    async def build(
+        self,
+        context: Path | str,
+        request: BuildRequest | None = None,
+        *,
+        pull: Pull = "missing",
+        credentials: Credentials | None = None,
+    ) -> Digest:
+        """Build an image of the directory `context`; its ID. `Engine.builder.build` tells what goes on meanwhile.
+
+        Base images that are not here are pulled first, or always, or never, as `pull` says. Raises as `Builder.build` does.
+        """
+        asked = request or BuildRequest()
+        directory = await workers.quick(Context.at, Path(context), asked.dockerfile)
+
+        async def find(name: str, platform: Platform) -> Image:
+            await self.provide(name, pull, credentials, platform)
+            return await self.images.resolve(name, platform)
+
+        async with aclosing(self.builder.build(asked, directory, find)) as progress:
+            async for one in progress:
+                if isinstance(one, Built):
+                    return one.image_id
+        raise HostFailure("the build ended without an image")
+
+    async def provide(
+        self, image: str, pull: Pull, credentials: Credentials | None = None, platform: Platform | None = None
+    ) -> None:
+        """See to it that `image` is here: by pulling it when it is `missing`, `always`, or `never`. Raises as pull does."""
+        if pull not in get_args(Pull):
+            raise Invalid(f"invalid pull option: {pull!r}: must be one of {', '.join(get_args(Pull))}")
+        if pull == "never":
+            return
+        if pull == "missing":
+            try:
+                await self.images.resolve(image, platform)
+                return
+            except NotFound:
+                pass
+        async with aclosing(self.images.pull(image, platform=platform, credentials=credentials)) as progress:
+            async for _ in progress:
+                pass
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over what may change while the engine runs: runtimes and the default one, registries and how many transfers
+        they see at a time, labels, live restore, the time containers have to stop in. The rest of `settings` has to be what
+        it was. Raises `Unsupported`, with nothing changed, for a runtime that cannot be run.
+        """
+        parts = self.parts
+        runtimes = await workers.quick(_find_runtimes, settings)
+        defaults = await workers.quick(_defaults, settings.containers, runtimes, parts.cgroups.version)
+        # Containers that were made with a runtime need it for as long as they are there.
+        used = {container.record.spec.host.runtime for container in self.containers.all()}
+        parts.runtimes = {name: one for name, one in parts.runtimes.items() if name in used} | runtimes
+        parts.defaults = replace(parts.defaults, runtime=defaults.runtime)
+        self.registries.change(settings.registry)
+        await self.images.set_transfer_limits(settings.transfers)
+        self.settings = settings
+
     async def _take_over(self) -> None:
         """Make host and state agree after whatever happened to the former daemon."""
+        await self.builder.clear()
         await self.containers.load()
+        await quiet.end_renames(self.containers, self.volumes)
         live = await self.containers.adopt()
         faults.point("engine.adopted")
         self.warnings += await self.networks.reconcile(live)
         await self.containers.recover()
+        for container in self.containers.all():
+            await remounting.settle(container)
         await self._collect_garbage()
         await self.containers.start_by_policy()
+        if self.settings.gc.enabled:
+            keeping = self.images.keep_within(self.settings.gc, self._image_users)
+            self.parts.background.start(keeping, name="image retention")
+
+    def _image_users(self) -> list[ImageUser]:
+        return [
+            ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+            for container in self.containers.all()
+        ]
 
     async def _collect_garbage(self) -> None:
         known = {container.id for container in self.containers.all()}
         for snapshot in self.snapshots.walk():
-            if snapshot.kind == "active" and snapshot.key not in known:
+            if snapshot.kind != "committed" and (imagemounts.owner(snapshot.key) or snapshot.key) not in known:
                 await self.snapshots.remove(snapshot.key)
+        await self.volumes.collect(known)
 
     async def _end(self) -> None:
         if not self.settings.live_restore:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright.container.parts import Defaults
+from dockwright.distribution import RegistryOptions
+from dockwright.image import Retention, TransferLimits
 from dockwright.network import NetworkOptions
+from dockwright.volume.plugins import DIRECTORIES
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,15 @@ class Settings:
     exec_root: Path
     network: NetworkOptions = field(default_factory=NetworkOptions)
     containers: Defaults = field(default_factory=Defaults)
+    registry: RegistryOptions = field(default_factory=RegistryOptions)
+    transfers: TransferLimits = field(default_factory=TransferLimits)
     runtimes: dict[str, RuntimeEntry] = field(default_factory=dict)
     systemd_cgroup: bool = False
     shutdown_timeout_s: int = 15
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
+    plugin_directories: tuple[Path, ...] = DIRECTORIES
+    gc: Retention = field(default_factory=Retention)
 
     @classmethod
     def under(cls, root: Path) -> Settings:

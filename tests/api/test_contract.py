@@ -9,12 +9,14 @@ import struct
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from dockwright.api.routes import ROUTER
 from tests.api.contract import SPECIFICATION, Contract
 from tests.api.wire import Answer, Api, connected
+from tests.registries import registry
 
 pytestmark = pytest.mark.root
 
@@ -22,27 +24,39 @@ if not SPECIFICATION.is_file():
     pytest.skip(f"the specification is missing: {SPECIFICATION}", allow_module_level=True)
 
 CONTRACT = Contract()
-IMAGE_PATHS = {
-    ("POST", "/images/create"),
-    ("POST", "/images/load"),
-    ("GET", "/images/json"),
-    ("GET", "/images/{name}/json"),
-    ("GET", "/images/{name}/history"),
-    ("POST", "/images/{name}/tag"),
-    ("GET", "/images/{name}/get"),
-    ("GET", "/images/get"),
-    ("DELETE", "/images/{name}"),
-    ("POST", "/images/prune"),
-    ("POST", "/commit"),
-}
 OPERATIONS = [
     (method, path)
     for method, path, tags in CONTRACT.operations()
-    if ({"Container", "Exec", "System"} & set(tags) and path != "/auth") or (method, path) in IMAGE_PATHS
+    if {"Container", "Exec", "Image", "System", "Distribution", "Volume"} & set(tags) and path != "/build"
 ]
+# Ours alone: `image diff` and `image bootstrap`.
+OWN = {
+    ("GET", "/images/{}/compare"),
+    ("POST", "/images/bootstrap"),
+    ("POST", "/system/reconcile"),
+    ("GET", "/volumes/{}/snapshots"),
+    ("DELETE", "/volumes/{}/snapshots/{}"),
+    ("GET", "/volumes/{}/export"),
+    *(("POST", f"/volumes/{{}}/{verb}") for verb in ("snapshots", "restore", "clone", "rename", "import")),
+}
 
 Case = Callable[[Api, str], Answer]
 CASES: dict[tuple[str, str], Case] = {}
+# Where this module's registry listens.
+HOST: list[str] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry_host(scratch: Path) -> Iterator[None]:
+    with registry(scratch / "contract-registry") as running:
+        HOST.append(running.host)
+        yield
+        HOST.clear()
+
+
+def named(repository: str) -> str:
+    """An image of this module's registry."""
+    return f"{HOST[0]}/{repository}"
 
 
 def case(method: str, path: str) -> Callable[[Case], Case]:
@@ -234,11 +248,84 @@ def commit(api: Api, running: str) -> Answer:
     )
 
 
+@case("POST", "/images/{name}/push")
+def image_push(api: Api, running: str) -> Answer:
+    api.ok("POST", f"/images/busybox/tag?repo={named('contract')}&tag=pushed")
+    return api.ok("POST", f"/images/{named('contract')}/push?tag=pushed")
+
+
+@case("GET", "/distribution/{name}/json")
+def distribution(api: Api, running: str) -> Answer:
+    image_push(api, running)
+    return api.ok("GET", f"/distribution/{named('contract')}:pushed/json")
+
+
+@case("GET", "/images/search")
+def search(api: Api, running: str) -> Answer:
+    image_push(api, running)
+    answer = api.ok("GET", f"/images/search?term={named('contr')}&limit=5")
+    assert [found["name"] for found in answer.json] == [named("contract")]
+    return answer
+
+
+@case("POST", "/auth")
+def auth(api: Api, running: str) -> Answer:
+    body = {"username": "anyone", "password": "any", "serveraddress": HOST[0]}
+    return api.ok("POST", "/auth", body)
+
+
+@case("POST", "/build/prune")
+def build_prune(api: Api, running: str) -> Answer:
+    return api.ok("POST", "/build/prune?all=1&keep-storage=5")
+
+
 @case("GET", "/events")
 def events(api: Api, running: str) -> Answer:
     now = time.time()
     answer = api.ok("GET", f"/events?since={now - 3600:.3f}&until={now:.3f}")
     assert answer.lines
+    return answer
+
+
+def volume(api: Api) -> str:
+    """A volume with everything on it that inspect can show; removed with what a test leaves."""
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    body = {"Name": "contract-volume", "Driver": "local", "DriverOpts": options, "Labels": {"a": "b"}}
+    return str(api.ok("POST", "/volumes/create", body).json["Name"])
+
+
+@case("POST", "/volumes/create")
+def volume_create(api: Api, running: str) -> Answer:
+    volume(api)
+    return api.ok("POST", "/volumes/create", {"Name": "contract-volume"})
+
+
+@case("GET", "/volumes")
+def volume_list(api: Api, running: str) -> Answer:
+    volume(api)
+    return api.ok("GET", "/volumes")
+
+
+@case("GET", "/volumes/{name}")
+def volume_inspect(api: Api, running: str) -> Answer:
+    return api.ok("GET", f"/volumes/{volume(api)}")
+
+
+@case("PUT", "/volumes/{name}")
+def volume_update(api: Api, running: str) -> Answer:
+    return api("PUT", f"/volumes/{volume(api)}?version=1", {"Spec": {}})
+
+
+@case("DELETE", "/volumes/{name}")
+def volume_remove(api: Api, running: str) -> Answer:
+    return api.ok("DELETE", f"/volumes/{volume(api)}")
+
+
+@case("POST", "/volumes/prune")
+def volume_prune(api: Api, running: str) -> Answer:
+    name = api.ok("POST", "/volumes/create", {"Labels": {"contract": "prune"}}).json["Name"]
+    answer = api.ok("POST", "/volumes/prune", query={"filters": {"label": ["contract=prune"]}})
+    assert answer.json["VolumesDeleted"] == [name]
     return answer
 
 
@@ -252,7 +339,7 @@ def running(api: Api) -> Iterator[str]:
         Labels={"a": "b"},
         ExposedPorts={"80/tcp": {}},
         Volumes={"/data": {}},
-        Healthcheck={"Test": ["CMD", "true"], "Interval": 10**9},
+        Healthcheck={"Test": ["CMD", "true"], "Interval": 10**9, "StartInterval": 10**9},
         HostConfig={
             "NetworkMode": "bridge",
             "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]},
@@ -265,7 +352,8 @@ def running(api: Api) -> Iterator[str]:
             "Memory": 256 << 20,
         },
     )
-    for image in ("contract:imported", "contract:tagged", "contract:committed"):
+    api("DELETE", "/volumes/contract-volume?force=1")
+    for image in ("contract:imported", "contract:tagged", "contract:committed", f"{named('contract')}:pushed"):
         api("DELETE", f"/images/{image}")
 
 
@@ -300,9 +388,14 @@ BODIES = {
     "/containers/{id}/exec": {"Cmd": ["true"]},
     "/exec/{id}/start": {},
     "/containers/{id}/update": {},
+    "/volumes/{name}": {"Spec": {}},
     "/containers/{id}/archive": b"",
 }
-NAMED = [(method, path) for method, path in OPERATIONS if "{" in path and path != "/images/{name}/get"]
+NAMED = [
+    (method, path)
+    for method, path in OPERATIONS
+    if "{" in path and path not in ("/images/{name}/get", "/images/{name}/push", "/distribution/{name}/json")
+]
 
 
 @pytest.mark.parametrize(("method", "path"), NAMED, ids=[f"{m} {p}" for m, p in NAMED])
@@ -314,14 +407,10 @@ def test_every_operation_on_something_that_does_not_exist_answers_404(api: Api, 
         assert "o such" in answer.message
 
 
-#: What this engine has beyond the Engine API.
-OURS = {("POST", "/system/reconcile")}
-
-
 def test_every_implemented_route_is_in_the_specification() -> None:
     specified = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path, _ in CONTRACT.operations()}
     implemented = {(route.method, re.sub(r"\{\w+(:path)?\}", "{}", route.pattern)) for route in ROUTER.routes}
-    assert implemented - specified == OURS
+    assert implemented - specified == OWN
 
 
 def test_every_operation_of_this_slice_is_implemented() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.expansion import BadExpansion, expand
 from dockwright.build.dockerfile.instructions import KEYWORDS
-from dockwright.build.dockerfile.patterns import read_ignore_file
 from dockwright.errors import Invalid
+from dockwright.ignoring import read_ignore_file
 
 PIECES = st.sampled_from(
     [

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from aiohttp import web
 import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
+from dockwright.api.registry_settings import features, registry_options, transfer_limits
+from dockwright.api.reloading import LEVELS, Configuration, level
 from dockwright.api.server import Daemon
 from dockwright.api.sockets import Listener, listeners
 from dockwright.container.config import LogConfig, Ulimit
@@ -25,13 +28,14 @@ from dockwright.container.logging import validate_log
 from dockwright.container.parts import Defaults
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid
+from dockwright.image import Retention
 from dockwright.network import NetworkOptions, parse_bip, parse_pool, parse_source
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
-from dockwright.units import natural
+from dockwright.units import natural, parse_duration
+from dockwright.volume.plugins import DIRECTORIES
 
 log = logging.getLogger("dockwrightd")
-_LEVELS = {"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "fatal": "CRITICAL"}
 
 
 def main() -> None:
@@ -44,8 +48,8 @@ def main() -> None:
         if given.get("version"):
             print(f"Dockwright version {dockwright.__version__}")
             return
-        path = Path(given.get("config-file", flags.parse_default("config-file")))
-        values = flags.merge(given, flags.load_file(path, must_exist="config-file" in given))
+        configuration = Configuration(given)
+        values = configuration.values
         settings = to_settings(values)
         sockets = listeners(values)
         if values["validate"]:
@@ -55,17 +59,18 @@ def main() -> None:
         _raise_descriptor_limit()
         faults.arm_from_environment()
         footprint.bound_allocator()
-        uvloop.run(_serve(settings, sockets, values))
+        uvloop.run(_serve(settings, sockets, configuration))
     except DockwrightError as error:
         print(f"dockwrightd: {error}", file=sys.stderr)
         sys.exit(1)
 
 
-async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, Any]) -> None:
-    stop = asyncio.Event()
+async def _serve(settings: Settings, sockets: list[Listener], configuration: Configuration) -> None:
+    values = configuration.values
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, signals.put_nowait, number)
     async with Engine.open(settings) as engine:
         daemon = Daemon(engine, debug=values["debug"])
         server = daemon.server()
@@ -77,7 +82,8 @@ async def _serve(settings: Settings, sockets: list[Listener], values: dict[str, 
                 log.warning("%s", warning)
             log.info("Dockwright %s listens on %s", dockwright.__version__, ", ".join(map(str, sockets)))
             footprint.freeze_what_stays()
-            await stop.wait()
+            while await signals.get() == signal.SIGHUP:
+                await configuration.reload(daemon, to_settings)
             log.info("ending")
         finally:
             for listener in sockets:
@@ -94,8 +100,9 @@ def to_settings(values: dict[str, Any]) -> Settings:
     """The engine's settings. Raises `Invalid` for values that do not parse or go together."""
     if values["storage-driver"] not in ("overlay2", "overlayfs"):
         raise Invalid(f"storage-driver {values['storage-driver']!r} is not supported: only overlayfs is")
-    if values["log-level"] not in _LEVELS:
+    if values["log-level"] not in LEVELS:
         raise Invalid(f"invalid logging level: {values['log-level']}")
+    features(values["feature"])
     return Settings(
         data_root=Path(values["data-root"]).absolute(),
         exec_root=Path(values["exec-root"]).absolute(),
@@ -106,6 +113,10 @@ def to_settings(values: dict[str, Any]) -> Settings:
         shutdown_timeout_s=values["shutdown-timeout"],
         live_restore=values["live-restore"],
         labels=values["label"],
+        plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
+        gc=_retention(values),
+        registry=registry_options(values),
+        transfers=transfer_limits(values),
     )
 
 
@@ -153,6 +164,24 @@ def _network(values: dict[str, Any]) -> NetworkOptions:
         raise Invalid(str(error)) from error
 
 
+def _retention(values: dict[str, Any]) -> Retention:
+    found = Retention()
+    for key, value in _pairs("gc", values):
+        if key == "max-size":
+            found = replace(found, max_size_bytes=_size("gc max-size", value))
+        elif key == "keep-for":
+            found = replace(found, keep_for_s=parse_duration(value) / 1e9)
+        elif key == "drop-unpacked" and value in ("true", "false"):
+            found = replace(found, drop_unpacked=value == "true")
+        elif key == "drop-unpacked":
+            raise Invalid(f"--gc: drop-unpacked={value}: true or false")
+        else:
+            raise Invalid(f"--gc: unknown option {key!r}: max-size, keep-for and drop-unpacked are known")
+    if found.keep_for_s is not None and found.keep_for_s <= 0:
+        raise Invalid("--gc: keep-for is to be more than nothing")
+    return found
+
+
 def _pairs(name: str, values: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for text in values[name]:
@@ -182,8 +211,8 @@ def _systemd(options: list[str]) -> bool:
 
 
 def _size(name: str, text: str) -> int:
-    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    number, unit = text.rstrip("bkmgBKMG"), text.lstrip("0123456789").lower().removesuffix("b")
+    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+    number, unit = text.rstrip("bkmgtBKMGT"), text.lstrip("0123456789").lower().removesuffix("b")
     if natural(number) is None or unit not in units:
         raise Invalid(f"--{name}: invalid size {text!r}")
     return int(number) * units[unit]
@@ -210,8 +239,9 @@ def _seccomp(value: str | None) -> str:
 
 
 def _configure_logging(values: dict[str, Any]) -> None:
-    level = "DEBUG" if values["debug"] else _LEVELS[values["log-level"]]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level(values), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     logging.getLogger("asyncio").setLevel("WARNING")
 
 

@@ -2,6 +2,7 @@
 
 dockerd's names where dockerd has them. A flag and its key in the file may not both be given (as dockerd has it); lists
 from the file are named in the plural.
+`RELOADED` is what a SIGHUP takes over from the file while the daemon runs.
 """
 
 from __future__ import annotations
@@ -54,12 +55,24 @@ FLAGS: tuple[Flag, ...] = (
     Flag("dns-search", "list", "DNS search domain for containers"),
     Flag("exec-opt", "list", "Runtime option: native.cgroupdriver=cgroupfs|systemd", key="exec-opts"),
     Flag("exec-root", "text", "Root directory of what is lost at a reboot", "/run/dockwright"),
+    Flag("feature", "list", "Feature of the daemon: NAME or NAME=true|false", key="features"),
     Flag("fixed-cidr", "text", "Part of the default bridge's subnet to take addresses from"),
+    Flag(
+        "gc",
+        "list",
+        "Bounds of the images: max-size=50g, keep-for=720h, drop-unpacked=true; the least recently used go first",
+    ),
     Flag("group", "text", "Group that owns the unix socket", "docker", "G"),
     Flag("host", "list", "Socket to listen on: unix://PATH, tcp://ADDRESS:PORT or fd://", short="H", key="hosts"),
     Flag("host-gateway-ip", "list", "Address that host-gateway stands for", key="host-gateway-ips"),
     Flag("icc", "flag", "Let containers of the default bridge reach each other", True),
     Flag("init-path", "text", "The init program for --init"),
+    Flag(
+        "insecure-registry",
+        "list",
+        "Registry that may lack TLS or a known certificate: HOST, HOST:PORT or a network as 10.0.0.0/8",
+        key="insecure-registries",
+    ),
     Flag("ip", "text", "Address that ports are published on where none is named", "0.0.0.0"),
     Flag("ip-forward", "flag", "Switch on IP forwarding", True),
     Flag("ip-masq", "flag", "Masquerade what leaves the default bridge", True),
@@ -69,10 +82,28 @@ FLAGS: tuple[Flag, ...] = (
     Flag("log-driver", "text", "Log driver of containers", "json-file"),
     Flag("log-level", "text", "debug, info, warn, error or fatal", "info", "l"),
     Flag("log-opt", "list", "Option of the log driver: key=value", key="log-opts"),
+    Flag("max-concurrent-downloads", "number", "How many layers are fetched at the same time", 3),
+    Flag("max-concurrent-uploads", "number", "How many layers are sent at the same time", 5),
+    Flag("max-download-attempts", "number", "How often one request to a registry is tried", 5),
     Flag("mtu", "number", "MTU of the default bridge"),
     Flag("no-new-privileges", "flag", "Set no-new-privileges on every container", False),
     Flag("pidfile", "text", "File to write the daemon's pid to", "", "p"),
     Flag("publish-from", "list", "Source that may use published ports, as 10.0.0.0/8; everybody when none is named"),
+    Flag(
+        "plugin-directory", "list", "Directory to look for plugins in, in place of Docker's", key="plugin-directories"
+    ),
+    Flag(
+        "registry-certs-dir",
+        "list",
+        "Directory with a directory of certificates for each registry; /etc/docker/certs.d without one",
+        key="registry-certs-dirs",
+    ),
+    Flag(
+        "registry-mirror",
+        "list",
+        "Asked before the registry it mirrors: URL for docker.io, REGISTRY=URL for another, *=URL for any",
+        key="registry-mirrors",
+    ),
     Flag("seccomp-profile", "text", "Seccomp profile of containers: a file, builtin or unconfined"),
     Flag("shutdown-timeout", "number", "Seconds for containers to stop in when the daemon ends", 15),
     Flag("storage-driver", "text", "Storage driver; overlay2 and overlayfs mean the same here", "overlayfs", "s"),
@@ -89,6 +120,12 @@ FLAGS: tuple[Flag, ...] = (
 )
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 _BY_SHORT = {flag.short: flag for flag in FLAGS if flag.short}
+RELOADED = frozenset(
+    """
+    add-runtime debug default-runtime feature insecure-registry label live-restore max-concurrent-downloads
+    max-concurrent-uploads max-download-attempts registry-mirror shutdown-timeout
+    """.split()
+)
 _COMMAND_LINE_ONLY = frozenset(("config-file", "validate", "version", "help"))
 
 
@@ -191,7 +228,9 @@ def _number(flag: Flag, text: str) -> int:
 
 def _from_file(path: Path, flag: Flag, value: Any) -> Any:
     if flag.kind == "list" and isinstance(value, dict):
-        return [_pair(flag, key, item) for key, item in value.items()]
+        return [
+            _pair(flag, key, one) for key, item in value.items() for one in (item if isinstance(item, list) else [item])
+        ]
     if flag.kind == "list" and isinstance(value, list):
         return [
             ",".join(f"{k}={v}" for k, v in item.items()) if isinstance(item, dict) else str(item) for item in value
@@ -208,6 +247,8 @@ def _pair(flag: Flag, key: str, item: Any) -> str:
         return f"{key}={item.get('path', '')}"
     if flag.name == "default-ulimit" and isinstance(item, dict):
         return f"{key}={item.get('Soft', 0)}:{item.get('Hard', 0)}"
+    if isinstance(item, bool):
+        return f"{key}={str(item).lower()}"
     return f"{key}={item}"
 
 

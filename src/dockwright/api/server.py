@@ -23,12 +23,9 @@ log = logging.getLogger(__name__)
 
 _SWARM = "Swarm is"
 _TO_COME = {
-    "volumes": "volumes as objects are",
     "build": "the builder is",
     "session": "the builder is",
     "grpc": "the builder is",
-    "auth": "registries are",
-    "distribution": "registries are",
     "plugins": "plugins are",
 } | dict.fromkeys(("swarm", "nodes", "services", "tasks", "secrets", "configs"), _SWARM)
 

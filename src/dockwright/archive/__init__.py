@@ -9,14 +9,18 @@ working directory that all threads share, where `openat2` cannot confine it.
 """
 
 from dockwright.archive.bridge import consume, produce, run
-from dockwright.archive.copy import PathStat, export, read, stat_path, write
+from dockwright.archive.copy import PathStat, export, read, real_path, stat_path, write
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
+from dockwright.archive.selection import Chosen, Dress, LeavesOut, nothing, pack_selection, place
 from dockwright.archive.source import Source, Tapped, decompressed
 
 __all__ = [
+    "Chosen",
+    "Dress",
     "Layer",
+    "LeavesOut",
     "PathStat",
     "Root",
     "Source",
@@ -26,9 +30,13 @@ __all__ = [
     "decompressed",
     "export",
     "hide_base",
+    "nothing",
     "pack_layer",
+    "pack_selection",
+    "place",
     "produce",
     "read",
+    "real_path",
     "replay",
     "run",
     "stat_path",

@@ -115,7 +115,7 @@ def _to_pack(root: Root, path: str) -> tuple[bytes, bytes]:
     found = _pinned(root, inside, path, follow=follow)
     name = os.fsencode(_base(path))
     if follow and stat.S_ISDIR(found.st_mode) and inside:
-        inside = _real(root, inside)
+        inside = real_path(root, inside)
     return inside, name
 
 
@@ -170,7 +170,8 @@ def _resolve_link(root: Root, inside: bytes) -> str:
     return "/" + os.fsdecode(here)
 
 
-def _real(root: Root, inside: bytes) -> bytes:
+def real_path(root: Root, inside: bytes) -> bytes:
+    """Where the path `inside` leads inside the root, when its last name is a link."""
     return os.fsencode(_resolve_link(root, inside).strip("/"))
 
 

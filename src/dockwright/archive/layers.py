@@ -212,14 +212,14 @@ def _set_opaque(folder: int, name: bytes) -> None:
     os.setxattr(b"/proc/self/fd/%d/%s" % (folder, name), OPAQUE, b"y", follow_symlinks=False)
 
 
-def pack_layer(tree: Path, without: frozenset[bytes] = frozenset()) -> Iterator[bytes]:
+def pack_layer(tree: Path, without: frozenset[bytes] = frozenset(), latest_ns: int | None = None) -> Iterator[bytes]:
     """The layer tar of an overlayfs upper directory: deleted names and opaque directories as whiteouts, `/` included.
 
     Blocking. The same directory always gives the same bytes. Directories named in `without` get no entry; what is in
-    them does.
+    them does. Times after `latest_ns` are told as that.
     """
     with Root(tree) as root:
-        yield from _LayerPacker(root, without).tree(b"", b"")
+        yield from _LayerPacker(root, without, latest_ns).tree(b"", b"")
 
 
 def apply_layer(source: Source, tree: Path, links: list[tuple[bytes, bytes]]) -> None:
@@ -254,9 +254,14 @@ class _LayerApplier(Unpacker):
 
 
 class _LayerPacker(Packer):
-    def __init__(self, root: Root, without: frozenset[bytes]) -> None:
+    def __init__(self, root: Root, without: frozenset[bytes], latest_ns: int | None) -> None:
         super().__init__(root, subsecond=True)
-        self._without = without
+        self._without, self._latest_ns = without, latest_ns
+
+    def header(self, entry: Entry) -> None:
+        if self._latest_ns is not None:
+            entry.mtime_ns = min(entry.mtime_ns, self._latest_ns)
+        super().header(entry)
 
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         if name in self._without:

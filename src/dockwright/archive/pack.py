@@ -41,6 +41,11 @@ class Packer:
     def tree(self, path: bytes, name: bytes) -> Iterator[bytes]:
         """What is at `path` (a link is packed as itself), its members named under `name`; with an empty `name` the members
         of the directory alone. Raises `OSError` when `path` is not there."""
+        yield from self.members(path, name)
+        yield from self.end()
+
+    def members(self, path: bytes, name: bytes) -> Iterator[bytes]:
+        """As `tree`, without the end of the archive: more may follow."""
         if not path.strip(b"/"):
             start = os.dup(self._root.fd)
         else:
@@ -48,11 +53,9 @@ class Packer:
             found = os.stat(base, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 yield from self._file(folder, os.fsdecode(base), name, found)
-                yield from self._end()
                 return
             start = os.open(base, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
         yield from self._walk(start, name)
-        yield from self._end()
 
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         """The entry of a directory that is about to be walked."""
@@ -100,6 +103,8 @@ class Packer:
                 try:
                     found = os.stat(base, dir_fd=fd, follow_symlinks=False)
                     full = prefix + os.fsencode(base)
+                    if not self.wanted(full, found):
+                        continue
                     if stat.S_ISDIR(found.st_mode):
                         stack.append(self._descend(fd, base, full, len(stack)))
                     else:
@@ -169,7 +174,11 @@ class Packer:
         self._pending, self._pending_bytes = [], 0
         return data
 
-    def _end(self) -> Iterator[bytes]:
+    def wanted(self, name: bytes, found: os.stat_result) -> bool:
+        """Whether the member `name` of a directory is packed, and what is below it."""
+        return True
+
+    def end(self) -> Iterator[bytes]:
         self._put(tar.END)
         yield self._gathered()
 

@@ -9,7 +9,7 @@ from dockwright.archive.source import CHUNK, Source
 from dockwright.archive.tarformat import BLOCK, Entry, Overrides
 from dockwright.errors import Corrupt
 
-# What one extension header may hold: names and attributes, not data. Linux limits an attribute to 64 KiB.
+# What the extension headers of one entry may hold: names and attributes, not data. Linux limits an attribute to 64 KiB.
 EXTENSION_LIMIT = 1024 * 1024
 _SPARSE_PIECES = 1_000_000
 _HEADER_ONLY = frozenset({tar.DIRECTORY, tar.SYMLINK, tar.HARDLINK, tar.FIFO, tar.CHARACTER, tar.BLOCK_DEVICE})
@@ -32,6 +32,7 @@ class TarReader:
         self._position = 0
         self._left = 0  # of the present entry's data
         self._padding = 0
+        self._extensions = 0  # bytes of extension headers since the last entry
 
     def entries(self) -> Iterator[Entry]:
         """Every member in order. Raises `Corrupt`, also when the archive ends in the middle of an entry.
@@ -57,6 +58,7 @@ class TarReader:
             if over.pax.get(b"GNU.sparse.major") == b"1":
                 self._sparse_map(entry, over)
             over = Overrides()
+            self._extensions = 0
             yield entry
             for _ in self.data():
                 pass
@@ -82,6 +84,8 @@ class TarReader:
             everywhere = Overrides()
             tar.parse_pax(self._document(entry), everywhere)
             defaults.update(everywhere.pax)
+            self._extensions = 0  # what stays is counted instead
+            _check_extension(sum(len(key) + len(value) for key, value in defaults.items()))
         elif entry.kind == tar.GNU_LONGNAME:
             over.name = self._document(entry).rstrip(b"\0")
         elif entry.kind == tar.GNU_LONGLINK:
@@ -91,8 +95,8 @@ class TarReader:
         return True
 
     def _document(self, entry: Entry) -> bytes:
-        if entry.size > EXTENSION_LIMIT:
-            raise Corrupt(f"tar extension header of {entry.size} bytes: the limit is {EXTENSION_LIMIT}")
+        self._extensions += entry.size
+        _check_extension(self._extensions)
         return self._literal(entry.size + -entry.size % BLOCK)[: entry.size]
 
     def _old_sparse(self, entry: Entry, block: bytes) -> None:
@@ -152,3 +156,8 @@ class TarReader:
         self._buffer = self._buffer[self._position :] + more if self._position < len(self._buffer) else more
         self._position = 0
         return bool(more)
+
+
+def _check_extension(size: int) -> None:
+    if size > EXTENSION_LIMIT:
+        raise Corrupt(f"tar extension headers of {size} bytes: the limit is {EXTENSION_LIMIT}")

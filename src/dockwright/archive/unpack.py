@@ -23,8 +23,10 @@ NAME_LIMIT = 4096
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-# Runs of zeros this long are left out of a file: images of disks stay sparse, and bombs small.
+# Runs of zeros are left out of a file, looked for in steps of this: images of disks stay sparse, and bombs small. What is left
+# of a piece that came from elsewhere in odd sizes counts from a block on.
 _HOLE = 64 * 1024
+_BLOCK = 4096
 _ZEROS = bytes(_HOLE)
 # overlayfs keeps its own bookkeeping in these: an archive has no business there.
 _RESERVED = (b"trusted.overlay.", b"user.overlay.")
@@ -236,10 +238,10 @@ class Unpacker:
     def _fill(self, fd: int, size: int) -> None:
         hole = False
         for piece in self.reader.data():
-            while len(piece) >= _HOLE and piece[:16] == _ZEROS[:16]:
+            while len(piece) >= _BLOCK and piece[:16] == _ZEROS[:16]:
                 part, piece = piece[:_HOLE], piece[_HOLE:]
-                if bytes(part) == _ZEROS:
-                    os.lseek(fd, _HOLE, os.SEEK_CUR)
+                if bytes(part) == _ZEROS[: len(part)]:
+                    os.lseek(fd, len(part), os.SEEK_CUR)
                     hole = True
                 else:
                     _write(fd, part)

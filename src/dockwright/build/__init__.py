@@ -1,1 +1,37 @@
-"""Building images: the Dockerfile language, and what is made of it. HTTP, registries and layers are not in here."""
+"""Building images: from a context and a Dockerfile to layers, and to an image of them.
+
+    dockerfile/             the language: text in, typed instructions out
+    plan, effects, graph    instructions become operations
+    solver, cache           operations become trees of files, each once
+    running, files, mounting                what an operation does
+    builder, context, progress, pruning     one build, and all of them
+
+What does not belong here: HTTP, registries, how layers are kept.
+"""
+
+from dockwright.build.builder import Builder, BuildRequest
+from dockwright.build.cache import BUILD_SCHEMA, Cache
+from dockwright.build.context import Context
+from dockwright.build.plan import Options
+from dockwright.build.progress import Built, Ended, Progress, Said, Started, Warned
+from dockwright.build.pruning import CacheUse, Pruned
+from dockwright.build.running import Limits, StepFailed
+
+__all__ = [
+    "BUILD_SCHEMA",
+    "BuildRequest",
+    "Builder",
+    "Built",
+    "Cache",
+    "CacheUse",
+    "Context",
+    "Ended",
+    "Limits",
+    "Options",
+    "Progress",
+    "Pruned",
+    "Said",
+    "Started",
+    "StepFailed",
+    "Warned",
+]

@@ -143,6 +143,13 @@ def _files(session: Session) -> Iterator[str]:
     yield _FILES
 
 
+def _volumes(session: Session) -> Iterator[str]:
+    from dockwright.client.calls import volumes
+
+    for row in session.client.json(volumes.list()).get("Volumes") or ():
+        yield row["Name"]
+
+
 def _shells(session: Session) -> Iterator[str]:
     yield from ("bash", "fish", "zsh")
 
@@ -155,4 +162,5 @@ _SOURCES: dict[str, Callable[[Session], Iterator[str]]] = {
     "networks": _networks,
     "running": _running,
     "shells": _shells,
+    "volumes": _volumes,
 }

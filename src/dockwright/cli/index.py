@@ -17,9 +17,12 @@ _PACKAGE = "dockwright.cli.commands"
 NOUNS = {
     "container": "Work with containers",
     "image": "Work with images",
+    "builder": "Look after what builds keep",
+    "manifest": "Work with manifest lists: one name for an image on several platforms",
     "network": "Work with networks",
     "context": "Choose between engines",
     "system": "Look after the engine",
+    "volume": "Work with volumes",
 }
 
 _RESERVED = {"import": "import_"}
@@ -38,6 +41,8 @@ _HINTS = {
     "network remove": "network rm",
     "context list": "context ls",
     "context remove": "context rm",
+    "volume list": "volume ls",
+    "volume remove": "volume rm",
 }
 
 

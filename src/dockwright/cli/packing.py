@@ -43,9 +43,15 @@ class Packer:
     def _directory(self, path: str, name: str) -> Iterator[bytes]:
         for entry in sorted(os.scandir(path), key=lambda one: one.name):
             inner = f"{name}/{entry.name}"
+            if not self.wanted(inner, entry.is_dir(follow_symlinks=False)):
+                continue
             yield from self._entry(entry.path, inner)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._directory(entry.path, inner)
+
+    def wanted(self, name: str, is_directory: bool) -> bool:
+        """Whether a member is packed, and what is below it."""
+        return True
 
     def _entry(self, path: str, name: str) -> Iterator[bytes]:
         info = os.lstat(path)

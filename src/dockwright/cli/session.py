@@ -88,13 +88,18 @@ class Session:
     def confirmed(self, question: str) -> bool:
         """Ask `question` on standard output and read y or n."""
         self.out(f"{question} [y/N] ")
-        answer = b""
-        while not answer.endswith(b"\n"):
+        return self.read_line().strip().lower() in ("y", "yes")
+
+    @staticmethod
+    def read_line() -> str:
+        """A line of standard input with its end, and no byte more; less at the end of the input."""
+        line = b""
+        while not line.endswith(b"\n"):
             piece = os.read(STDIN, 1)
             if not piece:
                 break
-            answer += piece
-        return answer.strip().lower() in (b"y", b"yes")
+            line += piece
+        return line.decode("utf-8", "surrogateescape")
 
     def close(self) -> None:
         if self._client is not None:

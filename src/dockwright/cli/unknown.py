@@ -10,23 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BRING_IMAGES = "images come in with 'load', 'import' or the engine's own pull when 'run' misses one"
-_VOLUMES = "'run -v' and 'run --mount' bind directories of the host"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
-    "pull": _BRING_IMAGES,
-    "push": "images go out with 'save'",
-    "login": _BRING_IMAGES,
-    "logout": _BRING_IMAGES,
-    "search": _BRING_IMAGES,
-    "manifest": _BRING_IMAGES,
-    "build": "images are made with 'import' and 'commit'",
-    "builder": "images are made with 'import' and 'commit'",
-    "buildx": "images are made with 'import' and 'commit'",
-    "bake": "images are made with 'import' and 'commit'",
+    "buildx": "'build' makes images",
+    "bake": "'build' makes images, one at a time",
     "compose": "containers are started one at a time with 'run'",
-    "volume": _VOLUMES,
     "plugin": "logging, volumes and networks are built in",
     "checkpoint": "'pause' and 'unpause' hold a container in place",
     "swarm": _ONE_ENGINE,

@@ -27,7 +27,7 @@ from dockwright.container.state import Status
 from dockwright.container.waiting import Condition, Ending, Waiters
 from dockwright.errors import Conflict, DockwrightError, HostFailure, InUse, StartFailed
 from dockwright.runtime import Monitor
-from dockwright.undo import shielded
+from dockwright.undo import UndoStack, shielded
 
 if TYPE_CHECKING:
     from dockwright.container.health import HealthChecker
@@ -358,6 +358,30 @@ class Container:
         self.record.state.status = status
         await self.parts.table.save_state(self.record)
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Its processes stand still while the context lasts, and its state stays what it is; nothing when it does not run.
+
+        A daemon that dies meanwhile has them go on when it starts again: what is kept says that they run.
+        """
+        async with self._lock:
+            live = self.live
+            if live is None or self.status is not Status.RUNNING:
+                yield
+                return
+            async with UndoStack() as undo:
+                undo.push_undo(self._go_on, live)
+                await live.runtime.pause(self.id)
+                faults.point("container.still")
+                yield
+
+    async def _go_on(self, live: Live) -> None:
+        try:
+            await live.runtime.resume(self.id)
+        except HostFailure:
+            if live.monitor.signal(0):  # else it was killed meanwhile
+                raise
+
     # -- the record ------------------------------------------------------------------------------------------------
 
     async def changed(self) -> None:
@@ -404,9 +428,13 @@ class Container:
                 raise Conflict(f"removal of container {self.id} is already in progress")
             self.record.state.status = Status.REMOVING
             faults.point("remove.persist")
+            if not volumes:
+                await mounting.keep_anonymous(self.parts, self.record)
             # The row goes first: from here on what is left of it is garbage, which a start of the daemon collects.
             await self.parts.table.delete(self.id)
             self._forget(self)
+            # With the row, before anybody is told: who waited for the removal may remove the volumes next.
+            doomed = mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             self.attachments.end()
             self._waiters.removed(Ending(self.record.state.exit_code))
             await self.tell("destroy")
@@ -415,7 +443,7 @@ class Container:
             faults.point("remove.release")
             await self.log.discard()
             await self.parts.snapshots.remove(self.id)
-            await mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
+            await mounting.remove_volumes(self.parts, self.record, doomed)
             await starting.remove_home(self.parts, self.id)
 
     @asynccontextmanager
@@ -448,7 +476,10 @@ class Container:
                 monitor.close()
             return False
         now = self.record.state
-        now.status = Status.PAUSED if seen.status == "paused" else Status.RUNNING
+        if seen.status == "paused" and now.status is not Status.PAUSED:
+            await runtime.resume(self.id)  # it stood still for a former daemon, which nobody asked to last
+        paused = seen.status == "paused" and now.status is Status.PAUSED
+        now.status = Status.PAUSED if paused else Status.RUNNING
         now.pid = monitor.pid
         now.started_ns = now.started_ns or time.time_ns()
         await self.log.open()

@@ -18,6 +18,7 @@ from dockwright.container import (
     mounting,
     mounts,
     names,
+    populating,
     restart,
     starting,
 )
@@ -38,7 +39,7 @@ class Containers:
     """The index of containers by id and name."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        self.parts = self._parts = parts
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
 
@@ -112,6 +113,7 @@ class Containers:
             faults.point("create.snapshot")
             undo.push_undo(self._undo_snapshot, container_id)
             await self._prepare(container_id, image.snapshot)
+            await populating.populate(parts, container_id, points)
             faults.point("create.persist")
             container = await self._insert(record, generated=not name)
             undo.release()
@@ -164,7 +166,8 @@ class Containers:
             raise Invalid(str(error)) from None
 
     async def _undo_volumes(self, record: Record) -> None:
-        await mounting.release_volumes(self._parts, record, remove_anonymous=True)
+        doomed = mounting.release_volumes(self._parts, record, remove_anonymous=True)
+        await mounting.remove_volumes(self._parts, record, doomed)
 
     async def _undo_snapshot(self, container_id: str) -> None:
         try:
@@ -231,12 +234,13 @@ class Containers:
 
     async def load(self) -> None:
         """Read every record. Call once, before `reconcile`."""
+        renamed = self._parts.volumes.renames()
         for record in await self._parts.table.load():
             container = Container(self._parts, record, self.process_of, self.record_of, self._forget)
             self._by_id[record.id] = self._by_name[record.name] = container
             for point in record.spec.points:
                 if point.type == "volume":
-                    self._parts.volumes.claim(point.name, record.id)
+                    self._parts.volumes.claim(renamed.get(point.name, point.name), record.id)
 
     async def adopt(self) -> set[str]:
         """Take over what still runs; the ids of it. The rest waits for `recover`."""

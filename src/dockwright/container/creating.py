@@ -177,8 +177,6 @@ def _check_modes(config: Config, host: HostConfig) -> None:
         raise Invalid(f"invalid isolation '{host.isolation}': only default is supported on Linux")
     if host.device_requests:
         raise Unsupported("device requests (--gpus) need a device driver, and none is known on this host")
-    if host.volume_driver not in ("", "local"):
-        raise Invalid(f"volume driver {host.volume_driver!r} is not known here")
     for name, value in (
         ("CpuCount", host.cpu_count),
         ("CpuPercent", host.cpu_percent),

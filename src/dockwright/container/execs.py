@@ -60,6 +60,8 @@ class Exec:
         self.ended = asyncio.Event()
         self._begun = asyncio.Event()
         self._process: ExecProcess | None = None
+        # From the moment it runs until `start` hands them to its caller.
+        self._streams: Stdio | None = None
 
     @property
     def can_remove(self) -> bool:
@@ -92,18 +94,18 @@ class Exec:
             )
             if before_run is not None:
                 before_run()
-            await shielded(self._launch(live.runtime, request), limit_s=None)
+            await shielded(self._launch(live.runtime, request, detach=detach), limit_s=None)
         except BaseException:
             if self._process is not None:  # it runs, and who asked for it has gone
-                if not detach:
-                    self._stdio(self._process).close()
+                if self._streams is not None:
+                    self._streams.close()
                 raise
             self.exit_code = 126
             self._begun.set()
             self.ended.set()
             await workers.quick(remove_tree, directory)
             raise
-        stdio = None if detach or self._process is None else self._stdio(self._process)
+        stdio, self._streams = self._streams, None
         try:
             await self.container.tell(f"exec_start: {' '.join(self.config.cmd or [])}", execID=self.id)
         except BaseException:
@@ -116,14 +118,20 @@ class Exec:
                 raise StartFailed(self.error, self.exit_code or 0)
         return stdio
 
-    async def _launch(self, runtime: Runtime, request: ExecRequest) -> None:
-        """Start the process and watch it: one step, so that no cancel leaves a process that nobody knows."""
+    async def _launch(self, runtime: Runtime, request: ExecRequest, *, detach: bool) -> None:
+        """Start the process and watch it: one step, so that no cancel leaves a process that nobody knows.
+
+        Its streams are taken first: who watches it closes what is left, and it may have ended already.
+        """
         self._process = await ExecProcess.start(runtime, request)
         self.running = True
         self._begun.set()
-        self.container.parts.background.start(
-            self._watch(self._process, request.directory), name=f"exec {self.id[:12]}"
-        )
+        try:
+            self._streams = None if detach else self._stdio(self._process)
+        finally:
+            self.container.parts.background.start(
+                self._watch(self._process, request.directory), name=f"exec {self.id[:12]}"
+            )
 
     def check_startable(self) -> None:
         """Raises `Conflict` when it ran already, or its container does not run."""

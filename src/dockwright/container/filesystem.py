@@ -13,9 +13,8 @@ from pathlib import Path
 
 from dockwright import archive, workers
 from dockwright.archive import PathStat
-from dockwright.container import mounting
+from dockwright.container import mounting, starting
 from dockwright.container.container import Container
-from dockwright.container.mounting import remove_tree
 from dockwright.container.mounts import MountPoint
 from dockwright.container.spec import users
 from dockwright.errors import Conflict, Forbidden, NotFound
@@ -108,7 +107,7 @@ async def _at_rest(container: Container) -> AsyncIterator[Path]:
             yield target
         finally:
             await snapshots.unmount(target)
-            await workers.quick(remove_tree, bundle)
+            await starting.remove_bundle(container.parts, container.id)
 
 
 @asynccontextmanager
@@ -120,7 +119,7 @@ async def _mounted(container: Container, root: Path) -> AsyncIterator[None]:
         return
     async with UndoStack() as undo:
         undo.push_undo(mounting.unmount_volumes, parts, record)
-        points = await mounting.mount_volumes(parts, record, root)
+        points = await mounting.mount_volumes(parts, record)
         undo.push_undo(workers.quick, mounting.unmount_inside, root)
         await workers.quick(mounting.bind_at_rest, root, points)
         yield

@@ -1,4 +1,4 @@
-"""Mount points made real: volumes mounted and filled, bind sources checked; and everything unmounted again."""
+"""Mount points made real: volumes and images mounted, bind sources checked; and everything unmounted again."""
 
 from __future__ import annotations
 
@@ -6,80 +6,120 @@ import ctypes
 import os
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 
 import msgspec
 
 from dockwright import faults, rooted, workers
+from dockwright.container import imagemounts
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
-from dockwright.errors import HostFailure, Invalid
+from dockwright.errors import HostFailure, Invalid, NotFound
+from dockwright.undo import UndoStack
+from dockwright.volume import Volume
 
 _MNT_DETACH = 2
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC = 1, 2, 4, 8, 32, 4096, 16384
 _MS_PRIVATE = 1 << 18
+_PINS = "pinned"
 _libc = ctypes.CDLL(None, use_errno=True)
 
-__all__ = ["MountPoint", "bind_at_rest", "claim_volumes", "mount_volumes", "release_volumes", "unmount_volumes"]
 
-
-async def claim_volumes(parts: Parts, container_id: str, points: list[MountPoint]) -> list[str]:
+async def claim_volumes(parts: Parts, container_id: str, points: list[MountPoint]) -> None:
     """At create: make the volumes that the points name (anonymous ones get their name) and claim them.
 
-    Returns the names of the volumes that were made now. Raises `Invalid` when a bind source that must exist does not.
+    Raises `Invalid` when a bind source that must exist does not, or a volume cannot be.
     """
-    made = []
     for point in points:
         if point.type == "bind" and not point.create_source and not await workers.quick(os.path.exists, point.source):
             raise Invalid(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+        if point.type == "image":
+            await imagemounts.claim(parts, container_id, point)
         if point.type != "volume":
             continue
-        known = {volume.name for volume in parts.volumes.all()}
-        volume = await parts.volumes.create(
-            point.name, driver=point.driver or "local", labels=point.labels, options=point.driver_options
-        )
-        if volume.name not in known:
-            made.append(volume.name)
+        try:
+            volume, _ = await parts.volumes.acquire(
+                point.name, driver=point.driver, labels=point.labels, options=point.driver_options, user=container_id
+            )
+        except NotFound as error:
+            # "not found" as the answer to a create has clients pull the image and try again.
+            raise Invalid(str(error)) from None
         point.name, point.driver = volume.name, volume.driver
-        point.source = str(await parts.volumes.mountpoint(volume.name))
-        parts.volumes.claim(volume.name, container_id)
-    return made
+        point.source = (await parts.volumes.inspect(volume)).mountpoint
 
 
-async def release_volumes(parts: Parts, record: Record, *, remove_anonymous: bool) -> None:
-    """The container is gone: give up its claims, and with `remove_anonymous` delete what nobody else can name."""
-    for point in record.spec.points:
-        if point.type != "volume":
-            continue
-        parts.volumes.release(point.name, record.id)
-        if remove_anonymous and point.anonymous and not parts.volumes.users(point.name):
-            await parts.volumes.remove(point.name)
+def release_volumes(parts: Parts, record: Record, *, remove_anonymous: bool) -> list[Volume]:
+    """The container is gone: give up its claims, all at once.
+
+    Returns the volumes that went with it, the anonymous ones of `remove_anonymous`: for `remove_volumes`.
+    """
+    points = [point for point in record.spec.points if point.type == "volume"]
+    anonymous = [point.name for point in points if point.anonymous and remove_anonymous]
+    return parts.volumes.forsake(record.id, [point.name for point in points], anonymous)
 
 
-async def mount_volumes(parts: Parts, record: Record, rootfs: Path) -> list[MountPoint]:
-    """At start: mount every volume, fill empty ones from the image's directory, check every bind source.
+async def remove_volumes(parts: Parts, record: Record, doomed: list[Volume]) -> None:
+    """Remove what is left of what `release_volumes` returned, and what the container's image mounts took."""
+    await parts.volumes.discard(doomed)
+    await imagemounts.release(parts, record)
+
+
+async def keep_anonymous(parts: Parts, record: Record) -> None:
+    """Before the container goes without its anonymous volumes: they stay."""
+    await parts.volumes.keep([point.name for point in record.spec.points if point.type == "volume" and point.anonymous])
+
+
+async def mount_volumes(parts: Parts, record: Record) -> list[MountPoint]:
+    """At start: mount every volume and image, check every bind source.
 
     Returns the points with host paths. Raises `Invalid` for a source that cannot be used.
     """
-    for point in record.spec.points:
+    await mount_points(parts, record.id, record.spec.points)
+    return record.spec.points
+
+
+async def mount_points(parts: Parts, container_id: str, points: list[MountPoint]) -> None:
+    """The same for some points."""
+    paths: dict[str, Path] = {}
+    for point in points:
         if point.type == "volume":
             faults.point("start.volume")
-            path = await parts.volumes.mount(point.name, record.id)
-            point.source = str(await workers.quick(_subpath, path, point.subpath))
-            if not point.no_copy and not point.subpath:
-                await workers.bulk(_populate, rootfs, point)
+            if point.name not in paths:
+                paths[point.name] = await parts.volumes.mount(point.name, container_id)
+            point.source = str(paths[point.name])
+        elif point.type == "image":
+            point.source = str(await imagemounts.mount(parts, container_id, point))
         elif point.type == "bind":
             await workers.quick(_check_bind, point)
-    return record.spec.points
+        point.pinned = ""
+        if point.subpath:
+            point.pinned = await workers.quick(_pin, parts.paths.bundle(container_id), point)
 
 
 async def unmount_volumes(parts: Parts, record: Record) -> None:
     """The undo of `mount_volumes`."""
-    for point in record.spec.points:
-        if point.type == "volume":
-            await parts.volumes.unmount(point.name, record.id)
+    await unmount_points(parts, record.id, record.spec.points, [])
+
+
+async def unmount_points(parts: Parts, container_id: str, points: list[MountPoint], others: list[MountPoint]) -> None:
+    """The undo of `mount_points`; what the container's `others` need stays."""
+    kept = {point.name for point in others if point.type == "volume"}
+    bundle = parts.paths.bundle(container_id)
+    async with UndoStack() as undo:  # one that fails does not keep the others mounted
+        for name in sorted({point.name for point in points if point.type == "volume"} - kept):
+            undo.push_undo(parts.volumes.unmount, name, container_id)
+        for point in points:
+            if point.type == "image":
+                undo.push_undo(imagemounts.unmount, parts, container_id, point)
+            if point.subpath:
+                undo.push_undo(workers.quick, unmount_below, _pin_of(bundle, point))
+
+
+async def adopt_volumes(parts: Parts, record: Record) -> None:
+    """At the daemon's start: the container went on with what a former daemon mounted."""
+    for name in {point.name for point in record.spec.points if point.type == "volume"}:
+        await parts.volumes.adopt(name, record.id)
 
 
 def like_below(rootfs: Path, points: list[MountPoint]) -> list[MountPoint]:
@@ -159,8 +199,9 @@ def _like_below(rootfs: Path, point: MountPoint) -> MountPoint:
 
 
 def _bind(root_fd: int, point: MountPoint) -> None:
-    os.close(_mount_point(root_fd, point.destination, directory=os.path.isdir(point.source)))
-    _mount(root_fd, point, os.fsencode(point.source), _MS_BIND | _MS_REC)
+    source = point.pinned or point.source
+    os.close(open_mount_point(root_fd, point.destination, directory=os.path.isdir(source)))
+    _mount(root_fd, point, os.fsencode(source), _MS_BIND | _MS_REC)
     # Its own from now on: what is unmounted here later stays mounted where it came from.
     _mount(root_fd, point, None, _MS_PRIVATE | _MS_REC)
     if not point.rw:
@@ -177,7 +218,7 @@ def _mount(root_fd: int, point: MountPoint, source: bytes | None, flags: int) ->
         os.close(fd)
 
 
-def _mount_point(root_fd: int, path: str, *, directory: bool) -> int:
+def open_mount_point(root_fd: int, path: str, *, directory: bool) -> int:
     """What is at `path`, made where it is missing; the caller owns the descriptor."""
     try:
         return rooted.open_in_root(root_fd, path, os.O_PATH)
@@ -191,46 +232,32 @@ def _mount_point(root_fd: int, path: str, *, directory: bool) -> int:
         os.close(parent_fd)
 
 
-def _subpath(volume: Path, subpath: str) -> Path:
-    if not subpath:
-        return volume
-    volume_fd = os.open(volume, os.O_PATH | os.O_DIRECTORY)
+def _pin_of(bundle: Path, point: MountPoint) -> Path:
+    return bundle / _PINS / point.destination.strip("/").replace("/", "%")
+
+
+def _pin(bundle: Path, point: MountPoint) -> str:
+    """Hold the part of a volume or image that `subpath` leads to, found inside it, in place by a bind of the thing itself."""
+    root_fd = os.open(point.source, os.O_PATH | os.O_DIRECTORY)
     try:
-        fd = rooted.open_in_root(volume_fd, subpath, os.O_PATH)
-        try:
-            return Path(os.readlink(f"/proc/self/fd/{fd}"))
-        finally:
-            os.close(fd)
+        fd = rooted.open_in_root(root_fd, point.subpath, os.O_PATH)
     except OSError as error:
-        raise Invalid(f"cannot access path {subpath} of the volume: {error.strerror}") from error
-    finally:
-        os.close(volume_fd)
-
-
-def _populate(rootfs: Path, point: MountPoint) -> None:
-    """Docker fills an empty volume with what the image has at the mount point, owner and mode included."""
-    target = Path(point.source)
-    if any(target.iterdir()):
-        return
-    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY)
-    try:
-        source_fd = rooted.open_in_root(root_fd, point.destination, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return  # the image has nothing there
+        reason = os.strerror(error.errno or 0).lower()
+        raise Invalid(f"cannot access path {point.subpath} of the {point.type}: {reason}") from error
     finally:
         os.close(root_fd)
     try:
-        # GNU cp keeps owners, modes, times, xattrs and hard links; the descriptor keeps it inside the image.
-        copied = subprocess.run(
-            ["cp", "-a", "--reflink=auto", f"/proc/self/fd/{source_fd}/.", str(target)],
-            pass_fds=(source_fd,),
-            capture_output=True,
-            check=False,
-        )
-        if copied.returncode:
-            raise HostFailure(f"filling volume {point.name}: {copied.stderr.decode(errors='replace').strip()}")
+        target = _pin_of(bundle, point)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            target.mkdir(exist_ok=True)
+        else:
+            target.touch()
+        if _libc.mount(f"/proc/self/fd/{fd}".encode(), os.fsencode(target), None, _MS_BIND | _MS_REC, None):
+            raise HostFailure(f"mounting {point.destination}: {os.strerror(ctypes.get_errno())}")
+        return str(target)
     finally:
-        os.close(source_fd)
+        os.close(fd)
 
 
 def _check_bind(point: MountPoint) -> None:

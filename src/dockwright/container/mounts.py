@@ -24,7 +24,10 @@ _TMPFS_FLAGS = frozenset(
 
 
 class MountPoint(Wire):
-    """One mount. `source` is a host path (for a volume: once it is mounted); `name` and `driver` are a volume's."""
+    """One mount. `source` is a host path (for a volume: once it is mounted); `name` and `driver` are a volume's.
+
+    Of an image, `name` is what was asked for and `image_id` what it was at create.
+    """
 
     type: str
     destination: str
@@ -46,6 +49,11 @@ class MountPoint(Wire):
     options: list[str] = []
     labels: dict[str, str] = {}
     driver_options: dict[str, str] = {}
+    image_id: str = ""
+    # Where a part of a volume or image is held in place for the mount: what `source` leads to may be moved by who uses it.
+    pinned: str = ""
+    # Being mounted into, or taken away from, a container: what a daemon that died had not ended.
+    pending: bool = False
 
 
 def resolve(config: Config, host: HostConfig, volumes_of: Callable[[str], Iterable[MountPoint]]) -> list[MountPoint]:
@@ -57,7 +65,7 @@ def resolve(config: Config, host: HostConfig, volumes_of: Callable[[str], Iterab
     found: dict[str, MountPoint] = {}
     for image_volume in config.volumes or {}:
         path = clean_destination(image_volume)
-        found[path] = MountPoint(type="volume", destination=path, driver="local", anonymous=True)
+        found[path] = MountPoint(type="volume", destination=path, driver=host.volume_driver, anonymous=True)
     for reference in host.volumes_from or []:
         for point in _volumes_from(reference, volumes_of):
             found[point.destination] = point
@@ -68,7 +76,17 @@ def resolve(config: Config, host: HostConfig, volumes_of: Callable[[str], Iterab
         _place(_from_mount(mount), found, asked)
     for path, options in (host.tmpfs or {}).items():
         _place(_tmpfs(path, options), found, asked)
-    return sorted(found.values(), key=lambda point: (point.destination.count("/"), point.destination))
+    return ordered(found.values())
+
+
+def from_mounts(given: Iterable[Mount]) -> list[MountPoint]:
+    """`Mounts` alone as mount points. Raises as `resolve`."""
+    return [_from_mount(mount) for mount in given]
+
+
+def ordered(points: Iterable[MountPoint]) -> list[MountPoint]:
+    """Parents before what is mounted in them."""
+    return sorted(points, key=lambda point: (point.destination.count("/"), point.destination))
 
 
 def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
@@ -80,7 +98,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
         return MountPoint(
             type="volume",
             destination=_bind_destination(text, parts[0]),
-            driver=volume_driver or "local",
+            driver=volume_driver,
             anonymous=True,
         )
     source, destination = parts[0], _bind_destination(text, parts[1])
@@ -94,7 +112,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
             propagation="rprivate",
         )
     elif VOLUME_NAME.match(source):
-        point = MountPoint(type="volume", name=source, destination=destination, driver=volume_driver or "local")
+        point = MountPoint(type="volume", name=source, destination=destination, driver=volume_driver)
         point.mode = "z"
     else:
         raise Invalid(
@@ -155,10 +173,9 @@ def _volumes_from(reference: str, volumes_of: Callable[[str], Iterable[MountPoin
         raise Invalid(f"invalid volumes-from {reference}: invalid mode: {mode}")
     points = []
     for point in volumes_of(container):
-        if point.type == "tmpfs":
+        if point.type == "tmpfs" or point.pending:
             continue
         copied = MountPoint(**{name: getattr(point, name) for name in point.__struct_fields__})
-        copied.anonymous = False
         copied.no_copy = True
         if mode == "ro":
             copied.rw, copied.mode = False, "ro"
@@ -183,7 +200,9 @@ def _from_mount(mount: Mount) -> MountPoint:
         case "tmpfs":
             return _tmpfs_mount(mount, destination, head)
         case "image":
-            raise Unsupported("mounts of type image arrive with the volumes release")
+            return _image_mount(mount, destination, head)
+        case "cluster":
+            raise Unsupported(f"{head}cluster volumes need a swarm, and this node is not part of one")
         case _:
             raise Invalid(f"{head}mount type unknown")
 
@@ -206,6 +225,11 @@ def _bind_mount(mount: Mount, destination: str, head: str) -> MountPoint:
         raise Invalid(f"{head}invalid mount path: '{mount.source}' mount path must be absolute")
     options = mount.bind_options
     propagation = (options.propagation if options else "") or "rprivate"
+    if options and options.read_only_force_recursive:
+        if options.read_only_non_recursive or options.non_recursive:
+            raise Invalid(head + "ReadOnlyForceRecursive conflicts with what is not recursive")
+        if not mount.read_only:
+            raise Invalid(head + "ReadOnlyForceRecursive needs ReadOnly")
     if propagation not in _PROPAGATIONS:
         raise Invalid(f"{head}invalid propagation mode: {propagation}")
     return MountPoint(
@@ -226,19 +250,36 @@ def _volume_mount(mount: Mount, destination: str, head: str) -> MountPoint:
     if mount.source and not VOLUME_NAME.match(mount.source):
         raise Invalid(f'{head}"{mount.source}" includes invalid characters for a local volume name')
     driver = options.driver_config if options else None
+    subpath = options.subpath if options else ""
+    if subpath and not mount.source:
+        raise Invalid(head + "must not set Subpath when using anonymous volumes")
+    _check_subpath(subpath, head)
     return MountPoint(
         type="volume",
         name=mount.source,
         destination=destination,
-        driver=(driver.name if driver else "") or "local",
+        driver=driver.name if driver else "",
         mode="z",
         rw=not mount.read_only,
         anonymous=not mount.source,
         no_copy=bool(options and options.no_copy),
-        subpath=options.subpath if options else "",
+        subpath=subpath,
         labels=(options.labels if options else None) or {},
         driver_options=(driver.options if driver else None) or {},
     )
+
+
+def _image_mount(mount: Mount, destination: str, head: str) -> MountPoint:
+    if not mount.source:
+        raise Invalid(head + "field Source must not be empty")
+    subpath = mount.image_options.subpath if mount.image_options else ""
+    _check_subpath(subpath, head)
+    return MountPoint(type="image", name=mount.source, destination=destination, rw=False, subpath=subpath)
+
+
+def _check_subpath(subpath: str, head: str) -> None:
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise Invalid(f"{head}subpath must be a relative path within the volume: {subpath}")
 
 
 def _tmpfs_mount(mount: Mount, destination: str, head: str) -> MountPoint:

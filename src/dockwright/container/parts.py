@@ -17,7 +17,7 @@ from dockwright.network import Networks
 from dockwright.runtime import Conmon, Runtime
 from dockwright.snapshot import Snapshotter
 from dockwright.tasks import Background
-from dockwright.volume import Volumes
+from dockwright.volume import Copies, Volumes
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Defaults:
     stop_timeout_s: int = 10
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Parts:
-    """Everything at hand; the engine owns each of these."""
+    """Everything at hand; the engine owns each of these, and changes `defaults` and `runtimes` when it is reloaded."""
 
     paths: ContainerPaths
     defaults: Defaults
@@ -77,6 +77,7 @@ class Parts:
     logs: Logs
     cgroups: Hierarchy
     volumes: Volumes
+    copies: Copies
     runtimes: Mapping[str, Runtime]
     conmon: Conmon
     background: Background

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from dockwright import cgroup, faults, rooted, workers
 from dockwright.container import endpoints, hostfiles, links, mounting
+from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.container.spec import build as specification
@@ -68,7 +69,7 @@ class Start:
             faults.point("start.mount")
             await parts.snapshots.mount(record.id, rootfs)
             faults.point("start.volumes")
-            points = await mounting.mount_volumes(parts, record, rootfs)
+            points = await mounting.mount_volumes(parts, record)
             faults.point("start.network")
             linked = links.holding(parts, record, self.record_of)
             attachment, network = await self._network()
@@ -116,7 +117,7 @@ class Start:
     def _write_bundle(
         self,
         rootfs: Path,
-        points: list[mounting.MountPoint],
+        points: list[MountPoint],
         network: str | None,
         files: dict[str, str],
         env: list[str],
@@ -205,6 +206,7 @@ async def adopt(parts: Parts, record: Record, monitor: Monitor) -> Live:
     runtime = parts.runtime(record.spec.host.runtime)
     undo = UndoStack()
     await prepare_undo(parts, record, undo)
+    await mounting.adopt_volumes(parts, record)
     undo.push_undo(runtime.delete, record.id, force=True)
     undo.callback(monitor.close)
     return Live(monitor, runtime, undo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.network import Attachment, Place
@@ -29,14 +30,19 @@ async def tell_network(parts: Parts, record: Record, action: str, place: Place) 
 async def tell_volumes(parts: Parts, record: Record, action: str) -> None:
     """`mount` or `unmount` of every volume of the container."""
     for point in record.spec.points:
-        if point.type != "volume":
-            continue
-        more = {"destination": point.destination, "propagation": point.propagation, "read/write": str(point.rw).lower()}
-        await parts.events.publish(
-            "volume",
-            action,
-            point.name,
-            container=record.id,
-            driver=point.driver,
-            **(more if action == "mount" else {}),
-        )
+        await tell_volume(parts, record, point, action)
+
+
+async def tell_volume(parts: Parts, record: Record, point: MountPoint, action: str) -> None:
+    """The same for one mount; nothing for what is no volume."""
+    if point.type != "volume":
+        return
+    more = {"destination": point.destination, "propagation": point.propagation, "read/write": str(point.rw).lower()}
+    await parts.events.publish(
+        "volume",
+        action,
+        point.name,
+        container=record.id,
+        driver=point.driver,
+        **(more if action == "mount" else {}),
+    )

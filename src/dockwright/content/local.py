@@ -2,7 +2,7 @@
 
 <root>/blobs/<algorithm>/<hex>     whole, verified, never changed
 <root>/ingest/<id>                 anonymous partials: collected when the store is opened
-<root>/ingest/name-<hash of name>  named partials: kept to be resumed, collected when nobody came back for a day
+<root>/ingest/name-<hash of name>  named partials: kept to be resumed, collected when nobody came back for a week
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from dockwright import workers
@@ -25,7 +25,7 @@ from dockwright.undo import shielded
 
 READ_BYTES = 1024 * 1024
 WRITE_BYTES = 512 * 1024
-PARTIAL_KEPT_S = 24 * 3600
+PARTIAL_KEPT_S = 7 * 24 * 3600
 
 
 class LocalBlobs:
@@ -63,18 +63,25 @@ class LocalBlobs:
     @asynccontextmanager
     async def ingest(self, name: str | None = None) -> AsyncIterator[LocalIngest]:
         """See `BlobStore.ingest`."""
-        if name in self._names:
-            raise Conflict(f"{name} is being ingested already")
-        if name is not None:
-            self._names.add(name)
-        try:
+        with self._alone(name):
             ingest = LocalIngest(await workers.bulk(Partial, self._partial_path(name), self._blobs))
             try:
                 yield ingest
             finally:
                 await shielded(ingest.end(keep=name is not None))
-        finally:
-            self._names.discard(name or "")
+
+    @asynccontextmanager
+    async def resume(self, name: str) -> AsyncIterator[Partial]:
+        """The named ingest for code that runs in a worker thread already. Unless that commits or discards it, it stays.
+
+        Raises `Conflict` while the same name is being ingested.
+        """
+        with self._alone(name):
+            partial = await workers.bulk(Partial, self._partial_path(name), self._blobs)
+            try:
+                yield partial
+            finally:
+                await shielded(workers.quick(partial.close))
 
     async def stat(self, digest: Digest) -> BlobInfo:
         """See `BlobStore.stat`."""
@@ -88,6 +95,11 @@ class LocalBlobs:
         """See `BlobStore.walk`."""
         for info in await workers.bulk(self.walk_now):
             yield info
+
+    async def drop_stale(self) -> None:
+        """Remove named partials that nobody works on and nobody came back to for a week, or whose blob came otherwise: a
+        partial that is named after a digest is one of that blob."""
+        await workers.bulk(self._drop_stale, {self._partial_path(name).name for name in self._names})
 
     def stat_now(self, digest: Digest) -> BlobInfo:
         """`stat`, for worker threads."""
@@ -107,12 +119,32 @@ class LocalBlobs:
                     found.append(BlobInfo(Digest(f"{folder.name}:{entry.name}"), stat.st_size, stat.st_mtime_ns))
         return found
 
+    @contextmanager
+    def _alone(self, name: str | None) -> Iterator[None]:
+        if name in self._names:
+            raise Conflict(f"{name} is being ingested already")
+        if name is not None:
+            self._names.add(name)
+        try:
+            yield
+        finally:
+            self._names.discard(name or "")
+
     def _prepare(self) -> None:
         (self._blobs / "sha256").mkdir(parents=True, exist_ok=True)
         self._ingests.mkdir(exist_ok=True)
         for path in self._ingests.iterdir():
-            if not path.name.startswith("name-") or path.stat().st_mtime < time.time() - PARTIAL_KEPT_S:
+            if not path.name.startswith("name-") or _is_old(path):
                 path.unlink()
+
+    def _drop_stale(self, busy: set[str]) -> None:
+        found = {path.name: path for path in self._ingests.iterdir() if path.name.startswith("name-")}
+        if not found:
+            return
+        whole = {self._partial_path(blob.digest).name for blob in self.walk_now()}
+        for name, path in found.items():
+            if name not in busy and (name in whole or _is_old(path)):
+                path.unlink(missing_ok=True)
 
     def _open(self, digest: Digest) -> int:
         try:
@@ -125,6 +157,13 @@ class LocalBlobs:
             return self._ingests / secrets.token_hex(16)
         # Hashed: a name may be anything, and a path component may not.
         return self._ingests / f"name-{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < time.time() - PARTIAL_KEPT_S
+    except FileNotFoundError:
+        return False  # became a blob meanwhile
 
 
 class LocalIngest:

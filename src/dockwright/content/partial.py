@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from dockwright import faults
@@ -28,6 +29,11 @@ class Partial:
             self._hash.update(chunk)
             self.offset += len(chunk)
 
+    @property
+    def path(self) -> Path:
+        """Where the file is until it is committed."""
+        return self._path
+
     def write(self, chunk: bytes | memoryview) -> None:
         """Append and hash `chunk`. Raises `HostFailure` when the disk refuses."""
         view = memoryview(chunk)
@@ -39,8 +45,20 @@ class Partial:
         except OSError as error:
             raise HostFailure(f"storing content: {error.strerror}") from error
 
+    def stored(self) -> Iterator[bytes]:
+        """What was written so far, from the beginning."""
+        offset, end = 0, self.offset
+        while offset < end:
+            chunk = os.pread(self._fd, min(_CHUNK, end - offset), offset)
+            if not chunk:
+                raise HostFailure(f"{self._path} was cut short by somebody else")
+            offset += len(chunk)
+            yield chunk
+
     def restart(self) -> None:
-        """Back to an empty file."""
+        """Back to an empty file, also after a discard."""
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash = digests.hasher()
@@ -52,18 +70,29 @@ class Partial:
         Raises `Corrupt`; `HostFailure` for the disk.
         """
         try:
-            digest = self._digest(expected)
-            if expected is not None and digest != expected:
-                raise Corrupt(f"content has the digest {digest}, expected {expected}")
-            if size_bytes is not None and size_bytes != self.offset:
-                raise Corrupt(f"content of {digest} has {self.offset} bytes, expected {size_bytes}")
+            digest = self.verify(expected, size_bytes)
             self._publish(digest)
-        except Corrupt:
-            self.discard()
-            raise
         except OSError as error:
             raise HostFailure(f"storing content: {error.strerror}") from error
         return BlobInfo(digest, self.offset, time.time_ns())
+
+    def verify(self, expected: Digest | None = None, size_bytes: int | None = None) -> Digest:
+        """Hold what was written against what it should be; its digest. Raises `Corrupt`, and the file is then gone."""
+        digest = self._digest(expected)
+        if expected is not None and digest != expected:
+            self.discard()
+            raise Corrupt(f"content has the digest {digest}, expected {expected}")
+        if size_bytes is not None and size_bytes != self.offset:
+            self.discard()
+            raise Corrupt(f"content of {digest} has {self.offset} bytes, expected {size_bytes}")
+        return digest
+
+    def sync(self) -> None:
+        """Bring it to the disk, so that a later commit costs no more than a rename. Raises `HostFailure`."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise HostFailure(f"storing content: {error.strerror}") from error
 
     def close(self) -> None:
         """Stop writing and leave the file for a later `Partial` on the same path. Safe to call again."""

@@ -25,7 +25,7 @@ from dockwright.image.types import (
     image_data,
     manifest_size,
 )
-from dockwright.oci import Descriptor, Digest, ImageConfig, Manifest, mediatypes
+from dockwright.oci import Descriptor, Digest, ImageConfig, Manifest, chain_ids, mediatypes
 from dockwright.units import parse_time, rfc3339
 
 # Containers by the image they were made from.
@@ -141,6 +141,9 @@ async def _describe_image(
         return
     unpacked = sum(sizes.layers(store, config.diff_ids).values()) if config else 0
     summary.kind = "image"
+    chain = chain_ids(config.diff_ids) if config else []
+    # Containers can be made of it, though its blobs may have been dropped once they were unpacked.
+    summary.available |= bool(chain) and store.layers.has(chain[-1])
     summary.size = manifest_size(summary.size.content + unpacked, summary.size.content)
     summary.image_data = image_data(platform, list(users.get(row.digest, ())), unpacked)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +93,19 @@ class Documents:
                 async for found in self.manifests(child, depth + 1):
                     yield found
 
+    async def indexes(self, target: Descriptor, depth: int = 0) -> list[Descriptor]:
+        """The indexes below `target`, itself not counted, as far as they are stored."""
+        found: list[Descriptor] = []
+        try:
+            document = await self.index_or_manifest(target.digest)
+        except NotFound:
+            return found
+        if isinstance(document, Index) and depth < _NESTING:
+            for child in document.manifests or ():
+                if child.media_type in mediatypes.INDEXES:
+                    found += [child, *await self.indexes(child, depth + 1)]
+        return found
+
     async def variants(self, target: Descriptor) -> list[Variant]:
         """The manifests below `target` that containers can be made from, as far as they are stored."""
         found = []
@@ -131,6 +144,16 @@ class Documents:
             for child in document.manifests or ():
                 async for found in self.reachable(child, depth + 1):
                     yield found
+
+    async def subject(self, digest: Digest) -> Descriptor | None:
+        """What the stored index or manifest `digest` says something of."""
+        subject = (await self.index_or_manifest(digest)).subject
+        return subject if isinstance(subject, Descriptor) else None
+
+    def forget(self, digests: Iterable[Digest]) -> None:
+        """These are no longer stored."""
+        for digest in digests:
+            self._known.pop(digest, None)
 
     def _remember(self, digest: Digest, document: Index | Manifest | ImageConfig) -> None:
         if len(self._known) >= _REMEMBERED:

@@ -1,12 +1,16 @@
 """Leases: content that a running operation needs, though no reference leads to it yet. They end with the process, so what a
-crash leaves is collected at the next start."""
+crash leaves is collected at the next start.
+
+A collection and an operation never wait for each other's work: whoever wants to hold something that is being deleted at this
+very moment waits for that deletion (milliseconds), and what is held while a collection is under way is not deleted by it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from dockwright.oci import Digest, chain_ids
 
@@ -19,10 +23,9 @@ class Lease:
         self._held: list[Digest] = []
 
     async def hold(self, digests: Iterable[Digest]) -> None:
-        """Keep blobs and snapshots with these digests. Waits for a collection that is under way."""
+        """Keep blobs and snapshots with these digests; waits for one that is being deleted."""
         wanted = list(digests)
-        async with self._leases.collecting:
-            self._leases.counts.update(wanted)
+        await self._leases.count(wanted)
         self._held += wanted
 
     async def hold_layers(self, diff_ids: tuple[Digest, ...]) -> None:
@@ -36,29 +39,53 @@ class Lease:
 
 
 class Leases:
-    """All leases of a process. A collection holds `collecting` while it decides and deletes."""
+    """All leases of a process, and what the collection under way may delete."""
 
     def __init__(self) -> None:
         self.counts: Counter[Digest] = Counter()
+        # One collection at a time.
         self.collecting = asyncio.Lock()
-        self._open = 0
+        # Whatever was held since the collection under way began to look around; None without one.
+        self._seen: set[Digest] | None = None
+        self._doomed: set[Digest] = set()
+        self._swept = asyncio.Event()
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
         """A hold that lasts as long as the context."""
         lease = Lease(self)
-        self._open += 1
         try:
             yield lease
         finally:
-            self._open -= 1
             lease.end()
 
-    @property
-    def idle(self) -> bool:
-        """Whether no operation is under way: content whose digest nobody could know in advance is safe only then."""
-        return self._open == 0
+    async def count(self, wanted: list[Digest]) -> None:
+        """Count `wanted` as held once more."""
+        while not self._doomed.isdisjoint(wanted):
+            await self._swept.wait()
+        self.counts.update(wanted)
+        if self._seen is not None:
+            self._seen.update(wanted)
 
-    def held(self) -> set[Digest]:
-        """Everything that some operation holds."""
-        return {digest for digest, count in self.counts.items() if count > 0}
+    @contextmanager
+    def collection(self) -> Iterator[None]:
+        """While a collection lasts, from before it looks what is referred to until it has deleted the rest."""
+        self._seen = {digest for digest, count in self.counts.items() if count > 0}
+        self.counts = Counter({digest: count for digest, count in self.counts.items() if count > 0})
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    @contextmanager
+    def dooming(self, candidates: Iterable[Digest]) -> Iterator[set[Digest]]:
+        """Those of `candidates` that may be deleted, as nobody held them since the collection began. Nobody gets a hold of
+        them until the context ends."""
+        assert self._seen is not None, "part of a collection"
+        self._doomed = set(candidates) - self._seen
+        self._swept.clear()
+        try:
+            yield self._doomed
+        finally:
+            self._doomed = set()
+            self._swept.set()

@@ -25,19 +25,20 @@ Matches = Callable[[ImageRow, ImageConfig], bool]
 
 
 async def summaries(
-    store: Store, filters: Filters, *, shared_size: bool, manifests: bool, users: Users | None
+    store: Store, filters: Filters, *, intermediate: bool, shared_size: bool, manifests: bool, users: Users | None
 ) -> list[ImageSummary]:
-    """The images that `filters` let through, the newest first."""
+    """The images that `filters` let through, the newest first; `intermediate` ones have no name and others made of them."""
     matches = await compile_filters(store, filters, LIST_FILTERS)
     footprints = await sizes.footprints(store, list(store.records.images.values()))
     shared = sizes.shared_bytes(footprints) if shared_size else {}
+    parents = set() if intermediate else {row.parent for row in store.records.images.values()}
     found: list[tuple[int, ImageSummary]] = []
     for digest, used in footprints.items():
         row = store.records.images.get(digest)
         if row is None:
             continue  # removed meanwhile
         config = await _config(store, row)
-        if not matches(row, config):
+        if not matches(row, config) or (digest in parents and not store.records.names(digest)):
             continue
         line = describing.summary(store, row, config, used)
         if "reference" in filters:

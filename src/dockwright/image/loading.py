@@ -1,22 +1,23 @@
 """Loading images: Docker archives (`docker save`, also of old) and OCI image layouts, in a tar, plain or compressed.
 
-First the whole stream goes into the blob store, by digest, in whatever order it comes; then the documents say what it is.
+First the whole stream goes into the store, see `spooling.py`; then the documents say what it is.
 """
 
 from __future__ import annotations
 
-import posixpath
-import re
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import msgspec
 
-from dockwright import archive, faults, workers
-from dockwright.archive import Source, tarformat
-from dockwright.archive.reader import TarReader
+from dockwright import faults, workers
 from dockwright.content import LocalBlobs, put, read
 from dockwright.errors import Corrupt, Invalid, NotFound, Unsupported
+from dockwright.image.documents import Variant
+from dockwright.image.leases import Lease
+from dockwright.image.selecting import select
+from dockwright.image.spooling import Spooled, spool
 from dockwright.image.store import Store
 from dockwright.image.unpacking import unpack
 from dockwright.oci import (
@@ -37,8 +38,6 @@ from dockwright.undo import shielded
 NAME_ANNOTATION = "io.containerd.image.name"
 REF_ANNOTATION = "org.opencontainers.image.ref.name"
 
-_BLOB = re.compile(rb"blobs/(sha256|sha384|sha512)/([0-9a-f]{64,128})")
-_FILES = 200_000
 _DOCUMENT = 16 * 1024 * 1024
 _COMPRESSED = ((b"\x1f\x8b", mediatypes.OCI_LAYER_GZIP), (b"\x28\xb5\x2f\xfd", mediatypes.OCI_LAYER_ZSTD))
 
@@ -51,103 +50,87 @@ class _ArchiveImage(msgspec.Struct, rename="pascal"):
     repo_tags: list[str] | None = None
 
 
-@dataclass
-class _Spooled:
-    """What the archive held: regular files by path, now blobs, and links."""
+@dataclass(frozen=True)
+class _Contents:
+    """The images of an archive, each by its target with its names, and manifests that only say something of others."""
 
-    files: dict[str, tuple[Digest, int]] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-
-    def find(self, path: str) -> tuple[Digest, int]:
-        """The file at `path`, through links. Raises `Invalid`."""
-        here = posixpath.normpath(path)
-        for _ in range(40):
-            if here in self.files:
-                return self.files[here]
-            if here not in self.links:
-                break
-            here = self.links[here]
-        raise Invalid(f"invalid archive: it lacks {path}")
+    images: list[tuple[Descriptor, list[Reference]]]
+    referrers: list[tuple[Descriptor, Digest]] = field(default_factory=list)
 
 
-async def load(store: Store, stream: AsyncIterable[bytes], platform: Platform | None) -> AsyncGenerator[str, None]:
-    """Load every image of the archive; a line for a person as each is there. Close the generator when you stop early.
+async def load(store: Store, stream: AsyncIterable[bytes], platforms: Sequence[Platform]) -> AsyncGenerator[str, None]:
+    """Load every image of the archive, of `platforms` alone if there are any; a line for a person as each is there. Close
+    the generator when you stop early.
 
-    Raises `Invalid` or `Corrupt` for a bad archive; images told before that stay. `NotFound` without `platform` in it.
+    Raises `Invalid` or `Corrupt` for a bad archive; images told before that stay. `NotFound` without a platform in it.
     """
     try:
-        async with store.leases.lease() as lease:
-            spooled = await archive.consume(stream, lambda source: _spool(store.blobs, archive.decompressed(source)))
-            await lease.hold(digest for digest, _ in spooled.files.values())
+        async with store.leases.lease() as lease, AsyncExitStack() as stack:
+            spooled = await spool(store, lease, stream, stack)
             faults.point("image.load")
-            for target, names in await _images(store, spooled):
-                await _take(store, target, names, platform)
+            contents = await _contents(store, lease, spooled)
+            for target, names in contents.images:
+                await _take(store, spooled, target, names, platforms)
                 for name in names:
                     yield f"Loaded image: {name.familiar}\n"
                 if not names:
                     yield f"Loaded image ID: {target.digest}\n"
+            for descriptor, _ in contents.referrers:
+                await spooled.keep([one.digest async for one in store.documents.reachable(descriptor)])
+            if contents.referrers:
+                await store.records.add_referrers(contents.referrers)
     finally:
-        await shielded(store.collect())
+        await shielded(store.collect(), limit_s=None)
 
 
-async def _take(store: Store, target: Descriptor, names: list[Reference], platform: Platform | None) -> None:
-    variant = await store.documents.choose(target, platform)
-    if variant is None:
-        wanted = f"{platform}" if platform else "this host"
-        raise NotFound(f"image {names[0].familiar if names else target.digest} has nothing for {wanted}")
-    await unpack(store, variant)
+async def _take(
+    store: Store, spooled: Spooled, target: Descriptor, names: list[Reference], platforms: Sequence[Platform]
+) -> None:
+    called = names[0].familiar if names else target.digest
+    chosen = await _chosen(store, target, platforms, called)
+    wanted = [variant for at, variant in enumerate(chosen) if at == 0 or _is_unpacked(variant, spooled)]
+    for variant in wanted:
+        same = [diff_id for blob, diff_id in variant.layers if blob.digest == diff_id]
+        await spooled.give_up(same)
+        await unpack(
+            store, variant, {diff_id: spooled.layers[diff_id].staged for diff_id in same if diff_id in spooled.layers}
+        )
+    if platforms and target.digest not in store.records.images:
+        for one in (await select(store, target, platforms, called)).others:
+            await store.drop_manifests([one.digest])
+    await spooled.keep([one.digest async for one in store.documents.reachable(target)])
     await store.records.add(target, names)
     await store.publish("load", store.records.images[target.digest])
 
 
-def _spool(blobs: LocalBlobs, source: Source) -> _Spooled:
-    """Every regular file into the blob store. Blocking."""
-    found = _Spooled()
-    reader = TarReader(source)
-    for entry in reader.entries():
-        raw = tarformat.checked_name(entry.name)
-        path = raw.decode(errors="surrogateescape")
-        if len(found.files) + len(found.links) >= _FILES:
-            raise Invalid(f"invalid archive: more than {_FILES} files")
-        if entry.kind == tarformat.REGULAR:
-            found.files[path] = _ingest(blobs, reader, _promised(raw))
-        elif entry.kind == tarformat.SYMLINK:
-            target = posixpath.join(posixpath.dirname(path), entry.target.decode(errors="surrogateescape"))
-            found.links[path] = posixpath.normpath(target)
-        elif entry.kind == tarformat.HARDLINK:
-            found.links[path] = posixpath.normpath(entry.target.decode(errors="surrogateescape"))
-    return found
+async def _chosen(store: Store, target: Descriptor, platforms: Sequence[Platform], called: str) -> list[Variant]:
+    """The variants to keep, the one to unpack first. Raises `NotFound`."""
+    if platforms:
+        return (await select(store, target, platforms, called)).variants
+    best = await store.documents.choose(target)
+    if best is not None:
+        return [best, *(one for one in await store.documents.variants(target) if one is not best)]
+    if not any([manifest is not None async for _, manifest in store.documents.manifests(target)]):
+        raise NotFound(f"image {called} has nothing for this host")
+    return []  # an artifact, not an image: it is kept as it is
 
 
-def _ingest(blobs: LocalBlobs, reader: TarReader, promised: Digest | None) -> tuple[Digest, int]:
-    partial = blobs.begin()
-    try:
-        for piece in reader.data():
-            partial.write(piece)
-        info = partial.commit(promised)
-    finally:
-        partial.discard()
-    return info.digest, info.size_bytes
+def _is_unpacked(variant: Variant, spooled: Spooled) -> bool:
+    return all(blob.digest == diff_id and diff_id in spooled.layers for blob, diff_id in variant.layers)
 
 
-def _promised(path: bytes) -> Digest | None:
-    match = _BLOB.fullmatch(path)
-    return Digest(f"{match[1].decode()}:{match[2].decode()}") if match else None
-
-
-async def _images(store: Store, spooled: _Spooled) -> list[tuple[Descriptor, list[Reference]]]:
-    """The images of the archive, each by its target, with its names."""
+async def _contents(store: Store, lease: Lease, spooled: Spooled) -> _Contents:
     old = await _archive_images(store, spooled)
     if "index.json" in spooled.files and ("oci-layout" in spooled.files or not old):
-        return await _layout_images(store, spooled, old)
+        return await _layout_contents(store, spooled, old)
     if old:
-        return [await _assemble(store, spooled, image) for image in old]
+        return _Contents([await _assemble(store, lease, spooled, image) for image in old])
     if "repositories" in spooled.files:
         raise Unsupported("the archive was saved by a Docker before 1.10: load and save it with a later one first")
     raise Invalid("invalid archive: it holds neither manifest.json nor index.json")
 
 
-async def _archive_images(store: Store, spooled: _Spooled) -> list[_ArchiveImage]:
+async def _archive_images(store: Store, spooled: Spooled) -> list[_ArchiveImage]:
     if "manifest.json" not in spooled.files:
         return []
     content = await read(store.blobs, spooled.files["manifest.json"][0], _DOCUMENT)
@@ -157,9 +140,7 @@ async def _archive_images(store: Store, spooled: _Spooled) -> list[_ArchiveImage
         raise Invalid(f"invalid archive: malformed manifest.json: {error}") from error
 
 
-async def _layout_images(
-    store: Store, spooled: _Spooled, old: list[_ArchiveImage]
-) -> list[tuple[Descriptor, list[Reference]]]:
+async def _layout_contents(store: Store, spooled: Spooled, old: list[_ArchiveImage]) -> _Contents:
     index = read_index(await read(store.blobs, spooled.files["index.json"][0], _DOCUMENT))
     by_config = {spooled.find(image.config)[0]: image.repo_tags or [] for image in old}
     found: dict[Digest, tuple[Descriptor, list[Reference]]] = {}
@@ -174,10 +155,18 @@ async def _layout_images(
             names += [parsed for tag in tags if (parsed := _name(tag)) not in names]
         elif named not in names:
             names.append(named)
-    return list(found.values())
+    referrers = []
+    for target, names in list(found.values()):
+        subject = await store.documents.subject(target.digest)
+        if not names and subject is not None:
+            referrers.append((target, subject.digest))
+            del found[target.digest]
+    return _Contents(list(found.values()), referrers)
 
 
-async def _assemble(store: Store, spooled: _Spooled, image: _ArchiveImage) -> tuple[Descriptor, list[Reference]]:
+async def _assemble(
+    store: Store, lease: Lease, spooled: Spooled, image: _ArchiveImage
+) -> tuple[Descriptor, list[Reference]]:
     """The manifest that a Docker archive of old does not have."""
     config_digest, config_size = spooled.find(image.config)
     config = read_config(await read(store.blobs, config_digest))
@@ -187,10 +176,14 @@ async def _assemble(store: Store, spooled: _Spooled, image: _ArchiveImage) -> tu
     layers = []
     for path in paths:
         digest, size = spooled.find(path)
-        layers.append(Descriptor(await workers.quick(_layer_type, store.blobs, digest), digest, size))
+        plain = digest in spooled.layers
+        kind = mediatypes.OCI_LAYER if plain else await workers.quick(_layer_type, store.blobs, digest)
+        layers.append(Descriptor(kind, digest, size))
     manifest = write(Manifest(Descriptor(mediatypes.OCI_CONFIG, config_digest, config_size), tuple(layers)))
+    target = describe(manifest, mediatypes.OCI_MANIFEST)
+    await lease.hold([target.digest])
     await put(store.blobs, manifest)
-    return describe(manifest, mediatypes.OCI_MANIFEST), [_name(tag) for tag in image.repo_tags or []]
+    return target, [_name(tag) for tag in image.repo_tags or []]
 
 
 def _layer_type(blobs: LocalBlobs, digest: Digest) -> str:

@@ -52,27 +52,28 @@ class Commit:
     changes: tuple[str, ...] = ()
 
 
-async def import_tar(
-    store: Store,
-    stream: AsyncIterable[bytes],
-    names: Iterable[Reference],
-    *,
-    message: str,
-    changes: Iterable[str],
-    platform: Platform | None,
-) -> Digest:
+@dataclass(frozen=True)
+class Import:
+    """What an import says about its image. `created` is RFC 3339, empty for now; without `platform` it is this host's."""
+
+    run: RunConfig
+    message: str
+    platform: Platform | None = None
+    created: str = ""
+    annotations: dict[str, str] | None = None
+
+
+async def import_tar(store: Store, stream: AsyncIterable[bytes], names: Iterable[Reference], what: Import) -> Digest:
     """An image of one layer, whose files are those of the tar `stream` (plain or compressed)."""
-    run = apply_changes(RunConfig(), changes)
-    here = platform or platforms.host()
     async with store.leases.lease() as lease, store.layers.stage() as staged:
         await archive.consume(stream, lambda source: staged.fill(archive.decompressed(source)))
         faults.point("image.import")
         if staged.contents.regenerable and staged.contents.independent:
-            return await _import_layer(store, lease, staged, names, run, here, message)
+            return await _import_layer(store, lease, staged, names, what)
         # The tar names files twice, or takes directories for granted. Nobody knows its digest yet: ours is as good.
         async with store.layers.stage() as again:
             await archive.run(lambda: again.fill(source_of(archive.pack_layer(staged.tree))), again.stop)
-            return await _import_layer(store, lease, again, names, run, here, message)
+            return await _import_layer(store, lease, again, names, what)
 
 
 async def commit(store: Store, key: str, base: Image | None, what: Commit, names: Iterable[Reference]) -> Digest:
@@ -107,7 +108,8 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
             history=(*(parent.history or ()), step),
         )
         layers = (*(_as_oci(descriptor) for descriptor in below), layer)
-        return await _keep(store, lease, {diff_id: staged}, config, layers, names, base.id if base else None)
+        made = Made(config, layers, base.id if base else None)
+        return await keep(store, lease, {diff_id: staged}, made, names)
 
 
 async def _remaining_layers(store: Store, key: str) -> list[Descriptor]:
@@ -117,51 +119,53 @@ async def _remaining_layers(store: Store, key: str) -> list[Descriptor]:
     return [await workers.bulk(measured, diff_id) for diff_id in store.layers.lineage(key)]
 
 
-async def _import_layer(
-    store: Store,
-    lease: Lease,
-    staged: Staged,
-    names: Iterable[Reference],
-    run: RunConfig,
-    here: Platform,
-    message: str,
-) -> Digest:
-    created = rfc3339(time.time_ns())
+async def _import_layer(store: Store, lease: Lease, staged: Staged, names: Iterable[Reference], what: Import) -> Digest:
+    created = what.created or rfc3339(time.time_ns())
+    here = what.platform or platforms.host()
     layer, diff_id = _described(staged)
     config = ImageConfig(
         here.architecture,
         here.os,
         created,
         variant=here.variant,
-        config=run,
-        comment=message,
+        config=what.run,
+        comment=what.message,
         rootfs=RootFS(diff_ids=(diff_id,)),
-        history=(History(created, comment=message),),
+        history=(History(created, comment=what.message),),
     )
-    return await _keep(store, lease, {diff_id: staged}, config, (layer,), names, None)
+    made = Made(config, (layer,), annotations=what.annotations)
+    return await keep(store, lease, {diff_id: staged}, made, names)
 
 
-async def _keep(
+@dataclass(frozen=True)
+class Made:
+    """An image as it is to be stored."""
+
+    config: ImageConfig
+    layers: tuple[Descriptor, ...]
+    parent: Digest | None = None
+    annotations: dict[str, str] | None = None
+
+
+async def keep(
     store: Store,
     lease: Lease,
     staged: dict[Digest, Staged],
-    config: ImageConfig,
-    layers: tuple[Descriptor, ...],
+    made: Made,
     names: Iterable[Reference],
-    parent: Digest | None,
 ) -> Digest:
     """Layers, then documents, then the row: a crash in between leaves garbage."""
-    body = write(config)
+    body = write(made.config)
     described = describe(body, mediatypes.OCI_CONFIG)
-    manifest = write(Manifest(described, layers))
+    manifest = write(Manifest(described, made.layers, annotations=made.annotations or msgspec.UNSET))
     target = describe(manifest, mediatypes.OCI_MANIFEST)
-    await lease.hold([described.digest, target.digest, *(layer.digest for layer in layers)])
-    await lease.hold_layers(config.diff_ids)
-    await store.layers.stack(config.diff_ids, staged)
+    await lease.hold([described.digest, target.digest, *(layer.digest for layer in made.layers)])
+    await lease.hold_layers(made.config.diff_ids)
+    await store.layers.stack(made.config.diff_ids, staged)
     await put(store.blobs, body)
     await put(store.blobs, manifest)
     faults.point("image.record")
-    await store.records.add(target, names, parent)
+    await store.records.add(target, names, made.parent)
     return target.digest
 
 

@@ -10,9 +10,10 @@ from dockwright.errors import InUse
 from dockwright.image.documents import Variant
 from dockwright.image.listing import PRUNE_FILTERS, Filters, compile_filters
 from dockwright.image.records import ImageRow
+from dockwright.image.selecting import select
 from dockwright.image.store import Store
 from dockwright.image.types import DeleteItem, PruneReport
-from dockwright.oci import Digest, ImageConfig, Reference, reference
+from dockwright.oci import Digest, ImageConfig, Platform, Reference, reference
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,20 @@ async def remove(store: Store, asked: str, *, force: bool, prune: bool, users: S
     row = store.find(asked)
     names = store.records.names(row.digest)
     using = [user for user in users if user.image_id == row.digest]
-    by_id = _is_id(row.digest, asked)
-    if not by_id:
-        name = _meant(store, asked, names)
-        if not force and len(names) == 1 and using:
+    if not _is_id(row.digest, asked):
+        meant = _meant(store, asked, names)
+        if len(meant) < len(names):
+            return await _untag(store, row, meant)
+        if using and not force:
             raise InUse(
                 f'conflict: unable to remove repository reference "{asked}" (must force) - '
                 f"container {using[0].container_id[:12]} is using its referenced image {_short(row.digest)}"
             )
-        if len(names) > 1:
-            return await _untag(store, row, [name])
-        _check(row.digest, [name], using, force=force)
+        if any(user.running for user in using):
+            return await _untag(store, row, names)  # the name alone can be forced away: the image stays, dangling
     else:
         _check(row.digest, names, using, force=force)
-    done = await _untag(store, row, names)
-    done += await _delete(store, row)
+    done = await discard(store, row)
     if prune:
         done += await _prune_parents(store, row, users)
     await store.collect()
@@ -63,11 +63,47 @@ async def prune(store: Store, filters: Filters, users: Sequence[ImageUser]) -> P
     for row in list(store.records.images.values()):
         if row.digest in used or not matches(row, await _config(store, row)):
             continue
-        removed += await _untag(store, row, store.records.names(row.digest))
-        removed += await _delete(store, row)
+        removed += await discard(store, row)
     freed = await store.collect()
     await store.events.publish("image", "prune", "", reclaimed=str(freed))
     return PruneReport(removed or None, freed)
+
+
+async def discard(store: Store, row: ImageRow) -> list[DeleteItem]:
+    """Take every name of an image away, and then the image, whoever uses it."""
+    done = await _untag(store, row, store.records.names(row.digest))
+    return done + await _delete(store, row)
+
+
+async def remove_platforms(
+    store: Store, asked: str, platforms: Sequence[Platform], *, force: bool, users: Sequence[ImageUser]
+) -> list[DeleteItem]:
+    """Delete what an image has for `platforms` alone; the image, and its ID, stay. When nothing else of it is here, it goes
+    as with `remove`.
+
+    Raises `NotFound` for a platform that is not here, `InUse`.
+    """
+    row = store.find(asked)
+    names = store.records.names(row.digest)
+    selection = await select(store, row.target, platforms, names[0].familiar if names else row.digest)
+    left = {variant.descriptor.digest for variant in await store.documents.variants(row.target)}
+    if left <= {one.descriptor.digest for one in selection.variants}:
+        return await remove(store, asked, force=force, prune=True, users=users)
+    using = [user for user in users if user.image_id == row.digest]
+    own = await store.documents.choose(row.target)
+    if own is not None and own.descriptor.digest in {one.digest for one in selection.manifests}:
+        _check(row.digest, [], using, force=force)
+    stored = {descriptor.digest async for descriptor, document in store.documents.manifests(row.target) if document}
+    gone = [one.digest for one in selection.manifests if one.digest in stored]
+    faults.point("image.forget")
+    if kept := await store.drop_manifests(gone, of=row):
+        raise InUse(
+            f"conflict: unable to delete {_short(kept[0])} (cannot be forced) - another image has that manifest too"
+        )
+    for digest in gone:
+        await store.events.publish("image", "delete", digest, name=names[0].familiar if names else row.digest)
+    await store.collect()
+    return [DeleteItem(deleted=digest) for digest in gone]
 
 
 async def _untag(store: Store, row: ImageRow, names: list[Reference]) -> list[DeleteItem]:
@@ -119,12 +155,12 @@ def _check(image: Digest, names: list[Reference], using: list[ImageUser], *, for
         )
 
 
-def _meant(store: Store, asked: str, names: list[Reference]) -> Reference:
+def _meant(store: Store, asked: str, names: list[Reference]) -> list[Reference]:
+    """The name; of `name@digest` every name that the image has in that repository."""
     parsed = reference.parse(asked).tagged
     if store.records.target(parsed) is not None:
-        return parsed
-    # `name@digest` of an image that has the name with a tag.
-    return next(name for name in names if name.name == parsed.name)
+        return [parsed]
+    return [name for name in names if name.name == parsed.name]
 
 
 def _is_id(image: Digest, asked: str) -> bool:

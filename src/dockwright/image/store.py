@@ -1,20 +1,21 @@
-"""What every verb of the image manager stands on: rows, documents, blobs, layers, leases; and collecting garbage."""
+"""What every verb of the image manager stands on: rows, documents, blobs, layers, leases."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from dockwright import archive, faults
+from dockwright import archive
 from dockwright.content import LocalBlobs
-from dockwright.errors import InUse, NotFound
+from dockwright.errors import NotFound
 from dockwright.events import Events
+from dockwright.image import collection
 from dockwright.image.documents import Documents, Variant
-from dockwright.image.leases import Leases
+from dockwright.image.leases import Lease, Leases
 from dockwright.image.records import ImageRow, Records
-from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, Reference, chain_ids, reference
+from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, Reference, reference
 from dockwright.snapshot import Layers, Overlay
 from dockwright.store import Database
 
@@ -60,15 +61,24 @@ class Image:
         return list(dict.fromkeys(f"{name.familiar_name}@{self.id}" for name in self.names))
 
 
+# Whoever keeps layers that no image leads to: the chain IDs it needs.
+Keeper = Callable[[], Iterable[Digest]]
+
+
 class Store:
     """Shared by the verbs; nobody outside of the package uses it."""
 
-    def __init__(self, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events) -> None:
+    def __init__(
+        self, database: Database, blobs: LocalBlobs, snapshots: Overlay, events: Events, keepers: Sequence[Keeper]
+    ) -> None:
         self.blobs, self.snapshots, self.events = blobs, snapshots, events
         self.records = Records(database)
         self.documents = Documents(blobs)
         self.layers = Layers(snapshots)
         self.leases = Leases()
+        self.keepers = keepers
+        # Fetches a blob that is not kept here from where it came; an engine without registries cannot.
+        self.bring: Callable[[Descriptor], Awaitable[None]] = _gone
 
     def find(self, name: str) -> ImageRow:
         """The image that a name, an ID or the beginning of an ID means.
@@ -90,10 +100,7 @@ class Store:
         names = self.records.names(row.digest)
         if variant is None:
             called = names[0].familiar if names else row.digest
-            wanted = f" for platform {platform}" if platform else ""
-            raise NotFound(
-                f"image with reference {called} was found but does not provide the specified platform{wanted}"
-            )
+            raise lacking(called, platform)
         return Image(row, names, variant)
 
     async def publish(self, action: str, row: ImageRow, name: str | None = None) -> None:
@@ -124,52 +131,35 @@ class Store:
         """Whether a blob can be read, made again or not. Touches the disk."""
         return self.blobs.path(digest).exists() or self.layers.regenerable(digest)
 
+    async def hold_image(self, lease: Lease, row: ImageRow) -> None:
+        """Keep an image with everything it leads to. Raises `NotFound` when it is gone, or was being removed meanwhile."""
+        await lease.hold([descriptor.digest async for descriptor in self.documents.reachable(row.target)])
+        for variant in await self.documents.variants(row.target):
+            await lease.hold_layers(variant.config.diff_ids)
+        if self.records.images.get(row.digest) is not row:
+            raise NotFound(f"No such image: {row.digest}")
+
+    async def drop_manifests(self, digests: Iterable[Digest], of: ImageRow | None = None) -> list[Digest]:
+        """Delete these manifests, so that the next collection takes what only they led to. Nothing is deleted, and those
+        that an image (but `of`) leads to are returned, when there are any."""
+        gone = set(digests)
+        others = [row for row in self.records.images.values() if row is not of]
+        kept = [
+            one.digest for row in others async for one in self.documents.reachable(row.target) if one.digest in gone
+        ]
+        if kept:
+            return kept
+        for digest in gone:
+            await self.blobs.delete(digest)
+        self.documents.forget(gone)
+        return []
+
     async def collect(self) -> int:
         """Delete what no image, container or lease leads to; the bytes that came free.
 
-        A snapshot that something stands on stays, so containers keep the layers they run on.
+        A snapshot that something stands on stays, so containers keep the layers they run on. Operations go on meanwhile.
         """
-        async with self.leases.collecting:
-            kept_blobs, kept_snapshots = await self._mark()
-            held = self.leases.held()
-            freed = await self._sweep_snapshots(kept_snapshots | held)
-            if self.leases.idle:
-                freed += await self._sweep_blobs(kept_blobs | held)
-            return freed
-
-    async def _mark(self) -> tuple[set[Digest], set[Digest]]:
-        blobs, snapshots = set[Digest](), set[Digest]()
-        for row in list(self.records.images.values()):
-            blobs.update([descriptor.digest async for descriptor in self.documents.reachable(row.target)])
-            for variant in await self.documents.variants(row.target):
-                snapshots.update(chain_ids(variant.config.diff_ids))
-        return blobs, snapshots
-
-    async def _sweep_snapshots(self, kept: set[Digest]) -> int:
-        infos = self.snapshots.walk()
-        needed: set[str] = {*kept}
-        freed = 0
-        for info in reversed(infos):  # children before parents
-            layer = self.snapshots.node(info.key).layer if info.kind == "committed" else None
-            if layer is None or info.key in needed or layer.diff_id in kept:
-                if info.parent is not None:
-                    needed.add(info.parent)
-                continue
-            faults.point("image.collect")
-            try:
-                if await self.snapshots.remove(info.key):
-                    freed += layer.size_bytes
-            except InUse:
-                needed.add(info.parent or "")  # a container was made on it meanwhile
-        return freed
-
-    async def _sweep_blobs(self, kept: set[Digest]) -> int:
-        freed = 0
-        async for blob in self.blobs.walk():
-            if blob.digest not in kept:
-                await self.blobs.delete(blob.digest)
-                freed += blob.size_bytes
-        return freed
+        return await collection.collect(self)
 
     def _by_name(self, name: Reference) -> Digest | None:
         if name.digest is None:
@@ -187,3 +177,13 @@ class Store:
         if not found:
             raise NotFound(f"No such image: {told}")
         return self.records.images[found[0]]
+
+
+async def _gone(blob: Descriptor) -> None:
+    raise NotFound(f"content {blob.digest} not found")
+
+
+def lacking(called: str, wanted: Platform | None) -> NotFound:
+    """The image called so has nothing for a platform, in Docker's words."""
+    told = f" ({wanted})" if wanted else ""
+    return NotFound(f"image with reference {called} was found but does not provide the specified platform{told}")

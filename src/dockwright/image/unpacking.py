@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,24 +17,28 @@ from dockwright.snapshot import Staged
 PARALLEL = 3
 
 
-async def unpack(store: Store, variant: Variant) -> None:
-    """Make the snapshot of `variant`. Nothing to do when it is there; equal layers of other images are used.
+async def unpack(store: Store, variant: Variant, ready: Mapping[Digest, Staged] | None = None) -> None:
+    """Make the snapshot of `variant`. Nothing to do when it is there; equal layers of other images are used, and those that
+    are `ready`, unpacked already, by diff ID.
 
     Raises `NotFound` when a layer's blob is not stored, `Invalid` or `Corrupt` for a bad one.
     """
     if variant.snapshot is None or store.layers.has(variant.snapshot):
         return
-    blobs = _blobs(variant)
+    blobs = layer_blobs(variant)
     async with store.leases.lease() as lease, AsyncExitStack() as stack:
         await lease.hold_layers(variant.config.diff_ids)
+        missing = store.layers.missing(variant.config.diff_ids)
+        here = {diff_id: ready[diff_id] for diff_id in missing if diff_id in ready} if ready else {}
         staged = {
-            diff_id: await stack.enter_async_context(store.layers.stage())
-            for diff_id in store.layers.missing(variant.config.diff_ids)
+            diff_id: await stack.enter_async_context(store.layers.stage()) for diff_id in missing if diff_id not in here
         }
         await _fill_all(store, staged, blobs)
+        for one in here.values():
+            await workers.bulk(one.settle)
         faults.point("image.unpack")
-        await store.layers.stack(variant.config.diff_ids, staged)
-    await workers.quick(_drop_what_can_be_made_again, store, list(blobs.values()))
+        await store.layers.stack(variant.config.diff_ids, staged | here)
+    await workers.quick(drop_what_can_be_made_again, store, list(blobs.values()))
 
 
 async def _fill_all(store: Store, staged: dict[Digest, Staged], blobs: dict[Digest, Descriptor]) -> None:
@@ -61,7 +66,7 @@ def _fill(path: Path, into: Staged, diff_id: Digest) -> None:
         into.fill(archive.decompressed(file), diff_id)
 
 
-def _blobs(variant: Variant) -> dict[Digest, Descriptor]:
+def layer_blobs(variant: Variant) -> dict[Digest, Descriptor]:
     """Each layer's blob by diff ID. Raises `Invalid` for a manifest whose layers are not those of its configuration."""
     layers, diff_ids = variant.manifest.layers or (), variant.config.diff_ids
     if len(layers) != len(diff_ids):
@@ -72,7 +77,7 @@ def _blobs(variant: Variant) -> dict[Digest, Descriptor]:
     return {diff_id: layer for layer, diff_id in zip(layers, diff_ids, strict=True)}
 
 
-def _drop_what_can_be_made_again(store: Store, blobs: list[Descriptor]) -> None:
+def drop_what_can_be_made_again(store: Store, blobs: list[Descriptor]) -> None:
     """An uncompressed layer is not kept twice: its tar comes out of its directory again, byte for byte."""
     for blob in blobs:
         if store.layers.regenerable(blob.digest):

@@ -284,7 +284,8 @@ class Follower:
             log.warning("log of %s: %s", self._spool, error)
             self._schedule(_RETRY_S)
             return
-        if self._pump.behind:  # written to before the watch was set
+        behind = await workers.quick(lambda: self._pump.behind)  # written to before the watch was set
+        if behind and self._handle is not None and not self._stopped:
             self._watcher.forget(self._handle)
             self._woken()
 

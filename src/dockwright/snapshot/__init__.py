@@ -4,6 +4,8 @@ What belongs here: layers, what stands on what, mounting, differences, sizes. Wh
 format.
 """
 
+from dockwright.snapshot.comparing import Touched, TreeChange, touched
+from dockwright.snapshot.comparing import compare as compare_trees
 from dockwright.snapshot.layers import Layers, Staged, source_of
 from dockwright.snapshot.overlay import Overlay
 from dockwright.snapshot.rows import SNAPSHOT_SCHEMA
@@ -18,6 +20,10 @@ __all__ = [
     "SnapshotInfo",
     "Snapshotter",
     "Staged",
+    "Touched",
+    "TreeChange",
     "Usage",
+    "compare_trees",
     "source_of",
+    "touched",
 ]

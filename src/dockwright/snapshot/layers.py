@@ -22,14 +22,15 @@ from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable
 from dockwright.oci import Digest, chain_ids
 from dockwright.oci import digest as digests
 from dockwright.snapshot import changes as differences
-from dockwright.snapshot.mountapi import sync_file_system
+from dockwright.snapshot.mountapi import check_depth, sync_file_system
 from dockwright.snapshot.overlay import Overlay
 from dockwright.snapshot.rows import LayerRow
 
 
 @dataclass
 class Staged:
-    """A layer directory that is being filled. `fill` once, in a worker thread, then hand it to `Layers.stack`."""
+    """A layer directory that is being filled, in a worker thread: once, by `fill`, or by `receive` or `unpack` and then
+    `settle`. Then hand it to `Layers.stack`."""
 
     row: LayerRow
     tree: Path
@@ -38,9 +39,10 @@ class Staged:
     diff_id: Digest | None = None
     tar_bytes: int = 0
     stopped: bool = False
+    settled: bool = False
 
     def stop(self) -> None:
-        """Make a `fill` that is under way in another thread fail soon, with `Unavailable`."""
+        """Make an `unpack` that is under way in another thread fail soon, with `Unavailable`."""
         self.stopped = True
 
     def fill(self, source: Source, expected: Digest | None = None) -> None:
@@ -48,18 +50,32 @@ class Staged:
 
         Raises `Invalid` or `Corrupt`, also when the layer is not the one whose diff ID is `expected`.
         """
+        self.receive(source, expected)
+        self.settle()
+
+    def receive(self, source: Source, expected: Digest | None = None) -> None:
+        """`fill`, but for bringing it to the disk."""
         state = digests.hasher()
+        self.unpack(archive.Tapped(source, state.update))
+        self.diff_id = digests.finished(state)
+        if expected is not None and self.diff_id != expected:
+            raise Corrupt(f"layer has the diff ID {self.diff_id}, expected {expected}")
+
+    def unpack(self, source: Source) -> Layer:
+        """Unpack without looking at the diff ID, which is then the caller's to set. Blocking. Raises as `fill`."""
 
         def seen(chunk: bytes) -> None:
             if self.stopped:
                 raise Unavailable("unpacking was given up")
-            state.update(chunk)
             self.tar_bytes += len(chunk)
 
         self.contents = archive.unpack_layer(archive.Tapped(source, seen), self.tree, self.recipe)
-        self.diff_id = digests.finished(state)
-        if expected is not None and self.diff_id != expected:
-            raise Corrupt(f"layer has the diff ID {self.diff_id}, expected {expected}")
+        return self.contents
+
+    def settle(self) -> None:
+        """Bring what was unpacked to the disk. Blocking; safe to call again."""
+        if self.settled:
+            return
         faults.point("snapshot.layer")
         sync_file_system(self.tree)
         used = differences.usage(self.tree.parent)
@@ -71,6 +87,7 @@ class Staged:
             size_bytes=used.size_bytes,
             inodes=used.inodes,
         )
+        self.settled = True
 
 
 class Layers:
@@ -80,7 +97,8 @@ class Layers:
         self._overlay = overlay
 
     def missing(self, diff_ids: tuple[Digest, ...]) -> list[Digest]:
-        """Which layers have to be unpacked before the stack can be made."""
+        """Which layers have to be unpacked before the stack can be made. Raises `Unsupported` for more than can be mounted."""
+        check_depth(len(set(diff_ids)))
         needed = []
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain) and self._overlay.by_diff(diff_id) is None:
@@ -103,8 +121,9 @@ class Layers:
     async def stack(self, diff_ids: tuple[Digest, ...], staged: dict[Digest, Staged]) -> Digest | None:
         """Make the snapshot of all layers, base first, from known and `staged` ones; its chain ID (None without layers).
 
-        Raises `NotFound` when a layer is neither known nor staged.
+        Raises `NotFound` when a layer is neither known nor staged, `Unsupported` for more than overlayfs can mount.
         """
+        check_depth(len(set(diff_ids)))
         below: Digest | None = None
         for diff_id, chain in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if not self.has(chain):
@@ -163,7 +182,8 @@ class Layers:
             return
         alone = replace(staged.row, diff_id=None, recipe=False)
         if below is None:
-            await self._overlay.adopt(chain, None, alone)  # on nothing, what it takes for granted is plain directories
+            # On nothing, what it takes for granted is plain directories.
+            await self._overlay.adopt(chain, None, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below) as (base, _):
             if contents.hides_all:
@@ -172,14 +192,20 @@ class Layers:
             else:
                 fits = not contents.links and await workers.bulk(_take_attributes, staged.tree, base, contents.implied)
         if fits:
-            await workers.quick(staged.recipe.unlink, missing_ok=True)
-            await self._overlay.adopt(chain, below, alone)
+            await self._overlay.adopt(chain, below, await workers.bulk(_without_recipe, staged, alone))
             return
         async with self._overlay.looked_at(below, writable=True) as (target, row):
             await workers.bulk(_reapply, staged, target)
             tree = self._overlay.tree(row)
             used = await workers.bulk(differences.usage, tree.parent)
             await self._overlay.adopt(chain, below, replace(row, size_bytes=used.size_bytes, inodes=used.inodes))
+
+
+def _without_recipe(staged: Staged, row: LayerRow) -> LayerRow:
+    """The row of a layer whose tar cannot be made again, as its directory now is."""
+    staged.recipe.unlink(missing_ok=True)
+    used = differences.usage(staged.tree.parent)
+    return replace(row, size_bytes=used.size_bytes, inodes=used.inodes)
 
 
 class _Chunks:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dockwright.errors import HostFailure
+from dockwright.errors import HostFailure, Unsupported
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -31,6 +31,10 @@ _AT_FDCWD = -100
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _CLONE_FS = 0x200
+
+# OVL_MAX_STACK in the kernel's fs/overlayfs; the old call takes one page of options besides.
+LOWERS = 500
+_PAGE = 4096
 
 # Layers are read by our own diff, which looks at upper directories alone: nothing may point elsewhere. `nofollow`
 # also keeps a redirect that an image smuggled in from being followed.
@@ -67,7 +71,8 @@ class OverlayMounts:
             self._fd = -1
 
     def mount_new(self, plan: Plan, target: Path, readonly: bool) -> None:
-        """Mount with fsopen(2) and its family. Raises `HostFailure`."""
+        """Mount with fsopen(2) and its family. Raises `HostFailure`; `Unsupported` for more layers than the kernel takes."""
+        check_depth(len(plan.lowers))
         what = f"mount of the overlay at {target}"
         context = _check(_syscall(_FSOPEN, b"overlay", _FSOPEN_CLOEXEC), what)
         try:
@@ -92,17 +97,23 @@ class OverlayMounts:
             os.close(context)
 
     def mount_classic(self, plan: Plan, target: Path, readonly: bool) -> None:
-        """Mount with mount(2). Raises `HostFailure`."""
+        """Mount with mount(2). Raises `HostFailure`; `Unsupported` for more layers than the kernel takes."""
+        check_depth(len(plan.lowers))
         options = ["lowerdir=" + ":".join(plan.lowers)]
         if plan.upper is not None:
             options += [f"upperdir={plan.upper}", f"workdir={plan.work}"]
         options += [f"{key}={value}" for key, value in _OPTIONS if key != "source"]
+        data = ",".join(options).encode()
+        if len(data) >= _PAGE:
+            raise Unsupported(
+                f"{len(plan.lowers)} layers are too many for this kernel's mount(2), which takes {_PAGE} bytes of options, not"
+                f" {len(data)}: Linux 6.7 or later takes {LOWERS} layers"
+            )
         absolute = target.absolute()
         what = f"mount of the overlay at {target}"
 
         def act() -> None:
             os.fchdir(self._fd)
-            data = ",".join(options).encode()
             _check(_libc.mount(b"overlay", os.fsencode(absolute), b"overlay", 0, data), what)
             if readonly:
                 flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY
@@ -113,6 +124,12 @@ class OverlayMounts:
     def _set(self, context: int, key: str, value: str, what: str) -> None:
         if _syscall(_FSCONFIG, context, _SET_STRING, key.encode(), os.fsencode(value), 0) < 0:
             raise HostFailure(f"{what}: {key}={value} failed: {_reason(context)}")
+
+
+def check_depth(lowers: int) -> None:
+    """Raises `Unsupported` for more lower directories than overlayfs takes."""
+    if lowers > LOWERS:
+        raise Unsupported(f"{lowers} layers are too many to be mounted: overlayfs takes {LOWERS}")
 
 
 def unmount(target: Path) -> None:

@@ -309,7 +309,8 @@ class Overlay:
         self._mounts.mount(self._plan(node), target, node.kind == "view")
 
     def _plan(self, node: Node) -> Plan:
-        lowers = [f"{below.layer.number}/fs" for below in self.chain(node)[1:]] + ["empty"]
+        # A layer may come twice in a stack, which overlayfs refuses: what the lower one shows, the upper one shows too.
+        lowers = list(dict.fromkeys(f"{below.layer.number}/fs" for below in self.chain(node)[1:])) + ["empty"]
         own = f"{node.layer.number}/fs"
         if node.kind == "view":
             return Plan([own, *lowers], None, None)
@@ -366,6 +367,7 @@ class Overlay:
     def _prepare_root(self, known: set[int]) -> list[Path]:
         self._root.mkdir(parents=True, exist_ok=True)
         self._root.chmod(0o711)
+        trees.spread_apart(self._root)
         (self._root / "empty").mkdir(exist_ok=True)
         (self._root / "mnt").mkdir(mode=0o700, exist_ok=True)
         for mount in (self._root / "mnt").iterdir():

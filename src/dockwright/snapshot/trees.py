@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import array
+import errno
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -12,6 +15,30 @@ from dockwright.errors import HostFailure
 # holds the interpreter nor runs out of stack.
 _SMALL = 200
 _SHALLOW = 20
+
+# linux/fs.h, for machines whose long has eight bytes.
+_GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x00020000
+
+
+def spread_apart(directory: Path) -> None:
+    """Tell the file system that what is in `directory` does not belong together: chattr(1), attribute T.
+
+    ext4 then gives each layer a region of its own. Without that they share one, and every file made there steps over the
+    inodes of layers that were removed within the last minutes (ext4's `recently_deleted`): loading an image of 1,300 files
+    after removing one took 2.5 s instead of 1.1 s. Does nothing on file systems that do not know the attribute.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = array.array("L", [0])
+        fcntl.ioctl(fd, _GET_FLAGS, flags)
+        if not flags[0] & _TOP_DIRECTORY:
+            flags[0] |= _TOP_DIRECTORY
+            fcntl.ioctl(fd, _SET_FLAGS, flags)
+    except OSError as error:
+        if error.errno not in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.ENOSYS):
+            raise
+    finally:
+        os.close(fd)
 
 
 def make_layer(layer: Path, like: Path | None) -> None:

@@ -1,7 +1,23 @@
-"""Volumes: directories that outlive containers. The local driver and the seam; more drivers and verbs come later."""
+"""Volumes: data that outlives containers. The local driver, plugins, the manager, and copies (snapshots, clones, archives)."""
 
+from dockwright.volume.copies import Copies, Snapshot, split
 from dockwright.volume.local import LocalVolumes
-from dockwright.volume.manager import VOLUME_SCHEMA, Volume, Volumes
-from dockwright.volume.seam import VolumeDriver
+from dockwright.volume.manager import Volumes
+from dockwright.volume.plugins import Plugins
+from dockwright.volume.seam import Seen, VolumeDriver
+from dockwright.volume.volume import ANONYMOUS, VOLUME_SCHEMA, Volume, check_name
 
-__all__ = ["VOLUME_SCHEMA", "LocalVolumes", "Volume", "VolumeDriver", "Volumes"]
+__all__ = [
+    "ANONYMOUS",
+    "VOLUME_SCHEMA",
+    "Copies",
+    "LocalVolumes",
+    "Plugins",
+    "Seen",
+    "Snapshot",
+    "Volume",
+    "VolumeDriver",
+    "Volumes",
+    "check_name",
+    "split",
+]

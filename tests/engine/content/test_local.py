@@ -11,7 +11,8 @@ from tests.engine.content.conformance import BlobStoreConformance
 
 from dockwright import faults, workers
 from dockwright.content import LocalBlobs, put, read
-from dockwright.errors import Corrupt, HostFailure
+from dockwright.errors import Conflict, Corrupt, HostFailure, NotFound
+from dockwright.oci import digest
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ async def test_opening_collects_what_a_crash_left(tmp_path: Path) -> None:
         await ingest.write(b"old")
     for path in (tmp_path / "ingest").iterdir():
         if path.read_bytes() == b"old":
-            os.utime(path, (time.time() - 90_000,) * 2)
+            os.utime(path, (time.time() - 8 * 86_400,) * 2)
     await LocalBlobs.open_at(tmp_path)
     assert [path.read_bytes() for path in (tmp_path / "ingest").iterdir()] == [b"kept"]
 
@@ -56,3 +57,35 @@ async def test_a_failure_on_the_way_in_leaves_nothing(store: LocalBlobs, tmp_pat
         await put(store, b"x")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     await put(store, b"x")
+
+
+async def test_a_worker_goes_on_with_what_is_there_and_sees_it_again(store: LocalBlobs) -> None:
+    whole = os.urandom(3_000_000)
+    async with store.resume("name") as partial:
+        await workers.quick(partial.write, whole[:2_000_000])
+    with pytest.raises(NotFound):
+        await store.stat(digest.of(whole))
+    async with store.resume("name") as partial:
+        assert partial.offset == 2_000_000
+        assert b"".join(await workers.bulk(lambda: list(partial.stored()))) == whole[:2_000_000]
+        with pytest.raises(Conflict):
+            async with store.ingest("name"):
+                pass
+        await workers.quick(partial.write, whole[2_000_000:])
+        assert await workers.bulk(partial.verify, digest.of(whole), len(whole)) == digest.of(whole)
+        await workers.bulk(partial.sync)
+        await workers.bulk(partial.commit, digest.of(whole), len(whole))
+    assert await read(store, digest.of(whole)) == whole
+    async with store.resume("name") as partial:
+        assert partial.offset == 0
+
+
+async def test_a_partial_that_was_wrong_begins_again(store: LocalBlobs) -> None:
+    async with store.resume("name") as partial:
+        await workers.quick(partial.write, b"wrong")
+        with pytest.raises(Corrupt):
+            await workers.quick(partial.verify, digest.of(b"right"))
+        await workers.quick(partial.restart)
+        await workers.quick(partial.write, b"right")
+        await workers.quick(partial.commit, digest.of(b"right"), 5)
+    assert await read(store, digest.of(b"right")) == b"right"

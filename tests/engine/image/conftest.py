@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.archives import stream
 from tests.images import busybox_tar
+from tests.recording import Recording, recording
 
 from dockwright.content import LocalBlobs
+from dockwright.distribution import Registries, RegistryOptions
 from dockwright.events import EVENT_SCHEMA, Event, Events
-from dockwright.image import IMAGE_SCHEMA, Images
+from dockwright.image import IMAGE_SCHEMA, Images, Progress, TransferLimits
 from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
 from dockwright.store import Database
 
@@ -28,6 +31,16 @@ class Host:
     snapshots: Overlay
     events: Events
     images: Images
+
+    async def pulled(self, name: str, **how: Any) -> list[Progress]:
+        """Pull, and everything that was told."""
+        async with aclosing(self.images.pull(name, **how)) as progress:
+            return [message async for message in progress]
+
+    async def pushed(self, name: str, **how: Any) -> list[Progress]:
+        """Push, and everything that was told."""
+        async with aclosing(self.images.push(name, **how)) as progress:
+            return [message async for message in progress]
 
     async def heard(self) -> list[Event]:
         """All events so far."""
@@ -65,16 +78,22 @@ class Host:
 
 
 @asynccontextmanager
-async def opened(root: Path) -> AsyncIterator[Host]:
+async def opened(
+    root: Path, limits: TransferLimits | None = None, *, drop_unpacked: bool = False
+) -> AsyncIterator[Host]:
     """Open a data root; closing it leaves the files."""
     root.mkdir(exist_ok=True)
     database = await Database.open(root / "state.db", [EVENT_SCHEMA, SNAPSHOT_SCHEMA, IMAGE_SCHEMA])
     blobs = await LocalBlobs.open_at(root / "content")
     snapshots = await Overlay.open_at(root / "snapshots", database)
     events = Events(database)
+    registries = Registries(RegistryOptions(first_delay_s=0.001, max_delay_s=0.01))
+    images = await Images.open(database, blobs, snapshots, events, registries, limits, drop_unpacked=drop_unpacked)
     try:
-        yield Host(root, database, blobs, snapshots, events, await Images.open(database, blobs, snapshots, events))
+        yield Host(root, database, blobs, snapshots, events, images)
     finally:
+        await images.aclose()
+        await registries.aclose()
         await snapshots.aclose()
         await database.aclose()
 
@@ -82,6 +101,18 @@ async def opened(root: Path) -> AsyncIterator[Host]:
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
     async with opened(tmp_path / "root") as one:
+        yield one
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Recording]:
+    async with recording() as one:
+        yield one
+
+
+@pytest.fixture
+async def other_registry() -> AsyncIterator[Recording]:
+    async with recording() as one:
         yield one
 
 

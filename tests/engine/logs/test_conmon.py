@@ -148,9 +148,9 @@ async def test_conmon_reopens_the_spool_when_it_has_grown(
     command = "i=0; while [ $i -lt 20000 ]; do echo line $i of many that fill the spool; i=$((i+1)); done"
     container = await run(spool, f"sleep 0.2; {command}; sleep 0.5; echo last")
     os.symlink(container.bundle / "ctl", bundle_control)
-    first = spool.stat().st_ino
-    await container.ended()
-    assert spool.stat().st_ino != first
+    with spool.open("rb") as first:  # open, so that no other file gets its number
+        await container.ended()
+        assert spool.stat().st_ino != os.fstat(first.fileno()).st_ino
     await log.end()
     records = (tmp_path / "container" / f"{'d' * 64}-json.log").read_text()
     lines = [json.loads(line)["log"] for line in records.splitlines()]

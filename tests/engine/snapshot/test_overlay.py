@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.engine.snapshot.conformance import SnapshotterConformance, mounted
 
 from dockwright import faults
 from dockwright.errors import HostFailure, Unsupported
-from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay
+from dockwright.snapshot import SNAPSHOT_SCHEMA, Overlay, trees
 from dockwright.snapshot import mountapi as api
 from dockwright.store import Database
 
@@ -53,6 +54,14 @@ async def test_any_path_can_hold_the_snapshots(tmp_path: Path, database: Databas
     async with mounted(snapshots, "key", tmp_path / "m") as root:
         (root / "x").write_text("x")
     await snapshots.aclose()
+
+
+async def test_layers_are_spread_over_the_file_system(snapshots: Overlay, tmp_path: Path) -> None:
+    listed = subprocess.run(["lsattr", "-d", tmp_path / "snapshots"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("the file system has no attributes")
+    assert "T" in listed.stdout.split()[0]
+    trees.spread_apart(Path("/proc"))  # knows no such attribute: nothing happens
 
 
 async def test_rows_survive_and_garbage_does_not(tmp_path: Path, database: Database) -> None:
@@ -179,3 +188,20 @@ async def test_a_layer_that_comes_from_two_sides_at_once_is_kept_once(snapshots:
     assert snapshots.node("a").layer == snapshots.node("b").layer
     await snapshots.settled()
     assert sorted(os.listdir(tmp_path / "snapshots")) == [str(snapshots.node("a").layer.number), "empty", "mnt"]
+
+
+async def test_the_same_layer_may_be_several_times_in_one_image(snapshots: Overlay, tmp_path: Path) -> None:
+    async with snapshots.stage() as row:
+        (snapshots.tree(row) / "x").write_text("x")
+        first = replace(row, diff_id="sha256:first")
+        await snapshots.adopt("a", None, first)
+    async with snapshots.stage() as row:
+        os.mknod(snapshots.tree(row) / "x", stat.S_IFCHR, 0)
+        second = replace(row, diff_id="sha256:second")
+        await snapshots.adopt("ab", "a", second)
+    await snapshots.adopt("aba", "ab", first)
+    await snapshots.adopt("abab", "aba", second)
+    for parent, names in (("a", ["x"]), ("ab", []), ("aba", ["x"]), ("abab", [])):
+        await snapshots.prepare(f"on {parent}", parent)
+        async with mounted(snapshots, f"on {parent}", tmp_path / "m") as root:
+            assert os.listdir(root) == names

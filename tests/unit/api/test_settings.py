@@ -12,6 +12,7 @@ from dockwright.api import flags
 from dockwright.api.daemon import to_settings
 from dockwright.api.sockets import listeners, split_tcp
 from dockwright.errors import Invalid
+from dockwright.image import Retention
 
 SAMPLES: dict[str, Any] = {"text": "value", "number": 7, "flag": True, "list": ["one", "two"]}
 SETTABLE = [flag for flag in flags.FLAGS if flag.name not in ("config-file", "validate", "version", "help")]
@@ -126,6 +127,11 @@ def test_the_defaults_make_settings() -> None:
         ["--default-gateway=nonsense"],
         ["--default-address-pool=nonsense"],
         ["--ip=nonsense"],
+        ["--gc=max-size=wide"],
+        ["--gc=keep-for=soon"],
+        ["--gc=keep-for=0"],
+        ["--gc=drop-unpacked=perhaps"],
+        ["--gc=keep=all"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -139,6 +145,19 @@ def test_a_value_that_means_nothing_is_refused(arguments: list[str]) -> None:
 )
 def test_sizes(text: str, size: int) -> None:
     assert to_settings(flags.merge({"default-shm-size": text}, {})).containers.shm_size == size
+
+
+def test_images_are_kept_within_the_bounds_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text('{"gc": {"max-size": "50GB", "keep-for": "720h"}}')
+    settings = to_settings(flags.merge({}, flags.load_file(path, must_exist=True)))
+    assert settings.gc == Retention(50 << 30, 720 * 3600)
+    assert settings.gc.enabled
+    path.write_text('{"gc": {"drop-unpacked": true}}')
+    settings = to_settings(flags.merge({}, flags.load_file(path, must_exist=True)))
+    assert settings.gc == Retention(drop_unpacked=True)
+    assert not settings.gc.enabled
+    assert not to_settings(flags.merge({}, {})).gc.enabled
 
 
 def listening(*arguments: str) -> list[str]:

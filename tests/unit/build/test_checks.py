@@ -6,7 +6,7 @@ import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.checks import RULES, Choice, check
-from dockwright.build.dockerfile.patterns import read_ignore_file
+from dockwright.ignoring import read_ignore_file
 
 
 def found(text: str, **options: object) -> list[tuple[str, int]]:

@@ -110,6 +110,24 @@ QUERIES: list[tuple[list[str], str, dict[str, str]]] = [
     (["events", "--since=5", "--until=6", "-f", "type=container"], "GET /events",
      {"since": "5", "until": "6", "filters": '{"type":{"container":true}}'}),
     (["system", "df"], "GET /system/df", {}),
+    (["volume", "create", "data"], "POST /volumes/create", {}),
+    (["volume", "ls", "-f", "dangling=true"], "GET /volumes", {"filters": '{"dangling":{"true":true}}'}),
+    (["volume", "inspect", "data"], "GET /volumes/data", {}),
+    (["volume", "rm", "-f", "data"], "DELETE /volumes/data", {"force": "1"}),
+    (["volume", "rm", "data@one"], "DELETE /volumes/data/snapshots/one", {}),
+    (["volume", "prune", "-fa", "--filter", "label=a"], "POST /volumes/prune",
+     {"filters": '{"label":{"a":true},"all":{"true":true}}'}),
+    (["volume", "snapshot", "data@one"], "POST /volumes/data/snapshots", {"tag": "one"}),
+    (["volume", "snapshot", "--no-pause", "data@one"], "POST /volumes/data/snapshots", {"tag": "one", "pause": "0"}),
+    (["volume", "snapshots", "data"], "GET /volumes/data/snapshots", {}),
+    (["volume", "restore", "--no-pause", "data@one"], "POST /volumes/data/restore", {"tag": "one", "pause": "0"}),
+    (["volume", "clone", "data@one", "new"], "POST /volumes/data/clone", {"name": "new", "tag": "one"}),
+    (["volume", "clone", "--no-pause", "data", "new"], "POST /volumes/data/clone", {"name": "new", "pause": "0"}),
+    (["volume", "rename", "data", "new"], "POST /volumes/data/rename", {"name": "new"}),
+    (["volume", "export", "-o", "/dev/null", "--no-pause", "data@one"], "GET /volumes/data/export",
+     {"tag": "one", "pause": "0"}),
+    (["volume", "import", "-i", "/dev/null", "--replace", "--no-pause", "data"], "POST /volumes/data/import",
+     {"replace": "1", "pause": "0"}),
     (["stats", "--no-stream", "web"], f"GET {WEB}/stats", {"stream": "0"}),
     (["stats", "--no-stream", "-a"], "GET /containers/json", {"all": "1"}),
 ]  # fmt: skip
@@ -120,7 +138,89 @@ BODIES: dict[str, Any] = {
     "POST /images/prune": {"ImagesDeleted": [{"Untagged": "a"}, {"Deleted": "b"}], "SpaceReclaimed": 5},
     "DELETE /images/busybox": [{"Untagged": "busybox:latest"}],
     "GET /system/df": {"LayersSize": 0},
+    "POST /volumes/create": {"Name": "data"},
+    "GET /volumes": {"Volumes": [{"Name": "data", "Driver": "local"}]},
+    "GET /volumes/data": {"Name": "data"},
+    "GET /volumes/data/snapshots": [{"Volume": "data", "Tag": "one", "CreatedAt": "2026-01-02T03:04:05Z", "Size": 1}],
+    "POST /volumes/prune": {"VolumesDeleted": ["data"], "SpaceReclaimed": 5},
+    "POST /volumes/data/clone": {"Name": "new"},
+    "POST /volumes/data/import": {"Name": "data"},
 }
+
+
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        ([], {"Name": "", "Driver": "local"}),
+        (["-d", "other", "data"], {"Name": "data", "Driver": "other"}),
+        (
+            ["--label", "a=b", "--label", "c", "data"],
+            {"Name": "data", "Driver": "local", "Labels": {"a": "b", "c": ""}},
+        ),
+        (
+            ["-o", "type=tmpfs", "-o", "o=size=1m,uid=5", "data"],
+            {"Name": "data", "Driver": "local", "DriverOpts": {"type": "tmpfs", "o": "size=1m,uid=5"}},
+        ),
+        (
+            [
+                "--group",
+                "g",
+                "--limit-bytes",
+                "1g",
+                "--topology-required",
+                "a=b,c=d",
+                "--type",
+                "mount",
+                "--secret",
+                "k=s",
+            ],
+            {
+                "Name": "",
+                "Driver": "local",
+                "ClusterVolumeSpec": {
+                    "Group": "g",
+                    "AccessMode": {"Scope": "single", "Sharing": "none", "MountVolume": {}},
+                    "Availability": "active",
+                    "CapacityRange": {"RequiredBytes": 0, "LimitBytes": 1 << 30},
+                    "Secrets": [{"Key": "k", "Secret": "s"}],
+                    "AccessibilityRequirements": {"Requisite": [{"Segments": {"a": "b", "c": "d"}}], "Preferred": []},
+                },
+            },
+        ),
+    ],
+)
+def test_what_a_volume_is_to_be_reaches_the_request(
+    engine: Engine, words: list[str], body: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers["POST /volumes/create"] = answer({"Name": "made"}, 201)
+    assert run(["volume", "create", *words]) == 0
+    assert json.loads(engine.asked("POST /volumes/create").body) == body
+    assert capfd.readouterr().out == "made\n"
+
+
+def test_volumes_are_listed_in_the_order_people_count_in(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [{"Name": name, "Driver": "local", "Labels": {"a": name}} for name in ("v10", "v9", "a", "v1b")]
+    engine.answers["GET /volumes"] = answer({"Volumes": rows, "Warnings": None})
+    assert run(["volume", "ls"]) == 0
+    assert capfd.readouterr().out == (
+        "DRIVER    VOLUME NAME\nlocal     a\nlocal     v1b\nlocal     v9\nlocal     v10\n"
+    )
+    assert run(["volume", "ls", "--format", '{{.Name}} {{.Label "a"}} {{.Links}}']) == 0
+    assert capfd.readouterr().out.splitlines()[0] == "a a N/A"
+    assert run(["volume", "ls", "-q", "--cluster"]) == 0
+    assert capfd.readouterr().out == ""
+
+
+def test_only_a_cluster_volume_is_updated(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:
+    engine.answers["GET /volumes/data"] = answer({"Name": "data"})
+    assert run(["volume", "update", "--availability", "drain", "data"]) == 1
+    assert capfd.readouterr().err == "can only update cluster volumes\n"
+
+
+@pytest.mark.parametrize("words", [["snapshot", "data"], ["restore", "data"], ["restore", "data@"]])
+def test_a_snapshot_needs_a_tag(engine: Engine, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["volume", *words]) == 1
+    assert "data@TAG" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -318,7 +418,7 @@ def test_the_configured_proxies_and_platform_are_handed_on(
 def test_the_api_socket_is_shared_when_asked(runs: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()
-    (config / "config.json").write_text('{"auths":{"r":{"auth":"x"}}}')
+    (config / "config.json").write_text('{"auths":{"r":{"auth":"YTpi"}}}')
     runs.answers[f"PUT /containers/{'f' * 64}/archive"] = answer()
     assert run(["create", "--use-api-socket", "busybox"]) == 0
     body = runs.asked("POST /containers/create").json()
@@ -329,7 +429,7 @@ def test_the_api_socket_is_shared_when_asked(runs: Engine, monkeypatch: pytest.M
     with tarfile.open(fileobj=io.BytesIO(runs.asked(f"PUT /containers/{'f' * 64}/archive").body)) as archive:
         file = archive.extractfile("run/secrets/docker/config.json")
         assert file is not None
-        assert json.load(file) == {"auths": {"r": {"auth": "x"}}}
+        assert json.load(file) == {"auths": {"r": {"auth": "YTpi"}}}
 
 
 def test_attach_leaves_stdin_and_signals_alone_when_told(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dockwright.container import Container
-from dockwright.container.config import EndpointSettings
+from dockwright.container.config import Config, EndpointSettings
 from dockwright.container.creating import describe
 from dockwright.container.links import shown as shown_links
 from dockwright.container.mounts import MountPoint
@@ -19,6 +19,14 @@ from dockwright.engine import Engine
 from dockwright.errors import NotFound
 from dockwright.network import Attachment, Place
 from dockwright.units import ago, rfc3339
+
+# What Docker leaves out where there is nothing to say (`omitempty` of its types); all else is null or empty there.
+_CONFIG_SAID_ONLY = frozenset(
+    "ArgsEscaped ExposedPorts Healthcheck MacAddress NetworkDisabled Shell StopSignal StopTimeout".split()
+)
+_HOST_SAID_ONLY = frozenset("Annotations Init KernelMemoryTCP Mounts Runtime StorageOpt Sysctls Tmpfs".split())
+# Pointers in Docker's types: a zero says something.
+_ZERO_COUNTS = frozenset(("Init", "StopTimeout"))
 
 
 async def inspect_container(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:
@@ -46,10 +54,11 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": container.execs.ids() or None,
-        "HostConfig": msgspec.to_builtins(spec.host) | {"Links": _links(engine, container)},
+        "HostConfig": _without_empty(msgspec.to_builtins(spec.host), _HOST_SAID_ONLY)
+        | {"Links": _links(engine, container)},
         "GraphDriver": {"Name": "overlayfs", "Data": None},
         "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
-        "Config": msgspec.to_builtins(spec.config),
+        "Config": _config(spec.config),
         "NetworkSettings": _network_settings(engine, container, attachment),
     }
     descriptor = await engine.images.descriptor(spec.image_id)
@@ -58,6 +67,21 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
     if size:
         document |= await _sizes(engine, container)
     return document
+
+
+def _config(config: Config) -> dict[str, Any]:
+    shown = _without_empty(msgspec.to_builtins(config), _CONFIG_SAID_ONLY)
+    if "Healthcheck" in shown:
+        shown["Healthcheck"] = {name: value for name, value in shown["Healthcheck"].items() if value}
+    return shown
+
+
+def _without_empty(document: dict[str, Any], said_only: frozenset[str]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in document.items()
+        if value or name not in said_only or (value is not None and name in _ZERO_COUNTS)
+    }
 
 
 async def summary(engine: Engine, container: Container, *, size: bool) -> dict[str, Any]:
@@ -116,7 +140,7 @@ def status_text(container: Container) -> str:
 def mount_point(point: MountPoint) -> dict[str, Any]:
     """`MountPoint` of the specification."""
     shown: dict[str, Any] = {"Type": point.type}
-    if point.type == "volume":
+    if point.type in ("volume", "image"):
         shown["Name"] = point.name
     shown["Source"] = point.source
     shown["Destination"] = point.destination

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import dockwright
 from dockwright import cgroup, workers
 from dockwright.api import versions
+from dockwright.api.render import volumes
+from dockwright.api.render.builds import cache_use
 from dockwright.api.render.containers import summary
+from dockwright.api.render.registries import registry_config
 from dockwright.container.spec import security
 from dockwright.container.state import Status
 from dockwright.engine import Engine
 from dockwright.runtime import OciRuntime
 from dockwright.runtime.programs import run
 from dockwright.units import rfc3339
-from dockwright.volume import Volume
 
 if TYPE_CHECKING:
     from dockwright.api.server import Daemon
@@ -77,7 +79,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "DockerRootDir": str(settings.data_root),
         "Plugins": {
-            "Volume": ["local"],
+            "Volume": ["local", *await engine.volumes.plugins.names()],
             "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["journald", "json-file", "local", "none", "syslog"],
@@ -107,11 +109,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "NCPU": os.cpu_count() or 1,
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-            "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}},
-            "Mirrors": [],
-        },
+        "RegistryConfig": registry_config(engine.registries.options),
         "GenericResources": None,
         "HttpProxy": os.environ.get("HTTP_PROXY", ""),
         "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
@@ -156,37 +154,10 @@ async def disk_usage(engine: Engine, kinds: set[str]) -> dict[str, Any]:
     if "container" in kinds:
         answer["Containers"] = [await summary(engine, container, size=True) for container in engine.containers.all()]
     if "volume" in kinds:
-        answer["Volumes"] = [await _volume(engine, volume) for volume in engine.volumes.all()]
+        answer["Volumes"] = await volumes.usage(engine)
     if "build-cache" in kinds:
-        answer["BuildCache"] = []
+        answer["BuildCache"] = [cache_use(use) for use in await engine.builder.usage()]
     return answer
-
-
-async def _volume(engine: Engine, volume: Volume) -> dict[str, Any]:
-    path = await engine.volumes.mountpoint(volume.name)
-    return {
-        "Name": volume.name,
-        "Driver": volume.driver,
-        "Mountpoint": str(path),
-        "CreatedAt": rfc3339(volume.created_ns),
-        "Labels": volume.labels,
-        "Scope": "local",
-        "Options": volume.options or None,
-        "UsageData": {"Size": await workers.bulk(_tree_size, path), "RefCount": engine.volumes.users(volume.name)},
-    }
-
-
-def _tree_size(root: Path) -> int:
-    """Bytes on disk, as du counts them: hard links once."""
-    seen: set[int] = set()
-    total = 0
-    for directory, names, files in os.walk(root):
-        for name in [*names, *files]:
-            status = os.lstat(os.path.join(directory, name))
-            if status.st_ino not in seen:
-                seen.add(status.st_ino)
-                total += status.st_blocks * 512
-    return total
 
 
 def _security(seccomp_profile: str, cgroup_version: int) -> list[str]:

@@ -4,6 +4,7 @@ from dockwright.api.router import Router
 from dockwright.api.routes import (
     archive,
     attach,
+    build,
     containers,
     events,
     execs,
@@ -11,12 +12,29 @@ from dockwright.api.routes import (
     lifecycle,
     logs,
     networks,
+    registries,
     stats,
     system,
+    volumes,
 )
 
 ROUTER = Router()
-for _family in (system, containers, lifecycle, attach, logs, stats, archive, execs, events, images, networks):
+for _family in (
+    system,
+    containers,
+    lifecycle,
+    attach,
+    logs,
+    stats,
+    archive,
+    execs,
+    events,
+    registries,
+    images,
+    build,
+    volumes,
+    networks,
+):
     ROUTER.include(_family.ROUTER)
 
 __all__ = ["ROUTER"]

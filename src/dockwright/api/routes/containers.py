@@ -12,8 +12,16 @@ from dockwright.api.filters import Filters
 from dockwright.api.listing import LIST_FILTERS, select
 from dockwright.api.render.containers import inspect_container, summary
 from dockwright.api.router import Router
-from dockwright.container import Config, HostConfig, Request, networking
-from dockwright.container.config import EndpointSettings, PortBinding, Resources, RestartPolicy, Wire
+from dockwright.container import Config, HostConfig, Request, networking, remounting
+from dockwright.container.config import (
+    BindOptions,
+    EndpointSettings,
+    Mount,
+    PortBinding,
+    Resources,
+    RestartPolicy,
+    Wire,
+)
 from dockwright.container.top import top
 from dockwright.container.update import update
 from dockwright.errors import Invalid
@@ -21,6 +29,7 @@ from dockwright.undo import shielded
 from dockwright.units import parse_time
 
 ROUTER = Router()
+_RECURSIVE_READ_ONLY = (1, 44)
 
 
 class NetworkingConfig(Wire):
@@ -37,16 +46,24 @@ class CreateBody(Config):
 
 
 class UpdateBody(Resources):
-    """The body of update. `publish_add` and `publish_remove` are our own: `PortBindings` of ports that come and go."""
+    """The body of update. Our own: `publish_add` and `publish_remove`, `PortBindings` of ports that come and go, and
+    `mount_add` and `mount_remove` (paths), mounts that do."""
 
     restart_policy: RestartPolicy | None = None
     publish_add: dict[str, list[PortBinding] | None] = {}
     publish_remove: dict[str, list[PortBinding] | None] = {}
+    mount_add: list[Mount] = []
+    mount_remove: list[str] = []
 
 
 @ROUTER.add("POST", "/containers/create")
 async def create(call: Call) -> web.StreamResponse:
     body = await call.json(CreateBody)
+    if call.version < _RECURSIVE_READ_ONLY:
+        for mount in body.host_config.mounts or ():
+            if mount.type == "bind":
+                mount.bind_options = mount.bind_options or BindOptions()
+                mount.bind_options.read_only_non_recursive = True
     config = Config(**{name: getattr(body, name) for name in Config.__struct_fields__})
     request = Request(
         config=config,
@@ -99,6 +116,8 @@ async def change(call: Call) -> web.StreamResponse:
     if body.publish_add or body.publish_remove:
         await shielded(networking.publish(container, body.publish_add, body.publish_remove))
     await shielded(update(container, limits, body.restart_policy))
+    if body.mount_add or body.mount_remove:
+        await remounting.change(container, body.mount_add, body.mount_remove)
     return call.answer({"Warnings": []})
 
 

@@ -1,19 +1,20 @@
-"""Images: import, load, save, list, inspect, history, tag, remove, prune, and commit."""
+"""Images on this host: load, save, list, inspect, history, tag, remove, prune, compare, and commit."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import msgspec
 from aiohttp import web
 
+from dockwright.api import parameters, progress
 from dockwright.api.call import Call, decode
 from dockwright.api.filters import Filters
 from dockwright.api.router import Router
-from dockwright.container import Config
+from dockwright.container import Config, imagemounts
 from dockwright.container.committing import commit
 from dockwright.engine import Engine
-from dockwright.errors import Corrupt, DockwrightError, Invalid, Unsupported
+from dockwright.errors import Corrupt, Invalid
 from dockwright.image import ImageUser
 from dockwright.oci import Digest
 from dockwright.undo import shielded
@@ -25,8 +26,9 @@ _PRUNE_FILTERS = ("dangling", "label", "label!", "until")
 
 def _users(engine: Engine) -> list[ImageUser]:
     return [
-        ImageUser(Digest(container.record.spec.image_id), container.id, container.alive)
+        ImageUser(Digest(image_id), container.id, container.alive)
         for container in engine.containers.all()
+        for image_id in dict.fromkeys((container.record.spec.image_id, *imagemounts.images(container.record)))
     ]
 
 
@@ -37,65 +39,18 @@ def _users_by_image(engine: Engine) -> dict[Digest, list[str]]:
     return found
 
 
-def _platform(call: Call) -> str | None:
-    """The `platform` parameter: a string, or since 1.48 its JSON form."""
-    text = call.text("platform")
-    if not text.startswith("{"):
-        return text or None
-    try:
-        parts = msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError as error:
-        raise Invalid(f"invalid platform: {error}") from error
-    return "/".join(filter(None, (parts.get("os"), parts.get("architecture"), parts.get("variant"))))
-
-
-@ROUTER.add("POST", "/images/create")
-async def create(call: Call) -> web.StreamResponse:
-    source = call.text("fromSrc")
-    if not source:
-        name = call.text("fromImage")
-        if not name:
-            raise Invalid("either fromImage or fromSrc is needed")
-        raise Unsupported(
-            f"pulling {name} is not supported by this release: "
-            "bring an image in with import (a root file system) or load (an archive)"
-        )
-    if source != "-":
-        raise Unsupported("fromSrc other than - (the request's body) is not supported by this release")
-    repository, tag = call.text("repo"), call.text("tag")
-    name = f"{repository}:{tag}" if repository and tag else repository
-    image_id = await call.engine.images.import_(
-        call.chunks(),
-        name,
-        message=call.text("message"),
-        changes=call.request.query.getall("changes", ()),
-        platform=_platform(call),
-    )
-    response = await call.stream("application/json")
-    await response.write(msgspec.json.encode({"status": image_id}) + b"\r\n")
-    await response.write_eof()
-    return response
-
-
 @ROUTER.add("POST", "/images/load")
 async def load(call: Call) -> web.StreamResponse:
-    async with aclosing(call.engine.images.load(call.chunks(), platform=_platform(call))) as progress:
-        # The first line before the head: what is no archive at all is an error with a status.
+    return await progress.tell(call, _loaded(call))
+
+
+async def _loaded(call: Call) -> AsyncGenerator[progress.Message, None]:
+    async with aclosing(call.engine.images.load(call.chunks(), parameters.platforms(call) or None)) as lines:
         try:
-            line = await anext(progress, None)
+            async for line in lines:
+                yield {"stream": line}
         except Corrupt as error:  # it came with the request: the caller's fault
             raise Invalid(f"the archive cannot be read: {error}") from error
-        response = await call.stream("application/json")
-        try:
-            while line is not None:
-                await response.write(msgspec.json.encode({"stream": line}) + b"\r\n")
-                line = await anext(progress, None)
-        except DockwrightError as error:
-            await response.write(
-                msgspec.json.encode({"errorDetail": {"message": str(error)}, "error": str(error)}) + b"\r\n"
-            )
-        await response.write_eof()
-    return response
 
 
 async def _save(call: Call, names: list[str]) -> web.StreamResponse:
@@ -103,7 +58,7 @@ async def _save(call: Call, names: list[str]) -> web.StreamResponse:
         raise Invalid("no images were named")
     for name in names:
         await call.engine.images.resolve(name)
-    async with aclosing(call.engine.images.save(names, _platform(call))) as stream:
+    async with aclosing(call.engine.images.save(names, parameters.platforms(call) or None)) as stream:
         first = await anext(stream, b"")
         response = await call.stream("application/x-tar")
         await response.write(first)
@@ -129,6 +84,7 @@ async def listing(call: Call) -> web.StreamResponse:
     filters = Filters.parse(call.text("filters"), _LIST_FILTERS)
     found = await call.engine.images.list_(
         {name: filters.get(name) for name in _LIST_FILTERS if filters.get(name)},
+        intermediate=call.flag("all"),
         shared_size=call.flag("shared-size"),
         manifests=call.flag("manifests"),
         users=_users_by_image(call.engine),
@@ -146,14 +102,25 @@ async def prune(call: Call) -> web.StreamResponse:
 @ROUTER.add("GET", "/images/{name:path}/json")
 async def inspect(call: Call) -> web.StreamResponse:
     found = await call.engine.images.inspect(
-        call["name"], _platform(call), manifests=call.flag("manifests"), users=_users_by_image(call.engine)
+        call["name"],
+        parameters.platform(call),
+        manifests=call.flag("manifests"),
+        users=_users_by_image(call.engine),
     )
     return call.answer(found)
 
 
 @ROUTER.add("GET", "/images/{name:path}/history")
 async def history(call: Call) -> web.StreamResponse:
-    return call.answer(await call.engine.images.history(call["name"], _platform(call)))
+    return call.answer(await call.engine.images.history(call["name"], parameters.platform(call)))
+
+
+@ROUTER.add("GET", "/images/{name:path}/compare")
+async def compare(call: Call) -> web.StreamResponse:
+    """Not Docker's: how the image `with` differs from `name`, in files and packages."""
+    if not call.text("with"):
+        raise Invalid("with is needed: the image to compare with")
+    return call.answer(await call.engine.images.compare(call["name"], call.text("with"), parameters.platform(call)))
 
 
 @ROUTER.add("POST", "/images/{name:path}/tag")
@@ -165,10 +132,12 @@ async def tag(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
-    if call.text("platforms"):
-        raise Unsupported("removing single platforms of an image is not supported by this release")
     removing = call.engine.images.remove(
-        call["name"], force=call.flag("force"), prune=not call.flag("noprune"), users=_users(call.engine)
+        call["name"],
+        force=call.flag("force"),
+        prune=not call.flag("noprune"),
+        users=_users(call.engine),
+        platforms=parameters.platforms(call, "platforms"),
     )
     return call.answer(await shielded(removing, limit_s=None))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 
 from dockwright.api.call import Call
@@ -9,13 +12,26 @@ from dockwright.api.router import Router
 from dockwright.container import Condition
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.waiting import Ending
-from dockwright.errors import Conflict, Invalid, NotFound
+from dockwright.errors import DockwrightError, Invalid, NotFound, NotModified, StartFailed, Unsupported
 from dockwright.undo import shielded
 
 ROUTER = Router()
 _WHOLE_LIFE_S = None
 # `{}` and `null` say nothing; an object with a field in it is longer.
 _LEAST_OBJECT_BYTES = 7
+
+
+@contextmanager
+def _told_as(what: str) -> Iterator[None]:
+    """Say in Docker's words what could not be done."""
+    try:
+        yield
+    except NotModified:
+        raise
+    except StartFailed as error:
+        raise StartFailed(f"{what}: {error}", error.exit_code) from error
+    except DockwrightError as error:
+        raise type(error)(f"{what}: {error}") from error
 
 
 @ROUTER.add("POST", "/containers/{id}/start")
@@ -25,6 +41,8 @@ async def start(call: Call) -> web.StreamResponse:
         raise Invalid(
             "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
         )
+    if call.text("checkpoint") or call.text("checkpoint-dir"):
+        raise Unsupported("starting a container from a checkpoint is not supported: this daemon makes none")
     await shielded(call.engine.containers.get(call["id"]).start(), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 
@@ -32,23 +50,23 @@ async def start(call: Call) -> web.StreamResponse:
 @ROUTER.add("POST", "/containers/{id}/stop")
 async def stop(call: Call) -> web.StreamResponse:
     container = call.engine.containers.get(call["id"])
-    await shielded(container.stop(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    with _told_as(f"cannot stop container: {call['id']}"):
+        await shielded(container.stop(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 
 
 @ROUTER.add("POST", "/containers/{id}/restart")
 async def restart(call: Call) -> web.StreamResponse:
     container = call.engine.containers.get(call["id"])
-    await shielded(container.restart(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
+    with _told_as(f"Cannot restart container {call['id']}"):
+        await shielded(container.restart(call.number("t"), call.text("signal")), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 
 
 @ROUTER.add("POST", "/containers/{id}/kill")
 async def kill(call: Call) -> web.StreamResponse:
-    try:
+    with _told_as(f"cannot kill container: {call['id']}"):
         await shielded(call.engine.containers.get(call["id"]).kill(call.text("signal")), limit_s=_WHOLE_LIFE_S)
-    except (NotFound, Conflict) as error:
-        raise type(error)(f"cannot kill container: {call['id']}: {error}") from None
     return call.empty()
 
 

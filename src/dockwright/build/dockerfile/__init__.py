@@ -3,8 +3,8 @@
     lines, heredoc, words     from text to logical lines and words
     instructions/             one file each
     stages                    the whole file
-    expansion                 variables
-    patterns                  .dockerignore and wildcards
+    expansion, scope          variables
+    checks/                   what works and is likely not meant
 
 Nothing here reads a file or knows what a build does. Follows the Dockerfile 1.x reference.
 """

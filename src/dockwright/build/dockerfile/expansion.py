@@ -38,6 +38,14 @@ def expand(text: str, variables: Mapping[str, str], escape: str = "\\", *, keep_
     return _Lexer(text, variables, escape, keep_quotes).run()
 
 
+def expand_document(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
+    """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape only before `$` or itself.
+
+    Raises `BadExpansion`.
+    """
+    return _Lexer(text, variables, escape, keep_quotes=False).document()
+
+
 class _Words:
     """Words that grow a character at a time."""
 
@@ -73,6 +81,21 @@ class _Lexer:
         words.end()
         self._found.words = words.done
         return self._found
+
+    def document(self) -> str:
+        result = ""
+        while character := self._peek():
+            if character == "$":
+                result += self._dollar()
+            elif character == self._escape and self._text[self._position + 1 : self._position + 2] in (
+                "$",
+                self._escape,
+            ):
+                self._next()
+                result += self._next()
+            else:
+                result += self._next()
+        return result
 
     def _peek(self) -> str:
         return self._text[self._position : self._position + 1]

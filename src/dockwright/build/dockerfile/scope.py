@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dockwright.build.dockerfile.errors import DockerfileError
-from dockwright.build.dockerfile.expansion import BadExpansion, Expanded, expand
+from dockwright.build.dockerfile.expansion import BadExpansion, Expanded, expand, expand_document
 from dockwright.build.dockerfile.instructions.arg import Arg
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.instructions.env import Env
@@ -95,6 +95,14 @@ def expand_at(text: str, variables: Mapping[str, str], escape: str, line: Line) 
         return expand(text, variables, escape)
     except BadExpansion as error:
         raise _at(line, text, error) from None
+
+
+def expand_document_at(text: str, variables: Mapping[str, str], escape: str, line: Line) -> str:
+    """A here-document with its variables replaced, quotes meaning nothing. Raises `DockerfileError`."""
+    try:
+        return expand_document(text, variables, escape)
+    except BadExpansion as error:
+        raise line.error(f"failed to process a here-document: {error}") from None
 
 
 def _at(line: Line, text: str, error: BadExpansion) -> DockerfileError:

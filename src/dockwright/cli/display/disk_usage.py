@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dockwright.cli.command import ExitStatus
 from dockwright.cli.display import units
-from dockwright.cli.display.listing import Listing, mapping
+from dockwright.cli.display.listing import Listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 COLUMNS = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
@@ -88,7 +87,7 @@ def verbose(found: dict[str, Any], format: str) -> str:
     parts = (
         ("Images", _image_listing(truncate=not as_json), _IMAGE_COLUMNS, _image_rows(found)),
         ("Containers", _container_listing(truncate=not as_json), _CONTAINER_COLUMNS, found.get("Containers") or []),
-        ("Volumes", VOLUMES, ("Name", "Links", "Size"), found.get("Volumes") or []),
+        ("Volumes", _volume_listing(), ("Name", "Links", "Size"), found.get("Volumes") or []),
         ("BuildCache", CACHE, tuple(CACHE.headers), found.get("BuildCache") or []),
     )
     if as_json:
@@ -122,6 +121,12 @@ def _image_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _volume_listing() -> Listing:
+    from dockwright.cli.commands.volume.ls import LISTING
+
+    return LISTING
+
+
 def _image_listing(*, truncate: bool) -> Listing:
     from dockwright.cli.commands.image.ls import listing
 
@@ -138,26 +143,6 @@ def _container_listing(*, truncate: bool) -> Listing:
     return Listing(show.type_name, fields, show.headers)
 
 
-def _usage(key: str, show: Callable[[int], str]) -> Callable[[dict[str, Any]], str]:
-    return lambda row: show((row.get("UsageData") or {}).get(key, -1)) if row.get("UsageData") else "N/A"
-
-
-VOLUMES = Listing(
-    "*formatter.volumeContext",
-    {
-        "Availability": lambda row: "N/A",
-        "Driver": lambda row: row.get("Driver", ""),
-        "Group": lambda row: "N/A",
-        "Labels": lambda row: mapping(row.get("Labels")),
-        "Links": _usage("RefCount", str),
-        "Mountpoint": lambda row: row.get("Mountpoint", ""),
-        "Name": lambda row: row["Name"],
-        "Scope": lambda row: row.get("Scope", ""),
-        "Size": _usage("Size", lambda size: units.size(size, 3)),
-        "Status": lambda row: "N/A",
-    },
-    {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"},
-)
 CACHE = Listing(
     "*formatter.buildCacheContext",
     {

@@ -33,29 +33,32 @@ def show_images(session: Session, options: Options, filters: Mapping[str, list[s
 
 
 def _image(image: dict[str, Any]) -> list[str]:
-    platforms = [one for one in image.get("Manifests") or () if one.get("Kind") == "image" and one.get("Available")]
+    # What is not here is shown too, with nothing on the disk: the image has it all the same.
+    platforms = [one for one in image.get("Manifests") or () if one.get("Kind") != "attestation" and _platform(one)]
     content = sum(one.get("Size", {}).get("Content", 0) for one in image.get("Manifests") or ())
     in_use = any(one.get("ImageData", {}).get("Containers") for one in platforms)
     names = image.get("RepoTags") or ["<untagged>"]
     lines = [_row(name, image["Id"], image.get("Size", 0), content, in_use) for name in names]
     for at, one in enumerate(platforms):
         branch = "└─" if at == len(platforms) - 1 else "├─"
-        data = one.get("ImageData") or {}
         sizes = one.get("Size") or {}
         lines.append(
             _row(
-                f"{branch} {_platform(data.get('Platform') or {})}",
+                f"{branch} {_platform(one)}",
                 one.get("ID", ""),
                 sizes.get("Total", 0),
                 sizes.get("Content", 0),
-                bool(data.get("Containers")),
+                bool((one.get("ImageData") or {}).get("Containers")),
             )
         )
     return lines
 
 
-def _platform(platform: dict[str, Any]) -> str:
-    parts = (platform.get("os", ""), platform.get("architecture", ""), platform.get("variant", ""))
+def _platform(manifest: dict[str, Any]) -> str:
+    found = (
+        (manifest.get("ImageData") or {}).get("Platform") or (manifest.get("Descriptor") or {}).get("platform") or {}
+    )
+    parts = (found.get("os", ""), found.get("architecture", ""), found.get("variant", ""))
     return "/".join(part for part in parts if part)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dockwright import errors
-from dockwright.client.calls import containers, images
+from dockwright.client.calls import containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,11 +69,12 @@ def _create_or_pull(session: Session, options: Options, request: dict[str, Any])
 
 
 def _pull(session: Session, image: str, platform: str, quiet: bool) -> None:
-    from dockwright.cli.display.progress import show
+    from dockwright.cli.commands.image.pull import pull
+    from dockwright.oci import reference
 
-    name, tag = split_tag(with_tag(image))
-    response = session.client.send(images.pull(name, tag=tag, platform=platform))
-    show(session, response.values(), quiet=quiet, to_stderr=True)
+    name = reference.parse(image).tagged
+    tag = name.digest or name.tag or ""
+    pull(session, name.familiar_name, tag, name.domain, platform, quiet=quiet, to_stderr=True)
 
 
 def with_tag(image: str) -> str:
@@ -106,7 +107,9 @@ def _copy_logins(session: Session, container: str) -> None:
     import json
     import tarfile
 
-    data = json.dumps({"auths": session.config.values.get("auths") or {}}).encode()
+    from dockwright.credentials import CredentialFile
+
+    data = json.dumps({"auths": CredentialFile(session.config.directory).plain()}).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for directory in ("run", "run/secrets", "run/secrets/docker"):

@@ -70,9 +70,48 @@ def import_archive(
 
 
 def pull(image: str, *, tag: str = "", platform: str = "", auth: str = "") -> Call:
-    """`auth` is the X-Registry-Auth value: base64url of JSON."""
-    headers = [("X-Registry-Auth", auth)] if auth else []
-    return Call("POST", "/images/create", (("fromImage", image), ("tag", tag), ("platform", platform)), headers=headers)
+    """`auth` is the X-Registry-Auth value (`credentials.to_header`). No tag means all of them."""
+    query = (("fromImage", image), ("tag", tag), ("platform", platform))
+    return Call("POST", "/images/create", query, headers=_auth(auth))
+
+
+def push(image: str, *, tag: str = "", platform: str = "", auth: str = "") -> Call:
+    """`platform` is JSON of an OCI platform. No tag means all of them."""
+    return Call("POST", _path(image, "/push"), (("tag", tag), ("platform", platform)), headers=_auth(auth))
+
+
+def search(term: str, *, limit: int = 0, filters: Filters = None, auth: str = "") -> Call:
+    """`limit` 0 leaves it to the engine."""
+    query = (("term", term), ("limit", limit or None), ("filters", encode_filters(filters)))
+    return Call("GET", "/images/search", query, headers=_auth(auth))
+
+
+def distribution(image: str, *, auth: str = "") -> Call:
+    """What the registry has under the name."""
+    return Call("GET", f"/distribution/{quote(image, b'/:@')}/json", headers=_auth(auth))
+
+
+def bootstrap(
+    name: str, *, tag: str = "", mirror: str = "", archive_date: str = "", packages: Iterable[str] = ()
+) -> Call:
+    """Dockwright's own: a base image from a distribution's package archive."""
+    query = (
+        ("name", name),
+        ("tag", tag),
+        ("mirror", mirror),
+        ("archive-date", archive_date),
+        ("package", [*packages]),
+    )
+    return Call("POST", "/images/bootstrap", query)
+
+
+def compare(image: str, other: str, *, platform: str = "") -> Call:
+    """Dockwright's own: what makes `other` different from `image`."""
+    return Call("GET", _path(image, "/compare"), (("with", other), ("platform", platform)))
+
+
+def _auth(auth: str) -> Iterable[tuple[str, str]]:
+    return [("X-Registry-Auth", auth)] if auth else []
 
 
 def prune(*, filters: Filters = None) -> Call:

@@ -27,6 +27,11 @@ def disk_usage(*, types: Iterable[str] = ()) -> Call:
     return Call("GET", "/system/df", (("type", [*types]),))
 
 
+def auth(credentials: Mapping[str, str]) -> Call:
+    """Try `credentials`, an AuthConfig, at the registry it names."""
+    return Call("POST", "/auth", json=dict(credentials))
+
+
 def events(*, since: str = "", until: str = "", filters: Filters = None) -> Call:
     return Call("GET", "/events", (("since", since), ("until", until), ("filters", encode_filters(filters))))
 

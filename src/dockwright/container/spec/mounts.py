@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import Any
 
+from dockwright import kernel
 from dockwright.container.config import HostConfig
 from dockwright.container.mounts import MountPoint
-from dockwright.errors import Invalid
+from dockwright.errors import Invalid, Unsupported
 
 DEFAULT_SHM_BYTES = 64 << 20
 
@@ -98,14 +101,34 @@ def _point(point: MountPoint) -> dict[str, Any]:
         return {"destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": options}
     if not point.source:
         raise Invalid(f"mount {point.destination} has no source")
-    options = ["bind" if point.non_recursive else "rbind", point.propagation or "rprivate"]
+    source = point.pinned or point.source
+    propagation = point.propagation or "rprivate"
+    # crun takes any r- option for "recursive", the bind included.
+    options = ["bind", propagation.removeprefix("r")] if point.non_recursive else ["rbind", propagation]
+    kept = _flags_of(source)
     if not point.rw:
-        options.append("ro")
-        if point.force_recursive_read_only:
-            options.append("rro")
-    else:
-        options.append("rw")
-    return _bind(point.destination, point.source, options)
+        # Nothing is mounted below a file, and crun 1.8 takes the option for directories alone.
+        recursive = point.recursive_read_only and not point.non_recursive and os.path.isdir(source)
+        if point.force_recursive_read_only and not _has_recursive_read_only():
+            raise Unsupported(f"mount {point.destination}: recursive read-only mounts need Linux 5.12")
+        kept = ["rro" if recursive and _has_recursive_read_only() else "ro", *(flag for flag in kept if flag != "ro")]
+    options += kept
+    return _bind(point.destination, source, options)
+
+
+def _flags_of(source: str) -> list[str]:
+    """What the mount that holds `source` does not allow: crun sets the flags of a bind anew, and would allow it."""
+    try:
+        flags = os.statvfs(source).f_flag
+    except OSError:
+        return []  # the runtime says what is wrong with it
+    named = ((os.ST_RDONLY, "ro"), (os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
+    return [name for flag, name in named if flags & flag]
+
+
+@cache
+def _has_recursive_read_only() -> bool:
+    return kernel.version(os.uname().release) >= (5, 12)  # mount_setattr(2)
 
 
 def _special(destination: str, kind: str, options: list[str]) -> dict[str, Any]:

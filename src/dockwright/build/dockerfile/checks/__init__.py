@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from dockwright.build.dockerfile.checks import casing, sources, stages, usage
 from dockwright.build.dockerfile.checks.rule import Finding, Rule
 from dockwright.build.dockerfile.errors import Span
-from dockwright.build.dockerfile.patterns import Patterns
 from dockwright.build.dockerfile.stages import Dockerfile
+from dockwright.ignoring import Patterns
 
 __all__ = ["RULES", "Choice", "Finding", "Rule", "check"]
 

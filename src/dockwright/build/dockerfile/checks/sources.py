@@ -8,9 +8,9 @@ from dockwright.build.dockerfile.checks.rule import Finding, Rule
 from dockwright.build.dockerfile.errors import DockerfileError
 from dockwright.build.dockerfile.instructions.add import Add
 from dockwright.build.dockerfile.instructions.copy import Copy
-from dockwright.build.dockerfile.patterns import Patterns, has_wildcard
 from dockwright.build.dockerfile.scope import Scope, global_scope
 from dockwright.build.dockerfile.stages import Dockerfile
+from dockwright.ignoring import Patterns, has_wildcard
 
 COPY_IGNORED_FILE = Rule("CopyIgnoredFile", "what is copied is not left out by the ignore file", lambda _: iter(()))
 UNDEFINED_VAR = Rule("UndefinedVar", "variables are declared before they are used", lambda _: iter(()))

@@ -31,6 +31,10 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     for option, key in (("publish-add", "PublishAdd"), ("publish-rm", "PublishRemove")):
         if options.given(option):
             change[key] = _bindings(option, options.many(option))
+    if options.given("mount-add"):
+        change["MountAdd"] = [_mount(text) for text in options.many("mount-add")]
+    if options.given("mount-rm"):
+        change["MountRemove"] = options.many("mount-rm")
     warnings: list[str] = []
     failed: list[str] = []
     for name in arguments:
@@ -56,6 +60,20 @@ def _bindings(option: str, specs: list[str]) -> dict[str, Any]:
     return ports.withdrawals(specs)
 
 
+def _mount(text: str) -> dict[str, Any]:
+    """`src=/srv,dst=/data` as `run --mount` reads it; a path for a source makes it a bind. Raises `errors.Invalid`."""
+    from dockwright.cli.options.mounts import mount
+
+    given = {field.partition("=")[0].strip().lower(): field.partition("=")[2] for field in text.split(",")}
+    source = given.get("source") or given.get("src") or ""
+    if "type" not in given and source.startswith(("/", ".")):
+        text = f"type=bind,{text}"
+    try:
+        return mount(text)
+    except ValueError as error:
+        raise errors.Invalid(f'invalid argument "{text}" for "--mount-add" flag: {error}') from error
+
+
 COMMAND = Command(
     ("container update", "update"),
     "Change the limits and restart policy of one or more containers",
@@ -64,6 +82,8 @@ COMMAND = Command(
     arguments=ONE_OR_MORE,
     flags=(
         *RESOURCES,
+        Flag("mount-add", "Mount something at once, e.g. src=/srv,dst=/data or type=tmpfs,dst=/scratch", kind="list"),
+        Flag("mount-rm", "Take away at once what is mounted at this path", kind="list"),
         Flag("publish-add", "Publish one more port at once, [[IP:]HOST_PORT:]PORT[/PROTO]", kind="list"),
         Flag("publish-rm", "Publish a port no longer, [IP:]HOST_PORT[:PORT][/PROTO]", kind="list"),
         Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build.dockerfile.patterns import has_wildcard, match, read_ignore_file
 from dockwright.errors import Invalid
+from dockwright.ignoring import has_wildcard, match, read_ignore_file
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A process that does everything with images until it is killed: `python crashing.py ROOT ARCHIVE...`."""
+"""A process that does everything with images until it is killed: `python image_crashing.py ROOT REGISTRY ARCHIVE...`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from dockwright.errors import DockwrightError
 from dockwright.image import Commit
 from dockwright.oci import RunConfig
 
+PULLED = 4
 
-async def step(host: Host, archives: list[bytes], number: int) -> None:
+
+async def step(host: Host, registry: str, archives: list[bytes], number: int) -> None:
     """One random operation; its refusal is fine."""
-    name = f"x:{random.randrange(4)}"
+    name = random.choice([f"x:{random.randrange(4)}", f"{registry}/r{random.randrange(PULLED)}"])
     try:
-        match random.randrange(6):
+        match random.randrange(9):
             case 0:
                 await host.images.import_(stream(files({f"file{number}": "x" * random.randrange(100_000)})), name)
             case 1:
@@ -36,12 +38,18 @@ async def step(host: Host, archives: list[bytes], number: int) -> None:
                 await host.snapshots.prepare(key, (await host.images.resolve(name)).snapshot)
                 await host.images.commit(key, name, Commit(RunConfig()), f"z:{random.randrange(4)}")
                 await host.snapshots.remove(key)
+            case 6:
+                pushed = f"{registry}/pushed/{random.randrange(3)}:{random.randrange(3)}"
+                await host.images.tag(name, pushed)
+                await host.pushed(pushed)
+            case _:
+                await host.pulled(f"{registry}/r{random.randrange(PULLED)}")
     except DockwrightError:
         pass
 
 
 async def main() -> None:
-    archives = [Path(path).read_bytes() for path in sys.argv[2:]]
+    archives = [Path(path).read_bytes() for path in sys.argv[3:]]
     async with opened(Path(sys.argv[1])) as host:
         print("open", flush=True)
         number = 0
@@ -49,7 +57,7 @@ async def main() -> None:
             async with asyncio.TaskGroup() as group:
                 for _ in range(3):
                     number += 1
-                    group.create_task(step(host, archives, number))
+                    group.create_task(step(host, sys.argv[2], archives, number))
 
 
 if __name__ == "__main__":

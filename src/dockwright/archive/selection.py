@@ -1,0 +1,123 @@
+"""Some files of one tree, as a tar that looks the same wherever they came from, and putting that into another tree.
+
+What COPY and ADD of a Dockerfile do: the same tar is first hashed, to know whether the files are known, and then unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from dockwright.archive.pack import Packer
+from dockwright.archive.root import DIRECTORY, Root
+from dockwright.archive.source import Source
+from dockwright.archive.tarformat import Entry
+from dockwright.archive.unpack import Options, Unpacker
+from dockwright.errors import Invalid
+
+#: Whether a path is left out, with all below it when it is a directory.
+LeavesOut = Callable[[bytes, bool], bool]
+
+
+def nothing(path: bytes, is_directory: bool) -> bool:
+    """Leaves out nothing."""
+    return False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is at `path` of the source tree, to be named `name`; an empty name stands for the members of a directory alone."""
+
+    path: bytes
+    name: bytes
+
+
+@dataclass(frozen=True)
+class Dress:
+    """What replaces the files' own owner (uid, gid), mode (a function of mode and whether it is a directory) and time."""
+
+    owner: tuple[int, int] | None = None
+    mode: Callable[[int, bool], int] | None = None
+    mtime_ns: int | None = None
+
+
+def pack_selection(
+    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
+) -> Iterator[bytes]:
+    """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
+
+    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
+    """
+    packer = _SelectionPacker(root, dress, leaves_out, excludes)
+    for one in chosen:
+        yield from packer.selected(one)
+    yield from packer.end()
+
+
+def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+    """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
+
+    Directories that exist stay as they are; other files are replaced. `owner` is that of directories made on the way.
+    Blocking. Raises `Invalid` when a directory would be replaced by something else, or the other way round.
+    """
+    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner)
+    if below.strip(b"/"):
+        try:
+            placer.make_parents(below.strip(b"/"))
+        except NotADirectoryError:
+            where = os.fsdecode(below.strip(b"/"))
+            raise Invalid(f'cannot overwrite non-directory "/{where}" with directory "/{where}"') from None
+    placer.run()
+
+
+class _SelectionPacker(Packer):
+    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut) -> None:
+        super().__init__(root, subsecond=True)
+        self._dress, self._leaves_out, self._excludes = dress, leaves_out, excludes
+        self._now = Chosen(b"", b"")
+
+    def selected(self, one: Chosen) -> Iterator[bytes]:
+        """The entries of one choice."""
+        self._now = one
+        yield from self.members(one.path, one.name)
+
+    def wanted(self, name: bytes, found: os.stat_result) -> bool:
+        inside = name[len(self._now.name) :].strip(b"/")
+        path = b"/".join(filter(None, (self._now.path.strip(b"/"), inside)))
+        is_directory = stat.S_ISDIR(found.st_mode)
+        return not (self._leaves_out(path, is_directory) or self._excludes(inside, is_directory))
+
+    def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
+        entry = super().entry(name, found, fd)
+        dress = self._dress
+        if dress.owner is not None:
+            entry.uid, entry.gid = dress.owner
+        if dress.mode is not None and not stat.S_ISLNK(found.st_mode):
+            entry.mode = dress.mode(entry.mode, stat.S_ISDIR(found.st_mode))
+        if dress.mtime_ns is not None:
+            entry.mtime_ns = dress.mtime_ns
+        return entry
+
+
+class _Placer(Unpacker):
+    def __init__(self, root: Root, source: Source, options: Options, owner: tuple[int, int] | None) -> None:
+        super().__init__(root, source, options)
+        self._owner = owner
+
+    def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
+        try:
+            is_directory = stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode)  # a link to one will do
+        except FileNotFoundError:
+            is_directory = False
+        if not is_directory:
+            super().make_directory(folder, name, entry, full)
+
+    def implied(self, full: bytes) -> None:
+        if self._owner is not None:
+            fd = self.root.open(full, DIRECTORY)
+            try:
+                os.fchown(fd, *self._owner)
+            finally:
+                os.close(fd)

@@ -1,0 +1,190 @@
+"""The builder: from a context and a Dockerfile to an image."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from dockwright import workers
+from dockwright.build import pruning
+from dockwright.build.cache import Cache
+from dockwright.build.context import Context
+from dockwright.build.dockerfile import checks, parse
+from dockwright.build.mounting import Mounter
+from dockwright.build.plan import Options, Plan, Planner
+from dockwright.build.progress import Built, Progress, Said, Warned
+from dockwright.build.pruning import CacheUse, Pruned
+from dockwright.build.running import Limits, Runner
+from dockwright.build.solver import Solver, Solving, Work
+from dockwright.container.parts import Parts
+from dockwright.errors import Invalid
+from dockwright.image import Image
+from dockwright.oci import ImageConfig, Platform, RootFS
+from dockwright.units import parse_time, rfc3339
+
+# The time of files in an image that stands on no other, and says no time: the oldest that zip archives can hold.
+FIRST_NS = 315_532_800 * 10**9
+# What a client that reads too slowly is spared.
+PENDING_BYTES = 4 * 1024 * 1024
+CLIPPED = b"\n[output left out: it came faster than it was read]\n"
+
+FindImage = Callable[[str, Platform], Awaitable[Image]]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One build. `text` is the Dockerfile where it does not come from the context's file `dockerfile`."""
+
+    dockerfile: str = "Dockerfile"
+    text: bytes | None = None
+    options: Options = field(default_factory=Options)
+    names: Sequence[str] = ()
+    no_cache: bool = False
+    limits: Limits = field(default_factory=Limits)
+    keep_times: bool = False
+
+
+class Builder:
+    """All builds of an engine."""
+
+    def __init__(self, parts: Parts, cache: Cache, data: Path, directory: Path) -> None:
+        """`data` is a directory on the data root, `directory` one on the exec root."""
+        self._parts, self._cache = parts, cache
+        self._runner = Runner(parts, directory)
+        self.caches, self.contexts = data / "mounts", data / "contexts"
+        self._mounter = Mounter(parts.snapshots, self._runner, self.caches, directory)
+        self._solver = Solver(parts.images, cache, self._runner, self._mounter, parts.background)
+
+    async def clear(self) -> None:
+        """At the engine's start: undo what builds of a former one left."""
+        await workers.bulk(pruning.empty, self.contexts)
+        await self._runner.clear()
+
+    async def build(
+        self, request: BuildRequest, context: Context, find_image: FindImage
+    ) -> AsyncGenerator[Progress, None]:
+        """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
+
+        Raises `DockerfileError` and `Invalid` for what is wrong with the request, `NotFound` for files and images that are
+        not there, `StepFailed` for a command that failed. A failed build leaves its cache, and no image.
+        """
+        said = _Channel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(self._run(request, context, find_image, said))
+                task.add_done_callback(lambda _: said.end())
+                try:
+                    async for one in said.read():
+                        yield one
+                finally:
+                    task.cancel()
+        except BaseExceptionGroup as failed:
+            error: BaseException = failed
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+
+    async def usage(self) -> list[CacheUse]:
+        """What the cache holds, the least recently used first."""
+        return await workers.bulk(pruning.usage, self._cache, self.caches)
+
+    async def prune(self, filters: dict[str, list[str]], *, everything: bool, keep_bytes: int) -> Pruned:
+        """Delete cached results, the least recently used first, until `keep_bytes` are left. Raises `Invalid`."""
+        chosen = await workers.bulk(pruning.choose, self._cache, self.caches, filters, everything, keep_bytes)
+        await self._cache.remove(use.id for use in chosen if use.kind == "regular")
+        await workers.bulk(pruning.remove_caches, self.caches, chosen)
+        await self._parts.images.collect()
+        return Pruned([use.id for use in chosen], sum(use.size_bytes for use in chosen))
+
+    async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel) -> None:
+        text = request.text
+        if text is None:
+            text = await workers.quick(context.read, request.dockerfile)
+        dockerfile = parse(text, request.dockerfile)
+        for finding in checks.check(dockerfile, ignored=context.ignored):
+            said.tell(Warned(finding.line.start, finding.rule.name, finding.message))
+        plan = await Planner(dockerfile, request.options, find_image).plan()
+        time_ns = None if request.keep_times else _latest(plan, request.options)
+        async with self._parts.images.lease() as lease:
+            work = Work(context, request.limits, lease, said.tell, time_ns, request.no_cache)
+            tree = await Solving(self._solver, work).solve(plan.vertex)
+            config = _config(plan, tree.diff_ids, time_ns)
+            image = await self._parts.images.assemble(lease, config, tree.layers, request.names)
+        said.tell(Built(image.id, tuple(request.names)))
+
+
+class _Channel:
+    """What a build says, until it is read; of output, as much as is fair."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Progress] = deque()
+        self._pending = 0
+        self._clipped = False
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def tell(self, one: Progress) -> None:
+        """Say it."""
+        if isinstance(one, Said):
+            if self._pending > PENDING_BYTES:
+                if not self._clipped:
+                    self._waiting.append(Said(one.number, CLIPPED))
+                self._clipped = True
+                return
+            self._pending += len(one.data)
+        self._waiting.append(one)
+        self._changed.set()
+
+    def end(self) -> None:
+        """Nothing more will be said."""
+        self._ended = True
+        self._changed.set()
+
+    async def read(self) -> AsyncGenerator[Progress, None]:
+        """Everything, in its order."""
+        while self._waiting or not self._ended:
+            if not self._waiting:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            one = self._waiting.popleft()
+            if isinstance(one, Said):
+                self._pending -= len(one.data)
+                self._clipped = self._clipped and self._pending > PENDING_BYTES // 2
+            yield one
+
+
+def _latest(plan: Plan, options: Options) -> int:
+    """The latest time of files in the image: `SOURCE_DATE_EPOCH`, else when the base image was made."""
+    given = options.arguments.get("SOURCE_DATE_EPOCH")
+    if given is not None:
+        if not re.fullmatch(r"[0-9]{1,12}", given):
+            raise Invalid(f"invalid SOURCE_DATE_EPOCH {given!r}: seconds since 1970 are wanted")
+        return int(given) * 10**9
+    created = plan.base.config.created if plan.base is not None else None
+    try:
+        return max(FIRST_NS, parse_time(created, 0)) if created else FIRST_NS
+    except Invalid:
+        return FIRST_NS
+
+
+def _config(plan: Plan, diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
+    created = rfc3339(time.time_ns() if time_ns is None else time_ns)
+    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in plan.history)
+    return ImageConfig(
+        plan.platform.architecture,
+        plan.platform.os,
+        created,
+        plan.author,
+        plan.platform.variant,
+        config=plan.config,
+        rootfs=RootFS(diff_ids=tuple(diff_ids)),  # type: ignore[arg-type]
+        history=history,
+    )

@@ -1,0 +1,276 @@
+"""What each instruction does to its stage: to the files (a vertex) or to what the image says (its configuration)."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from dockwright.build.dockerfile import Stage
+from dockwright.build.dockerfile.heredoc import Heredoc
+from dockwright.build.dockerfile.instructions import mounts
+from dockwright.build.dockerfile.instructions.add import Add
+from dockwright.build.dockerfile.instructions.arg import Arg
+from dockwright.build.dockerfile.instructions.base import Command, Instruction
+from dockwright.build.dockerfile.instructions.cmd import Cmd
+from dockwright.build.dockerfile.instructions.copy import Copy as CopyInstruction
+from dockwright.build.dockerfile.instructions.entrypoint import Entrypoint
+from dockwright.build.dockerfile.instructions.env import Env
+from dockwright.build.dockerfile.instructions.expose import Expose
+from dockwright.build.dockerfile.instructions.healthcheck import Healthcheck
+from dockwright.build.dockerfile.instructions.label import Label
+from dockwright.build.dockerfile.instructions.maintainer import Maintainer
+from dockwright.build.dockerfile.instructions.onbuild import Onbuild
+from dockwright.build.dockerfile.instructions.run import Run
+from dockwright.build.dockerfile.instructions.shell import Shell
+from dockwright.build.dockerfile.instructions.stopsignal import StopSignal
+from dockwright.build.dockerfile.instructions.user import User
+from dockwright.build.dockerfile.instructions.volume import Volume
+from dockwright.build.dockerfile.instructions.workdir import Workdir
+from dockwright.build.dockerfile.lines import Line
+from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
+from dockwright.build.graph import Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.errors import Invalid, Unsupported
+from dockwright.image import Image
+from dockwright.oci import Healthcheck as ImageHealthcheck
+from dockwright.oci import History, RunConfig
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_SHELL = ("/bin/sh", "-c")
+SCRIPT = "/dev/pipes/script"
+COMMENT = "dockwright.dockerfile.v1"
+_URL = re.compile(r"(https?|git|ssh)://|git@")
+
+FindSource = Callable[[str, Stage, Line], Awaitable[Vertex]]
+
+
+@dataclass
+class Made:
+    """A stage as far as it is planned: its files, its configuration and its history."""
+
+    vertex: Vertex
+    config: RunConfig
+    history: list[History]
+    author: str
+    image: Image | None
+    scope: Scope
+    own_command: bool = False
+
+
+def changes_files(one: Instruction) -> bool:
+    """Whether the instruction makes a layer."""
+    return isinstance(one, Run | CopyInstruction | Add | Workdir)
+
+
+@dataclass
+class Effects:
+    """The effects of one instruction. `find_source` finds what `--from` names; `network` is the build's default mode."""
+
+    stage: Stage
+    made: Made
+    title: str
+    find_source: FindSource
+    network: str
+
+    async def apply(self, raw: Instruction) -> None:
+        """Change `made` as the instruction says. Raises `DockerfileError`."""
+        one = self.made.scope.see(raw)
+        match one:
+            case Run():
+                await self._run(one)
+            case CopyInstruction():
+                await self._copy(one)
+            case Add():
+                self._add(one)
+            case Workdir():
+                self._workdir(one)
+            case _:
+                self._configure(one)
+                self._tell(raw.line.text, empty=True)
+
+    def _tell(self, text: str, *, empty: bool) -> None:
+        self.made.history.append(History(created_by=text, empty_layer=empty, comment=COMMENT))
+
+    def _set(self, **changes: object) -> None:
+        self.made.config = msgspec.structs.replace(self.made.config, **changes)
+
+    def _directory(self) -> str:
+        return self.made.config.working_dir or "/"
+
+    def _command(self, command: Command) -> tuple[str, ...]:
+        if not command.shell or not command.arguments:
+            return command.arguments
+        return (*(self.made.config.shell or DEFAULT_SHELL), *command.arguments)
+
+    async def _run(self, one: Run) -> None:
+        made = self.made
+        arguments, script = self._command(one.command), ""
+        if one.heredocs and one.command.shell:
+            arguments, script = _with_heredocs(one, made.config.shell or DEFAULT_SHELL)
+        env = {"PATH": DEFAULT_PATH, **made.scope.variables}
+        made.vertex = Execute(
+            title=self.title,
+            base=made.vertex,
+            arguments=arguments,
+            env=tuple(f"{name}={value}" for name, value in env.items() if name not in PREDEFINED),
+            unkeyed=tuple(f"{name}={value}" for name, value in env.items() if name in PREDEFINED),
+            working_dir=self._directory(),
+            user=made.config.user,
+            script=script,
+            network=one.network if one.network != "default" else self.network,
+            security=one.security,
+            mounts=tuple([await self._mount(text, one) for text in one.mounts]),
+        )
+        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
+        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
+        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
+
+    async def _mount(self, text: str, one: Run) -> MountOf:
+        try:
+            mount = mounts.parse(text)
+        except Invalid as error:
+            raise one.line.error(str(error)) from None
+        if mount.kind in ("secret", "ssh") and not mount.required:
+            return MountOf(mount)
+        if mount.kind in ("secret", "ssh"):
+            raise one.line.error(f"a mount of type {mount.kind} needs a client that brings it along")
+        if mount.from_:
+            return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
+        return MountOf(mount)
+
+    async def _copy(self, one: CopyInstruction) -> None:
+        source = await self.find_source(one.from_, self.stage, one.line) if one.from_ else None
+        self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
+        self.made.vertex = Copy(
+            title=self.title,
+            base=self.made.vertex,
+            source=source,
+            paths=one.paths,
+            destination=self._absolute(one.destination),
+            inline=tuple(_filled(document, self.made.scope, one.line) for document in one.inline),
+            owner=one.chown,
+            mode=one.chmod,
+            exclude=one.exclude,
+            parents=one.parents,
+            link=one.link,
+        )
+        self._tell(one.line.text, empty=False)
+
+    def _add(self, one: Add) -> None:
+        for path in one.paths:
+            if _URL.match(path):
+                raise one.line.error(f"ADD of {path} is not supported by this release", hint="use RUN with curl or git")
+        if one.checksum:
+            raise one.line.error("ADD --checksum is for URLs, which this release does not fetch")
+        if one.keep_git_dir:
+            raise one.line.error("ADD --keep-git-dir is for git repositories, which this release does not fetch")
+        self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
+        self.made.vertex = Copy(
+            title=self.title,
+            base=self.made.vertex,
+            source=None,
+            paths=one.paths,
+            destination=self._absolute(one.destination),
+            inline=tuple(_filled(document, self.made.scope, one.line) for document in one.inline),
+            owner=one.chown,
+            mode=one.chmod,
+            exclude=one.exclude,
+            unpack=one.unpack is not False,
+            link=one.link,
+        )
+        self._tell(one.line.text, empty=False)
+
+    def _check_destination(self, paths: tuple[str, ...], inline: int, destination: str, line: Line, what: str) -> None:
+        if len(paths) + inline > 1 and not destination.endswith("/") and destination not in (".", ".."):
+            why = "the destination must be a directory and end with a /"
+            raise line.error(f"when using {what} with more than one source file, {why}")
+
+    def _absolute(self, path: str) -> str:
+        joined = posixpath.join(self._directory(), path)
+        slash = "/" if path.endswith(("/", "/.")) or path in (".", "..") else ""
+        return posixpath.normpath("/" + joined).replace("//", "/").rstrip("/") + slash or "/"
+
+    def _workdir(self, one: Workdir) -> None:
+        path = posixpath.normpath(posixpath.join(self._directory(), one.path)).replace("//", "/")
+        self._set(working_dir=path)
+        self.made.vertex = MakeDirectory(
+            title=self.title, base=self.made.vertex, path=path, owner=self.made.config.user
+        )
+        self._tell(one.line.text, empty=False)
+
+    def _configure(self, one: Instruction) -> None:
+        config = self.made.config
+        match one:
+            case Arg():
+                pass
+            case Env():
+                self._set(env=tuple(f"{name}={value}" for name, value in self.made.scope.env.items()))
+            case Label():
+                self._set(labels={**(config.labels or {}), **dict(one.pairs)})
+            case Expose():
+                ports: dict[str, dict[str, object]] = {_port(port, one): {} for port in one.ports}
+                self._set(exposed_ports={**(config.exposed_ports or {}), **ports})
+            case Volume():
+                self._set(volumes={**(config.volumes or {}), **{path: {} for path in one.paths}})
+            case User():
+                self._set(user=one.user)
+            case StopSignal():
+                self._set(stop_signal=one.signal)
+            case Shell():
+                self._set(shell=one.arguments)
+            case Maintainer():
+                self.made.author = one.name
+            case Onbuild():
+                self._set(on_build=(*(config.on_build or ()), one.expression))
+            case Cmd():
+                self._set(cmd=self._command(one.command) or None)
+                self.made.own_command = True
+            case Entrypoint():  # which takes away the base image's CMD, and not the stage's own
+                kept = config.cmd if self.made.own_command else None
+                self._set(entrypoint=self._command(one.command) or None, cmd=kept)
+            case Healthcheck():
+                self._set(healthcheck=_health(one))
+            case _:
+                raise Unsupported(f"{one.keyword} is not supported by this release")
+
+
+def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The arguments of a RUN with here-documents, and the text of the file /dev/pipes/NAME where one is executed.
+
+    A document alone on the line is a script: for the shell, or with a `#!` for what that names. Else the shell reads them.
+    """
+    (text,) = one.command.arguments
+    first = one.heredocs[0]
+    if re.fullmatch(r"\d*<<-?\S+", text.strip()):
+        if first.content.startswith("#!"):
+            return (SCRIPT,), first.content
+        return (*shell, first.content), ""
+    bodies = "".join(f"\n{document.content}{document.name}" for document in one.heredocs)
+    return (*shell, text + bodies), ""
+
+
+def _filled(document: Heredoc, scope: Scope, line: Line) -> Heredoc:
+    if not document.expand:
+        return document
+    return replace(document, content=expand_document_at(document.content, scope.variables, scope.escape, line))
+
+
+def _port(text: str, one: Expose) -> str:
+    port, _, protocol = text.partition("/")
+    low, _, high = port.partition("-")
+    if not all(
+        part.isascii() and part.isdigit() and 0 < int(part) < 65536 for part in filter(None, (low, high or low))
+    ):
+        raise one.line.error(f"invalid containerPort: {text}")
+    if protocol.lower() not in ("", "tcp", "udp", "sctp"):
+        raise one.line.error(f"invalid proto: {protocol}")
+    return f"{port}/{protocol.lower() or 'tcp'}"
+
+
+def _health(one: Healthcheck) -> ImageHealthcheck:
+    return ImageHealthcheck(
+        one.test, one.interval_ns, one.timeout_ns, one.start_period_ns, one.start_interval_ns, one.retries
+    )

@@ -1,0 +1,327 @@
+"""COPY and ADD: which files of a tree are meant, what digest they have together, and putting them into another tree."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockwright import archive
+from dockwright.archive import Chosen, Dress, LeavesOut, Root
+from dockwright.build.context import Context
+from dockwright.build.graph import Copy
+from dockwright.container.spec import users
+from dockwright.errors import DockwrightError, Invalid, NotFound
+from dockwright.ignoring import Patterns, has_wildcard, match
+from dockwright.ignoring import parse as parse_pattern
+from dockwright.oci import Digest
+from dockwright.oci import digest as digests
+from dockwright.snapshot import source_of
+
+_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_SYMBOLIC = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Where files come from: a directory, what is left out of it, and whether its owners and times mean something."""
+
+    root: Path
+    leaves_out: LeavesOut = archive.nothing
+    keeps_owners: bool = True
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a COPY means in one tree. `single` when it is one file, which may be given another name."""
+
+    chosen: tuple[Chosen, ...]
+    archives: tuple[bytes, ...]
+    single: bool
+
+
+def select(vertex: Copy, tree: Tree) -> Selected:
+    """The files that `vertex` names. Blocking. Raises `NotFound` and `Invalid` with Docker's wording."""
+    excludes = _excludes(vertex)
+    with Root(tree.root) as root:
+        found: list[Chosen] = []
+        archives: list[bytes] = []
+        for path in vertex.paths:
+            places = list(_expanded(root, path, tree.leaves_out))
+            if not places:
+                raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
+            for place in places:
+                if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
+                    continue
+                if vertex.unpack and _is_archive(root, place):
+                    archives.append(place)
+                else:
+                    found += _named(root, place, path, vertex)
+    directories = any(one.name == b"" for one in found)
+    single = len(found) == 1 and not directories and not archives and not vertex.parents and len(vertex.paths) == 1
+    return Selected(tuple(found), tuple(archives), single and not vertex.inline)
+
+
+def digest(vertex: Copy, tree: Tree, selected: Selected) -> Digest:
+    """What the selected files and their looks are, whatever their times. Blocking."""
+    state = digests.hasher()
+    dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
+    with Root(tree.root) as root:
+        for chunk in archive.pack_selection(root, selected.chosen, dress, tree.leaves_out, _excludes(vertex)):
+            state.update(chunk)
+        for path in selected.archives:
+            with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
+                while chunk := file.read(1 << 20):
+                    state.update(chunk)
+    return digests.finished(state)
+
+
+def digest_of_path(context: Context, path: str) -> Digest:
+    """What is at `path` of a context, its owners and times left aside. Blocking. Raises `NotFound`."""
+    state = digests.hasher()
+    inside = _inside(path)
+    with Root(context.root) as root:
+        if _kind(root, inside) is None:
+            raise NotFound(f"{path}: not found in the build's context")
+        chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
+        for chunk in archive.pack_selection(root, [chosen], Dress((0, 0), None, 0), context.leaves_out):
+            state.update(chunk)
+    return digests.finished(state)
+
+
+def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int | None) -> None:
+    """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
+
+    `time_ns` replaces the times of files that come from a context. Raises `Invalid`.
+    """
+    owner = _owner(vertex.owner, target)
+    given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
+    dress = Dress(given, _mode(vertex.mode), None if tree.keeps_owners else time_ns)
+    with Root(tree.root) as root, Root(target) as into:
+        below = _inside(vertex.destination)
+        chosen = selected.chosen
+        if selected.single and not vertex.destination.endswith("/") and not _is_directory(into, below):
+            below, _, name = below.rpartition(b"/")
+            chosen = (Chosen(chosen[0].path, name),)
+        if chosen:
+            packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
+            archive.place(source_of(packed), into, below, owner)
+        for path in selected.archives:
+            with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
+                archive.place(archive.decompressed(file), into, _inside(vertex.destination), owner)
+        for document in vertex.inline:
+            _write(into, vertex, document.name, document.content.encode(), dress, time_ns)
+
+
+def make_directory(target: Path, path: str, owner: str, time_ns: int | None) -> None:
+    """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
+    ids = _owner(owner, target) if owner else None
+    with Root(target) as into:
+        fd = rooted_directories(into, path, ids, time_ns)
+        os.close(fd)
+
+
+def rooted_directories(into: Root, path: str, owner: tuple[int, int] | None, time_ns: int | None) -> int:
+    """`path` and what leads to it, open. Raises `Invalid` where something else is in the way."""
+    current, walked = os.dup(into.fd), b""
+    try:
+        for part in (os.fsencode(part) for part in path.split("/") if part not in ("", ".", "..")):
+            walked = walked + b"/" + part
+            try:
+                following = into.open(walked, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                os.mkdir(part, 0o755, dir_fd=current)
+                following = into.open(walked, os.O_RDONLY | os.O_DIRECTORY)
+                os.fchmod(following, 0o755)
+                if owner is not None:
+                    os.fchown(following, *owner)
+                if time_ns is not None:
+                    os.utime(following, ns=(time_ns, time_ns))
+            os.close(current)
+            current = following
+    except OSError as error:
+        os.close(current)
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
+            raise Invalid(f"{path}: {os.fsdecode(walked)} is in the way, and is no directory") from None
+        raise
+    return current
+
+
+def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
+    """The paths that `path`, which may have wildcards, means. Each leads to something that is there."""
+    clean = posixpath.normpath("/" + path).strip("/")
+    if not has_wildcard(clean):
+        inside = os.fsencode(re.sub(r"\\(.)", r"\1", clean))
+        if _kind(root, inside) is not None and not _left_out(root, inside, leaves_out):
+            yield inside
+        return
+    head, tail = [], clean.split("/")
+    while tail and not has_wildcard(tail[0]):
+        head.append(tail.pop(0))
+    yield from _matching(root, os.fsencode("/".join(head)), tail, leaves_out)
+
+
+def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut) -> Iterator[bytes]:
+    if not parts:
+        yield folder
+        return
+    try:
+        names = sorted(os.listdir(root.directory(folder)), key=os.fsencode)
+    except OSError:
+        return
+    for name in names:
+        if match(parts[0], name):
+            inside = b"/".join(filter(None, (folder, os.fsencode(name))))
+            if not _left_out(root, inside, leaves_out):
+                yield from _matching(root, inside, parts[1:], leaves_out)
+
+
+def _left_out(root: Root, inside: bytes, leaves_out: LeavesOut) -> bool:
+    return bool(inside) and leaves_out(inside, stat.S_ISDIR(_kind(root, inside) or 0))
+
+
+def _kind(root: Root, inside: bytes) -> int | None:
+    """The mode of what `inside` leads to, links followed; None when nothing is there."""
+    try:
+        fd = root.pin(inside)
+    except OSError:
+        return None
+    try:
+        return os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+
+
+def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
+    """How the file or directory `place` is named at the destination."""
+    real = archive.real_path(root, place) if place else place
+    is_directory = stat.S_ISDIR(_kind(root, place) or 0)
+    if vertex.parents:
+        head, pivot, _ = written.partition("/./")
+        skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
+        yield Chosen(real, os.fsencode(os.fsdecode(place)[len(skipped) :].strip("/")))
+    elif is_directory:
+        yield Chosen(real, b"")
+    else:
+        yield Chosen(real, place.rpartition(b"/")[2])
+
+
+def _is_archive(root: Root, place: bytes) -> bool:
+    """Whether it is a tar, compressed or not, as `ADD` unpacks it."""
+    if not stat.S_ISREG(_kind(root, place) or 0):
+        return False
+    with os.fdopen(root.open(place, os.O_RDONLY), "rb") as file:
+        head = file.read(512)
+    if head[257:262] == b"ustar":
+        return True
+    return head.startswith(_MAGIC) and _decompresses_to_tar(root, place)
+
+
+def _decompresses_to_tar(root: Root, place: bytes) -> bool:
+    with os.fdopen(root.open(place, os.O_RDONLY), "rb") as file:
+        try:
+            source = archive.decompressed(file)
+            head = b""
+            while len(head) < 512 and (chunk := source.read(512 - len(head))):
+                head += chunk
+        except (DockwrightError, OSError):
+            return False
+    return head[257:262] == b"ustar"
+
+
+def _excludes(vertex: Copy) -> LeavesOut:
+    """What `--exclude` leaves out, of paths below what is copied."""
+    patterns = Patterns([found for text in vertex.exclude if (found := parse_pattern(text)) is not None])
+
+    def check(path: bytes, is_directory: bool) -> bool:
+        text = os.fsdecode(path)
+        return patterns.matches(text) and not (is_directory and patterns.may_hold_exceptions(text))
+
+    return check if vertex.exclude else archive.nothing
+
+
+def _inside(destination: str) -> bytes:
+    return os.fsencode(posixpath.normpath("/" + destination).strip("/"))
+
+
+def _is_directory(root: Root, inside: bytes) -> bool:
+    return not inside or stat.S_ISDIR(_kind(root, inside) or 0)
+
+
+def _owner(text: str, target: Path) -> tuple[int, int] | None:
+    """`user[:group]`, names looked up in the tree that is written to; without a group, the user's number is the group's."""
+    if not text:
+        return None
+    user = users.resolve(target, text, [])
+    return user.uid, (user.gid if ":" in text else user.uid)
+
+
+def _mode(text: str) -> Callable[[int, bool], int] | None:
+    """`755`, or symbolic as chmod(1) has it. Raises `Invalid`."""
+    if not text:
+        return None
+    if re.fullmatch(r"[0-7]{1,4}", text):
+        return lambda mode, is_directory: int(text, 8)
+    parts = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
+    if not all(parts):
+        raise Invalid(f"invalid chmod parameter: '{text}': it is an octal number, or symbolic as u=rwX,go=rX")
+    changes = [(part[1] or "a", part[2], part[3]) for part in parts if part]
+
+    def change(mode: int, is_directory: bool) -> int:
+        for who, how, what in changes:
+            mode = _changed(mode, is_directory, who, how, what)
+        return mode
+
+    return change
+
+
+def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:
+    bits = sum(4 * (letter == "r") + 2 * (letter == "w") for letter in set(what))
+    if "x" in what or ("X" in what and (is_directory or mode & 0o111)):
+        bits |= 1
+    targets = "ugo" if "a" in who else who
+    shifts = {"u": 6, "g": 3, "o": 0}
+    mask = sum(bits << shifts[one] for one in set(targets))
+    special = (
+        (0o4000 * ("s" in what and "u" in targets))
+        | (0o2000 * ("s" in what and "g" in targets))
+        | (0o1000 * ("t" in what))
+    )
+    if how == "=":
+        cleared = sum(7 << shifts[one] for one in set(targets))
+        return (mode & ~cleared) | mask | special
+    return mode | mask | special if how == "+" else mode & ~(mask | special)
+
+
+def _write(into: Root, vertex: Copy, name: str, content: bytes, dress: Dress, time_ns: int | None) -> None:
+    """A file that is written in the Dockerfile itself."""
+    below = _inside(vertex.destination)
+    alone = len(vertex.inline) + len(vertex.paths) == 1
+    if alone and not vertex.destination.endswith("/") and not _is_directory(into, below):
+        folder, _, base = below.rpartition(b"/")
+    else:
+        folder, base = below, os.fsencode(name)
+    fd = rooted_directories(into, os.fsdecode(folder), dress.owner, time_ns)
+    try:
+        try:
+            os.unlink(base, dir_fd=fd)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            raise Invalid(f'cannot overwrite directory "/{os.fsdecode(base)}" with a file') from None
+        mode = dress.mode(0o644, False) if dress.mode else 0o644
+        file = os.open(base, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
+        with os.fdopen(file, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fchown(file, *(dress.owner or (0, 0)))
+            os.fchmod(file, mode)
+            if time_ns is not None:
+                os.utime(file, ns=(time_ns, time_ns))
+    finally:
+        os.close(fd)

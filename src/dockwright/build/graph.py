@@ -1,0 +1,100 @@
+"""What a build is made of: operations, each of which yields a tree of files, and the trees it needs first.
+
+Vertices are equal only to themselves: a Dockerfile's instruction becomes one, and what shares it shares the object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockwright.build.dockerfile.heredoc import Heredoc
+from dockwright.build.dockerfile.instructions.mounts import Mount
+from dockwright.image import Image
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vertex:
+    """One operation. `title` is what people see (`[build 2/5] RUN make`)."""
+
+    title: str
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        """What has to be there first."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scratch(Vertex):
+    """The empty tree."""
+
+    title: str = "scratch"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Base(Vertex):
+    """The files of an image."""
+
+    image: Image
+
+
+@dataclass(frozen=True)
+class MountOf:
+    """A mount of a RUN. `source` is the tree it shows; None for the build's context, or where none is needed."""
+
+    mount: Mount
+    source: Vertex | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Execute(Vertex):
+    """A command run on a tree. `script` is what the file /dev/pipes/script holds; `unkeyed` variables no cache asks for."""
+
+    base: Vertex
+    arguments: tuple[str, ...]
+    env: tuple[str, ...]
+    working_dir: str
+    user: str
+    script: str = ""
+    network: str = "default"
+    security: str = "sandbox"
+    mounts: tuple[MountOf, ...] = ()
+    unkeyed: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return (self.base, *(mount.source for mount in self.mounts if mount.source is not None))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Copy(Vertex):
+    """Files put into a tree. `source` None is the build's context; `owner` and `mode` are as the Dockerfile has them."""
+
+    base: Vertex
+    source: Vertex | None
+    paths: tuple[str, ...]
+    destination: str
+    inline: tuple[Heredoc, ...] = ()
+    owner: str = ""
+    mode: str = ""
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    unpack: bool = False
+    link: bool = False
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return (self.base,) if self.source is None else (self.base, self.source)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MakeDirectory(Vertex):
+    """A directory, where it is not there yet."""
+
+    base: Vertex
+    path: str
+    owner: str = ""
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return (self.base,)

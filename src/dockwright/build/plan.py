@@ -1,0 +1,175 @@
+"""From a Dockerfile to a graph of operations, and to the configuration of the image they make.
+
+Only the stages that the target needs are looked at. What a stage's instructions say about containers (ENV, CMD, ...) is
+gathered in its configuration; what they do to files becomes a vertex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
+from dockwright.build.dockerfile import instructions as language
+from dockwright.build.dockerfile.instructions.base import Instruction
+from dockwright.build.dockerfile.lines import Line, Source, scan
+from dockwright.build.dockerfile.scope import Scope, expand_at, global_scope
+from dockwright.build.effects import Effects, Made, changes_files
+from dockwright.build.graph import Base, Scratch, Vertex
+from dockwright.errors import Invalid
+from dockwright.image import Image
+from dockwright.oci import History, Platform, RunConfig
+from dockwright.oci import platform as platforms
+
+FindImage = Callable[[str, Platform], Awaitable[Image]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What whoever builds says about the Dockerfile. `target` empty is the last stage."""
+
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform | None = None
+    network: str = "default"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to solve, and what the image says beside its files. `history` holds the base image's too."""
+
+    vertex: Vertex
+    config: RunConfig
+    history: tuple[History, ...]
+    author: str
+    platform: Platform
+    base: Image | None
+
+
+class Planner:
+    """Plans one build. Use once."""
+
+    def __init__(self, dockerfile: Dockerfile, options: Options, find_image: FindImage) -> None:
+        self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
+        self._platform = options.platform or platforms.host()
+        self._made: dict[int, Made] = {}
+        self._images: dict[tuple[str, str], Base] = {}
+
+    async def plan(self) -> Plan:
+        """Raises `DockerfileError`, and `NotFound` for images that are not there."""
+        target = self._target()
+        self._global, self._empty = global_scope(
+            self._dockerfile.arguments, self._options.arguments, self._automatic(target), self._dockerfile.escape
+        )
+        made = await self._stage(target)
+        config = made.config
+        if self._options.labels:
+            labels = {**(config.labels or {}), **self._options.labels}
+            config = msgspec.structs.replace(config, labels=labels)
+        return Plan(made.vertex, config, tuple(made.history), made.author, self._platform, made.image)
+
+    def _target(self) -> Stage:
+        if not self._options.target:
+            return self._dockerfile.stages[-1]
+        found = self._dockerfile.stage(self._options.target)
+        if found is None:
+            raise Invalid(f"target stage {self._options.target!r} could not be found")
+        return found
+
+    def _automatic(self, target: Stage) -> dict[str, str]:
+        found = {"TARGETSTAGE": target.base.name or "default"}
+        for side, platform in (("TARGET", self._platform), ("BUILD", platforms.host())):
+            found |= {
+                f"{side}PLATFORM": str(platform),
+                f"{side}OS": platform.os,
+                f"{side}ARCH": platform.architecture,
+                f"{side}VARIANT": platform.variant,
+            }
+        return found
+
+    async def _stage(self, stage: Stage) -> Made:
+        if stage.number in self._made:
+            return self._made[stage.number]
+        made = await self._begin(stage)
+        triggers = self._triggers(stage, made)
+        own = [*triggers, *stage.instructions]
+        total = 1 + sum(changes_files(one) for one in own)
+        label = stage.base.name or f"stage-{stage.number}"
+        count = 1
+        for one in own:
+            count += changes_files(one)
+            title = f"[{label} {count}/{total}] {one.line.text}"
+            await Effects(stage, made, title, self.source, self._options.network).apply(one)
+        self._made[stage.number] = made
+        return made
+
+    async def _begin(self, stage: Stage) -> Made:
+        base, dockerfile = stage.base, self._dockerfile
+        name = expand_at(base.image, self._global, dockerfile.escape, base.line).text
+        if not name:
+            raise base.line.error(f"base name ({base.image}) should not be blank", hint="give its ARG a value")
+        given = self._options.arguments
+        earlier = dockerfile.stage(name, stage.number)
+        if earlier is not None:
+            below = await self._stage(earlier)
+            scope = Scope(dockerfile.escape, given, self._global, dict(below.scope.env))
+            return Made(below.vertex, below.config, list(below.history), below.author, below.image, scope)
+        if name == "scratch":
+            return Made(Scratch(), RunConfig(), [], "", None, Scope(dockerfile.escape, given, self._global))
+        platform = self._platform_of(stage)
+        vertex = await self.image(name, platform, base.line)
+        image = vertex.image
+        run = image.config.run
+        env = dict(pair.partition("=")[::2] for pair in run.env or ())
+        history = list(image.config.history or ())
+        scope = Scope(dockerfile.escape, given, self._global, env)
+        return Made(vertex, run, history, image.config.author, image, scope)
+
+    def _platform_of(self, stage: Stage) -> Platform:
+        text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text
+        if not text:
+            return self._platform
+        try:
+            return platforms.parse(text)
+        except Invalid as error:
+            raise stage.base.line.error(f"failed to parse platform {text}: {error}") from None
+
+    def _triggers(self, stage: Stage, made: Made) -> list[Instruction]:
+        found: list[Instruction] = []
+        for text in made.config.on_build or ():
+            where = Source(text, f"ONBUILD of {stage.base.image}")
+            try:
+                found += [language.parse(line, "\\") for line in scan(where).lines]
+            except DockerfileError as error:
+                raise stage.base.line.error(str(error)) from None
+        if made.config.on_build:
+            made.config = msgspec.structs.replace(made.config, on_build=None)
+        return found
+
+    async def image(self, name: str, platform: Platform, line: Line) -> Base:
+        """The image `name`, looked up once a build. Raises as `find_image` does."""
+        key = (name, str(platform))
+        if key not in self._images:
+            try:
+                image = await self._find_image(name, platform)
+            except Invalid as error:
+                raise line.error(str(error)) from None
+            self._images[key] = Base(title=f"FROM {name}", image=image)
+        return self._images[key]
+
+    async def source(self, name: str, stage: Stage, line: Line) -> Vertex:
+        """What `--from=NAME` means: an earlier stage, else an image."""
+        earlier = self._dockerfile.stage(name, stage.number)
+        if earlier is not None:
+            return (await self._stage(earlier)).vertex
+        if name == "scratch":
+            return Scratch()
+        if name.isascii() and name.isdigit():
+            raise line.error(f"invalid from flag value {name}: there is no such stage before this one")
+        later = self._dockerfile.stage(name)
+        if later is not None:
+            raise line.error(f"the stage {name} does not stand before this one", hint="move it up")
+        return await self.image(name, self._platform, line)

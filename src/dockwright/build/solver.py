@@ -1,0 +1,227 @@
+"""Solving a graph: every operation once, those that need nothing of each other at the same time, known results from the cache.
+
+Two builds that come to the same step at the same time run it once: the second one waits for the first one's result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from dockwright import workers
+from dockwright.build import files
+from dockwright.build.cache import Cache, Tree
+from dockwright.build.context import Context
+from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
+from dockwright.build.mounting import Mounter
+from dockwright.build.progress import Ended, Said, Started, Tell
+from dockwright.build.running import Limits, Runner
+from dockwright.container.mounts import MountPoint
+from dockwright.errors import Unsupported
+from dockwright.flights import Flights, Slots
+from dockwright.image import Images
+from dockwright.image.leases import Lease
+from dockwright.oci import digest as digests
+from dockwright.tasks import Background
+
+PARALLEL = 4
+
+Say = Callable[[bytes], None]
+Change = Callable[[str, Path, Say], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one build brings along. `time_ns` is the latest time that its files have; None keeps their own."""
+
+    context: Context
+    limits: Limits
+    lease: Lease
+    tell: Tell
+    time_ns: int | None
+    no_cache: bool = False
+
+
+class Solver:
+    """What all builds of an engine share."""
+
+    def __init__(self, images: Images, cache: Cache, runner: Runner, mounter: Mounter, background: Background) -> None:
+        self.images, self.cache, self.runner, self.mounter = images, cache, runner, mounter
+        self.flights: Flights[str, Tree, [bytes]] = Flights(background)
+        self.slots = Slots(PARALLEL)
+
+
+@dataclass
+class Solving:
+    """One build's way through its graph."""
+
+    solver: Solver
+    work: Work
+    _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
+    _begun: int = 0
+    _total: int = 0
+
+    async def solve(self, vertex: Vertex) -> Tree:
+        """The tree of `vertex`. Raises what its steps raise; nothing of it goes on then."""
+        self._total = sum(not isinstance(one, Scratch) for one in _reachable(vertex))
+        try:
+            async with asyncio.TaskGroup() as group:
+                return await self._tree(vertex, group)
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
+
+    async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Tree:
+        if vertex not in self._tasks:
+            self._tasks[vertex] = group.create_task(self._make(vertex, group))
+        return await self._tasks[vertex]
+
+    async def _make(self, vertex: Vertex, group: asyncio.TaskGroup) -> Tree:
+        match vertex:
+            case Scratch():
+                return Tree()
+            case Base():
+                return await self._base(vertex)
+        inputs = await asyncio.gather(*(self._tree(one, group) for one in vertex.inputs))
+        known = dict(zip(vertex.inputs, inputs, strict=True))
+        match vertex:
+            case Execute():
+                return await self._execute(vertex, known)
+            case Copy():
+                return await self._copy(vertex, known)
+            case MakeDirectory():
+                return await self._make_directory(vertex, known)
+        raise Unsupported(f"{type(vertex).__name__} cannot be built")
+
+    async def _base(self, vertex: Base) -> Tree:
+        number = self._begin(vertex.title)
+        image = vertex.image
+        tree = Tree(image.config.diff_ids, tuple(image.variant.manifest.layers or ()))
+        await self.work.lease.hold([image.id])
+        await self.work.lease.hold_layers(tree.diff_ids)
+        self.work.tell(Ended(number, vertex.title, cached=False, seconds=0.0))
+        return tree
+
+    async def _execute(self, vertex: Execute, known: dict[Vertex, Tree]) -> Tree:
+        below = known[vertex.base]
+        mounts = [await self._mount_key(mount, known) for mount in vertex.mounts]
+        said = (vertex.arguments, vertex.env, vertex.working_dir, vertex.user, vertex.script, vertex.network)
+        key = _key("exec", below.chain, *said, vertex.security, mounts, self.work.limits, self.work.time_ns)
+
+        async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            async with AsyncExitStack() as stack:
+                points = [await self._mount(stack, mount, known) for mount in vertex.mounts]
+                chosen = [point for point in points if point is not None]
+                await self.solver.runner.run(step_id, rootfs, vertex, chosen, self.work.limits, say)
+
+        return await self._step(vertex, key, below, change)
+
+    async def _copy(self, vertex: Copy, known: dict[Vertex, Tree]) -> Tree:
+        below = known[vertex.base]
+        async with AsyncExitStack() as stack:
+            tree = await self._files(stack, None if vertex.source is None else known[vertex.source])
+            selected = await workers.bulk(files.select, vertex, tree)
+            content = await workers.bulk(files.digest, vertex, tree, selected)
+            documents = [(document.name, document.content) for document in vertex.inline]
+            looks = (vertex.owner, vertex.mode, selected.single, len(selected.archives), vertex.source is None)
+            key = _key("copy", below.chain, vertex.destination, content, documents, *looks, self.work.time_ns)
+
+            async def change(step_id: str, rootfs: Path, say: Say) -> None:
+                await workers.bulk(files.put, vertex, tree, selected, rootfs, self.work.time_ns)
+
+            return await self._step(vertex, key, below, change)
+
+    async def _make_directory(self, vertex: MakeDirectory, known: dict[Vertex, Tree]) -> Tree:
+        below = known[vertex.base]
+
+        async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            await workers.quick(files.make_directory, rootfs, vertex.path, vertex.owner, self.work.time_ns)
+
+        key = _key("mkdir", below.chain, vertex.path, vertex.owner, self.work.time_ns)
+        return await self._step(vertex, key, below, change)
+
+    async def _step(self, vertex: Vertex, key: str, below: Tree, change: Change) -> Tree:
+        number = self._begin(vertex.title)
+        began = time.monotonic()
+        found = None if self.work.no_cache else await self._known(key)
+        cached = found is not None
+        if found is None:
+
+            def say(data: bytes) -> None:
+                self.work.tell(Said(number, data))
+
+            async with self.solver.flights.join(
+                key, lambda tell: self._run(vertex, key, below, change, tell), say
+            ) as made:
+                found = made
+                await self.work.lease.hold_layers(found.diff_ids)
+        self.work.tell(Ended(number, vertex.title, cached, time.monotonic() - began))
+        # The layers below are those of this build's base: equal files may have come in another blob.
+        return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+
+    @asynccontextmanager
+    async def _run(self, vertex: Vertex, key: str, below: Tree, change: Change, say: Say) -> AsyncIterator[Tree]:
+        solver = self.solver
+        async with solver.images.lease() as lease:
+            await lease.hold_layers(below.diff_ids)
+            async with solver.slots.slot(), solver.runner.changed(below.chain) as (step_id, rootfs):
+                await change(step_id, rootfs, say)
+                layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
+            tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
+            await solver.cache.add(key, tree, vertex.title, size_bytes)
+            yield tree
+
+    async def _known(self, key: str) -> Tree | None:
+        row = await self.solver.cache.find(key)
+        if row is None:
+            return None
+        await self.work.lease.hold_layers(row.tree.diff_ids)
+        return row.tree if self.solver.images.has_layers(row.tree.diff_ids) else None
+
+    async def _files(self, stack: AsyncExitStack, tree: Tree | None) -> files.Tree:
+        if tree is None:
+            return files.Tree(self.work.context.root, self.work.context.leaves_out, keeps_owners=False)
+        return files.Tree(await stack.enter_async_context(self.solver.mounter.shown(tree)))
+
+    async def _mount_key(self, mount: MountOf, known: dict[Vertex, Tree]) -> object:
+        if mount.source is not None:
+            return mount.mount, known[mount.source].chain
+        if mount.mount.kind != "bind":
+            return mount.mount
+        context = self.work.context
+        return mount.mount, await workers.bulk(files.digest_of_path, context, mount.mount.source)
+
+    async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Tree]) -> MountPoint | None:
+        tree = None if mount.source is None else known[mount.source]
+        return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
+
+    def _begin(self, title: str) -> int:
+        self._begun += 1
+        self.work.tell(Started(self._begun, self._total, title))
+        return self._begun
+
+
+def _reachable(vertex: Vertex) -> set[Vertex]:
+    found: set[Vertex] = set()
+    left = [vertex]
+    while left:
+        if (one := left.pop()) not in found:
+            found.add(one)
+            left += one.inputs
+    return found
+
+
+def _key(kind: str, *parts: object) -> str:
+    return digests.of(msgspec.json.encode([kind, *parts], order="deterministic"))
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = failed
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

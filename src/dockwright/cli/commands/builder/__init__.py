@@ -1,0 +1,1 @@
+"""The commands of `dockwright builder`, one file each."""

@@ -1,0 +1,1 @@
+"""The commands of `dockwright image`, one file each."""

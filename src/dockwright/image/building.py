@@ -1,0 +1,47 @@
+"""Layers and images for a builder: what a step changed becomes a layer, and layers become an image.
+
+A builder keeps layers by its own rules: it names them to the collection (`Keepers`), and holds a lease while it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dockwright import archive, faults
+from dockwright.image import making
+from dockwright.image.leases import Lease
+from dockwright.image.store import Store
+from dockwright.oci import Descriptor, Digest, ImageConfig, Reference, chain_ids, mediatypes
+from dockwright.snapshot import source_of
+
+
+def has_layers(store: Store, diff_ids: tuple[Digest, ...]) -> bool:
+    """Whether the stack of these layers is unpacked."""
+    return not diff_ids or store.layers.has(chain_ids(diff_ids)[-1])
+
+
+async def layer(
+    store: Store, lease: Lease, key: str, below: tuple[Digest, ...], latest_ns: int | None
+) -> tuple[Descriptor, int]:
+    """What the active snapshot `key`, made on the layers `below`, changed, as a layer on top of them; and its bytes on disk.
+
+    Times after `latest_ns` become that. The snapshot stays the caller's.
+    """
+    tree = store.snapshots.tree(store.snapshots.node(key).layer)
+    async with store.layers.stage() as staged:
+        chunks = archive.pack_layer(tree, latest_ns=latest_ns)
+        await archive.run(lambda: staged.fill(source_of(chunks)), staged.stop)
+        faults.point("image.layer")
+        assert staged.diff_id is not None, "the layer was filled"
+        described = Descriptor(mediatypes.OCI_LAYER, staged.diff_id, staged.tar_bytes)
+        diff_ids = (*below, staged.diff_id)
+        await lease.hold_layers(diff_ids)
+        await store.layers.stack(diff_ids, {staged.diff_id: staged})
+        return described, staged.row.size_bytes
+
+
+async def assemble(
+    store: Store, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Iterable[Reference]
+) -> Digest:
+    """Make an image of layers that are unpacked. Its digest."""
+    return await making.keep(store, lease, {}, making.Made(config, layers), names)

@@ -1,0 +1,176 @@
+"""COPY and ADD: where files end up, whose they are, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+
+import pytest
+from tests.engine.build.conftest import Bench
+
+from dockwright.errors import DockwrightError
+
+pytestmark = pytest.mark.root
+
+FILES = {"a.txt": "A", "b.txt": "B", "d/x.md": "X", "d/e/y.txt": "Y", "d/e/z.md": "Z", "with space": "S", "[odd]*": "O"}
+SHOW = ["sh", "-c", 'cd /t && find . -mindepth 1 -type f | sort | while read -r f; do echo "$f $(cat "$f")"; done']
+
+
+PLACES: list[tuple[str, dict[str, str]]] = [
+    ("COPY a.txt /t/", {"a.txt": "A"}),
+    ("COPY a.txt /t/new", {"new": "A"}),
+    ("COPY /a.txt /t/", {"a.txt": "A"}),
+    ("COPY ./a.txt /t/", {"a.txt": "A"}),
+    ("COPY d/../a.txt /t/", {"a.txt": "A"}),
+    ("COPY ../../a.txt /t/", {"a.txt": "A"}),
+    ("COPY a.txt b.txt /t/", {"a.txt": "A", "b.txt": "B"}),
+    ("COPY *.txt /t/", {"a.txt": "A", "b.txt": "B"}),
+    ("COPY ?.txt /t/", {"a.txt": "A", "b.txt": "B"}),
+    ("COPY [a].txt /t/", {"a.txt": "A"}),
+    ("COPY d /t", {"x.md": "X", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("COPY d /t/", {"x.md": "X", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("COPY d/ /t", {"x.md": "X", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("COPY d /t/d", {"d/x.md": "X", "d/e/y.txt": "Y", "d/e/z.md": "Z"}),
+    ("COPY d/* /t/", {"x.md": "X", "y.txt": "Y", "z.md": "Z"}),
+    ("COPY */*.md /t/", {"x.md": "X"}),
+    ("COPY --exclude=*.md d /t", {"e/y.txt": "Y", "e/z.md": "Z"}),
+    ("COPY --exclude=**/*.md d /t", {"e/y.txt": "Y"}),
+    ("COPY --exclude=d/e . /t/", {"a.txt": "A", "b.txt": "B", "d/x.md": "X", "with space": "S", "[odd]*": "O"}),
+    ("COPY --exclude=a.* *.txt /t/", {"b.txt": "B"}),
+    ("COPY --parents d/e/y.txt /t/", {"d/e/y.txt": "Y"}),
+    ("COPY --parents d/./e/y.txt /t/", {"e/y.txt": "Y"}),
+    ("COPY --parents d/e /t/", {"d/e/y.txt": "Y", "d/e/z.md": "Z"}),
+    ('COPY ["with space", "/t/"]', {"with space": "S"}),
+    ("COPY with\\ space /t/", {"with space": "S"}),
+    ("COPY [[]odd]* /t/", {"[odd]*": "O"}),
+    ("WORKDIR /t\nCOPY a.txt .", {"a.txt": "A"}),
+    ("WORKDIR /t\nCOPY a.txt ./", {"a.txt": "A"}),
+    ("WORKDIR /t\nCOPY a.txt sub/", {"sub/a.txt": "A"}),
+    ("WORKDIR /t\nCOPY a.txt new", {"new": "A"}),
+    ("RUN mkdir /t\nCOPY a.txt /t", {"a.txt": "A"}),
+    ("RUN mkdir /real && ln -s real /t\nCOPY a.txt /t/", {"a.txt": "A"}),
+    ("RUN mkdir /real && ln -s /real /t\nCOPY d /t", {"x.md": "X", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("RUN mkdir -p /t && echo old > /t/a.txt && echo kept > /t/k\nCOPY a.txt /t/", {"a.txt": "A", "k": "kept"}),
+    ("ARG N=a\nCOPY $N.txt /t/${N}2", {"a2": "A"}),
+    ("COPY --link a.txt /t/", {"a.txt": "A"}),
+    ("FROM busybox AS s\nRUN mkdir /o && echo 1 > /o/f\nFROM busybox\nCOPY --from=s /o /t", {"f": "1"}),
+    ("FROM busybox AS s\nRUN echo 1 > /f\nFROM busybox\nCOPY --from=0 /f /t/", {"f": "1"}),
+    ("COPY <<EOF /t/in\nline $PATHX\nEOF", {"in": "line"}),
+    ("COPY <<one <<two /t/\n1\none\n2\ntwo", {"one": "1", "two": "2"}),
+    ("ARG W=world\nCOPY <<EOF /t/in\nhi '$W' \\$W\nEOF", {"in": "hi 'world' $W"}),
+    ("ARG W=world\nCOPY <<'EOF' /t/in\nhi $W\nEOF", {"in": "hi $W"}),
+    ("ADD a.txt /t/", {"a.txt": "A"}),
+]
+
+REFUSED = [
+    ("COPY nothing /t/", "nothing: file not found"),
+    ("COPY *.nothing /t/", "file not found"),
+    ("COPY secret /t/", "left out by the ignore file"),
+    ("COPY a.txt b.txt /t", "must be a directory and end with a /"),
+    ("COPY --from=nothing a /t/", "nothing"),
+    ("COPY --from=7 a /t/", "invalid from flag value 7"),
+    ("COPY --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
+    ("COPY --chmod=999 a.txt /t/", "invalid chmod parameter"),
+    ("COPY d /etc/passwd", "cannot overwrite non-directory"),
+    ("RUN mkdir -p /t/a.txt\nCOPY a.txt /t/", "cannot overwrite directory"),
+    ("COPY [a /t/", "no ] for its ["),
+    ("ADD https://example.test/x /t/", "is not supported by this release"),
+    ("ADD --checksum=sha256:00 a.txt /t/", "is for URLs"),
+    ("COPY --from=later /x /t/\nFROM busybox AS later", "does not stand before this one"),
+]
+
+LOOKS = [
+    ("", "0:0 644"),
+    ("--chown=5", "5:5 644"),
+    ("--chown=5:6", "5:6 644"),
+    ("--chown=root:root", "0:0 644"),
+    ("--chmod=755", "0:0 755"),
+    ("--chmod=4711", "0:0 4711"),
+    ("--chmod=u=rwx,go=rX", "0:0 755"),
+    ("--chmod=g+w,o-r", "0:0 660"),
+    ("--chmod=a=r", "0:0 444"),
+    ("--chmod=+x --chown=7", "7:7 755"),
+]
+
+
+async def test_where_files_end_up(bench: Bench) -> None:
+    wrong = []
+    for instruction, found in PLACES:
+        text = instruction if instruction.startswith("FROM") else f"FROM busybox\n{instruction}"
+        outcome = await bench.build(text, dict(FILES))
+        said = await bench.output(outcome.image_id, *SHOW)
+        expected = sorted(f"./{name} {text}" for name, text in found.items())
+        if sorted(line.strip() for line in said.splitlines()) != expected:
+            wrong.append((instruction, said))
+    assert not wrong
+
+
+async def test_what_is_refused(bench: Bench) -> None:
+    for instruction, message in REFUSED:
+        with pytest.raises(DockwrightError) as raised:
+            target = {"target": "0"} if "AS later" in instruction else {}
+            await bench.build(
+                f"FROM busybox\n{instruction}", {**FILES, "secret": "s", ".dockerignore": "secret\n"}, **target
+            )
+        assert message in str(raised.value)
+        assert not os.listdir(bench.engine.settings.exec_root / "builds")
+
+
+async def test_owners_and_modes(bench: Bench) -> None:
+    bench.write({"a.txt": "A"})
+    (bench.root / "a.txt").chmod(0o644)
+    os.chown(bench.root / "a.txt", 1000, 1000)
+    steps = "".join(f"COPY {flags} a.txt /t/{number}\n" for number, (flags, _) in enumerate(LOOKS))
+    outcome = await bench.build(f"FROM busybox\n{steps}")
+    said = await bench.output(
+        outcome.image_id, "sh", "-c", "cd /t; for i in $(ls | sort -n); do stat -c '%u:%g %a' $i; done"
+    )
+    assert said.splitlines() == [looks for _, looks in LOOKS]
+
+
+async def test_owners_are_kept_from_stage_to_stage_and_directories_that_exist_stay_as_they_are(bench: Bench) -> None:
+    outcome = await bench.build(
+        "FROM busybox AS s\nRUN mkdir -p /o/sub && echo 1 > /o/sub/f && chown -R 8:9 /o && chmod 700 /o /o/sub\n"
+        "FROM busybox\nRUN mkdir -p /t/sub && chmod 711 /t /t/sub\nCOPY --from=s /o /t\n"
+    )
+    said = await bench.output(outcome.image_id, "stat", "-c", "%n %u:%g %a", "/t", "/t/sub", "/t/sub/f")
+    assert said.splitlines() == ["/t 0:0 711", "/t/sub 0:0 711", "/t/sub/f 8:9 644"]
+
+
+async def test_links_are_copied_as_links_inside_a_directory_and_followed_when_they_are_named(bench: Bench) -> None:
+    bench.write({"d/f": "F"})
+    (bench.root / "d/l").symlink_to("f")
+    (bench.root / "top").symlink_to("d/f")
+    (bench.root / "out").symlink_to("/etc/hostname")
+    outcome = await bench.build("FROM busybox\nCOPY d /t\nCOPY top /t/\n")
+    said = await bench.output(
+        outcome.image_id, "sh", "-c", "readlink /t/l; cat /t/top; test -L /t/top || echo ' plain'"
+    )
+    assert said == "f\nF plain\n"
+    with pytest.raises(DockwrightError, match="file not found"):
+        await bench.build("FROM busybox\nCOPY out /t/\n")
+
+
+async def test_local_archives_are_unpacked_by_add_alone(bench: Bench) -> None:
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("in/side")
+        entry.size = 1
+        entry.uid = 4
+        tar.addfile(entry, io.BytesIO(b"I"))
+    bench.write({"a.tgz": body.getvalue(), "fake.tgz": b"\x1f\x8bnot really"})
+    outcome = await bench.build(
+        "FROM busybox\nADD a.tgz /t/\nADD --unpack=false a.tgz /kept/\nCOPY a.tgz /copied/\nADD fake.tgz /t/\n"
+    )
+    said = await bench.output(
+        outcome.image_id, "sh", "-c", "cat /t/in/side; ls /t /kept /copied; stat -c %u /t/in/side"
+    )
+    assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4\n"
+
+
+async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench: Bench) -> None:
+    files = {**FILES, ".dockerignore": "*\n!d\nd/e\n!d/e/y.txt\n"}
+    outcome = await bench.build("FROM busybox\nCOPY . /t/\n", dict(files))
+    said = await bench.output(outcome.image_id, *SHOW)
+    assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
