@@ -25,7 +25,7 @@ from tests.images import busybox_tar
 MAY_BLOCK = (
     ("os.stat", "runtime/exec.py", {"ran"}),
     ("os.stat", "runtime/conmon.py", {"out_of_memory"}),
-    ("os.stat", "network/bridge.py", {"__init__"}),
+    ("os.stat", "network/manager.py", {"__init__"}),
     ("os.stat", "network/namespaces.py", {"alive"}),
     ("io.TextIOWrapper.read", "network/ports.py", {"_ephemeral_range"}),
 )

@@ -5,6 +5,7 @@ packages=(
   crun conmon golang-github-containers-common   # runs containers; default seccomp profile
   catatonit                                     # init for --init
   libnftables1 nftables iproute2                # firewall and links
+  bind9-dnsutils                                # dig, which the tests ask names with
   busybox-static mmdebstrap                     # base images without a hub
   docker-registry apache2-utils skopeo          # registries for the tests, htpasswd, a foreign witness
   python3-venv procps curl ca-certificates xz-utils openssh-client

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bench.engines import DOCKER
 from bench.row import Row
-from bench.rows import commandline, copying, execs, images, listing, memory, runs, starts, streams
+from bench.rows import commandline, copying, execs, images, listing, memory, networks, runs, starts, streams
 
 _ALL: tuple[Row, ...] = (
     *memory.ROWS,
     *runs.ROWS,
+    *networks.ROWS,
     *execs.ROWS,
     *commandline.ROWS,
     *starts.ROWS,

@@ -155,7 +155,7 @@ class Engine:
         await volumes.load()
         copies = Copies(volumes, database, events, settings.data_root / "volumes" / ".snapshots")
         await copies.load()
-        networks = await Networks.open(database, settings.exec_root, settings.network)
+        networks = await Networks.open(database, settings.exec_root, settings.network, events)
         undo.push_undo(networks.aclose)
         runtimes = await workers.quick(_find_runtimes, settings)
         logs = Logs()

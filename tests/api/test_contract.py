@@ -33,6 +33,7 @@ OPERATIONS = [
 OWN = {
     ("GET", "/images/{}/compare"),
     ("POST", "/images/bootstrap"),
+    ("POST", "/system/reconcile"),
     ("GET", "/volumes/{}/snapshots"),
     ("DELETE", "/volumes/{}/snapshots/{}"),
     ("GET", "/volumes/{}/export"),

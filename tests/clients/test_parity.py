@@ -356,7 +356,6 @@ def test_volumes_of_a_container_at_rest_are_copied_to_and_from(containers: Conta
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/networks", "networks as objects are not part of this release"),
         ("/swarm", "Swarm is not part of this release"),
         ("/nothing", "page not found"),
     ],

@@ -29,7 +29,7 @@ from dockwright.container.parts import Defaults
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Retention
-from dockwright.network import NetworkOptions, parse_bip, parse_pool
+from dockwright.network import NetworkOptions, parse_bip, parse_pool, parse_source
 from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
 from dockwright.units import natural, parse_duration
@@ -158,6 +158,7 @@ def _network(values: dict[str, Any]) -> NetworkOptions:
             host_binding_ip=ipaddress.ip_address(values["ip"]),
             firewall=values["iptables"],
             relay=values["userland-proxy"],
+            publish_from=tuple(parse_source(text) for text in values["publish-from"]),
         )
     except ValueError as error:
         raise Invalid(str(error)) from error

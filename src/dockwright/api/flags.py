@@ -88,6 +88,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("mtu", "number", "MTU of the default bridge"),
     Flag("no-new-privileges", "flag", "Set no-new-privileges on every container", False),
     Flag("pidfile", "text", "File to write the daemon's pid to", "", "p"),
+    Flag("publish-from", "list", "Source that may use published ports, as 10.0.0.0/8; everybody when none is named"),
     Flag(
         "plugin-directory", "list", "Directory to look for plugins in, in place of Docker's", key="plugin-directories"
     ),

@@ -105,12 +105,13 @@ def _pattern(value: str) -> str:
 
 
 def _on_network(engine: Engine, container: Container, value: str) -> bool:
-    mode = container.record.spec.host.network_mode
-    name = "bridge" if mode == "default" else mode
-    if value == name:
-        return True
     attachment = engine.networks.attachment(container.id)
-    return attachment is not None and attachment.network_id.startswith(value)
+    if attachment is not None:
+        return any(value == p.network_name or p.network_id.startswith(value) for p in attachment.places)
+    spec = container.record.spec
+    return value in spec.endpoints or value == (
+        "bridge" if spec.host.network_mode == "default" else spec.host.network_mode
+    )
 
 
 def _published(engine: Engine, container: Container) -> set[str]:

@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _SWARM = "Swarm is"
 _TO_COME = {
-    "networks": "networks as objects are",
     "build": "the builder is",
     "session": "the builder is",
     "grpc": "the builder is",

@@ -44,6 +44,7 @@ _SINCE: dict[str, Version] = {
     "ImageManifestDescriptor": (1, 48),
     "Descriptor": (1, 48),
     "GwPriority": (1, 48),
+    "EnableIPv4": (1, 48),
     "CDISpecDirs": (1, 44),
     "StartInterval": (1, 44),
     "DNSNames": (1, 44),

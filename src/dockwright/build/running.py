@@ -28,8 +28,9 @@ from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.spec import build as specification
 from dockwright.errors import HostFailure, Invalid, StartFailed, Unsupported
-from dockwright.network import AttachRequest
+from dockwright.network import AttachRequest, Join
 from dockwright.network import files as contents
+from dockwright.network.dns import ADDRESS as DNS_ADDRESS
 from dockwright.runtime import Runtime, programs
 from dockwright.runtime.pidfd import Process
 from dockwright.undo import UndoStack, shielded
@@ -123,10 +124,8 @@ class Runner:
         networks = self._parts.networks
         if mode == "host":
             return None
-        if mode == "none":
-            return str(await networks.sandbox(step_id))
         name = "bridge" if mode in ("", "default") else mode
-        return str((await networks.attach(step_id, AttachRequest(name=step_id), name)).netns_path)
+        return str((await networks.attach(step_id, AttachRequest(step_id, (Join(name),)))).netns_path)
 
     def _cgroup(self, step_id: str, limits: Limits) -> str:
         parent = limits.cgroup_parent or self._parts.defaults.cgroup_parent
@@ -185,11 +184,12 @@ class Runner:
     def _files(self, folder: Path, step_id: str, vertex: Execute, limits: Limits) -> dict[str, str]:
         defaults, is_host = self._parts.defaults, vertex.network == "host"
         attachment = self._parts.networks.attachment(step_id)
-        gateway = ",".join(defaults.host_gateway_ips) or (attachment.gateway if attachment else "127.0.0.1")
+        near = next((place.gateway for place in attachment.places if place.gateway), "") if attachment else "127.0.0.1"
+        gateway = ",".join(defaults.host_gateway_ips) or near
         hosts = contents.etc_hosts(
             "buildkitsandbox",
             "",
-            [attachment.ip] if attachment and attachment.ip else [],
+            attachment.addresses if attachment else (),
             extra_hosts=list(limits.extra_hosts),
             gateway_ip=gateway,
             base=Path("/etc/hosts").read_text() if is_host else None,
@@ -201,6 +201,10 @@ class Runner:
             options=defaults.dns_options,
             host_network=is_host,
         )
+        if attachment is not None and attachment.dns:
+            resolver = contents.internal_resolv_conf(
+                contents.host_resolv_conf(), DNS_ADDRESS, search=defaults.dns_search, options=defaults.dns_options
+            )
         (folder / "hosts").write_text(hosts)
         (folder / "resolv.conf").write_text(resolver)
         found = {"/etc/hosts": str(folder / "hosts"), "/etc/resolv.conf": str(folder / "resolv.conf")}

@@ -132,6 +132,13 @@ def _contexts(session: Session) -> Iterator[str]:
     yield from Store(session.config.directory).names()
 
 
+def _networks(session: Session) -> Iterator[str]:
+    from dockwright.client.calls import networks
+
+    for row in session.client.json(networks.list()):
+        yield row["Name"]
+
+
 def _files(session: Session) -> Iterator[str]:
     yield _FILES
 
@@ -152,6 +159,7 @@ _SOURCES: dict[str, Callable[[Session], Iterator[str]]] = {
     "contexts": _contexts,
     "files": _files,
     "images": _images,
+    "networks": _networks,
     "running": _running,
     "shells": _shells,
     "volumes": _volumes,

@@ -10,14 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NETWORKS = "'run' joins the default bridge, the host, no network or another container's"
 _ONE_ENGINE = "this release drives one engine at a time"
 
 _LATER = {
     "buildx": "'build' makes images",
     "bake": "'build' makes images, one at a time",
     "compose": "containers are started one at a time with 'run'",
-    "network": _NETWORKS,
     "plugin": "logging, volumes and networks are built in",
     "checkpoint": "'pause' and 'unpause' hold a container in place",
     "swarm": _ONE_ENGINE,

@@ -34,6 +34,10 @@ _SPELLED = {
     "global_ipv6_address": "GlobalIPv6Address",
     "global_ipv6_prefix_len": "GlobalIPv6PrefixLen",
     "dns_names": "DNSNames",
+    "ipam": "IPAM",
+    "ip_range": "IPRange",
+    "enable_ipv4": "EnableIPv4",
+    "enable_ipv6": "EnableIPv6",
     "oom_killed": "OOMKilled",
 }
 

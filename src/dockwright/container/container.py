@@ -40,10 +40,15 @@ LOST_EXIT_CODE = 137
 
 
 class Container:
-    """One container. `forget` takes it out of the manager's index; `process_of` finds another container's pid."""
+    """One container. `forget` takes it out of the manager's index; `process_of` and `record_of` look at another container."""
 
     def __init__(
-        self, parts: Parts, record: Record, process_of: Callable[[str], int], forget: Callable[[Container], None]
+        self,
+        parts: Parts,
+        record: Record,
+        process_of: Callable[[str], int],
+        record_of: Callable[[str], Record],
+        forget: Callable[[Container], None],
     ) -> None:
         self.parts = parts
         self.record = record
@@ -52,6 +57,7 @@ class Container:
         self.execs = Execs(self)
         self.attachments = Attachments(self)
         self._process_of = process_of
+        self._record_of = record_of
         self._forget = forget
         self._lock = asyncio.Lock()
         self._waiters = Waiters()
@@ -114,7 +120,7 @@ class Container:
         if self._teardown is not None:
             await asyncio.wait((self._teardown,))
         spool = await self.log.open()
-        begin = Start(self.parts, self.record, self._process_of, spool, self._on_created)
+        begin = Start(self.parts, self.record, self._process_of, self._record_of, spool, self._on_created)
         live = await begin.run()
         try:
             now = self.record.state
@@ -130,7 +136,7 @@ class Container:
             raise
         self._run(live)
         await telling.tell_volumes(self.parts, self.record, "mount")
-        await telling.tell_network(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
+        await telling.tell_networks(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
         await self.tell("start")
 
     def _run(self, live: Live) -> None:
@@ -195,7 +201,7 @@ class Container:
             if now.oom_killed:
                 await self.tell("oom")
             await self.tell("die", exitCode=str(code), execDuration=str(int(ran_s)))
-            await telling.tell_network(self.parts, self.record, "disconnect", attachment)
+            await telling.tell_networks(self.parts, self.record, "disconnect", attachment)
             await telling.tell_volumes(self.parts, self.record, "unmount")
             if again:
                 self._delay_s = restart.next_delay_s(self._delay_s, ran_s)
@@ -442,8 +448,10 @@ class Container:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """While the context lasts it does not change its state."""
+        """While the context lasts its state does not change. Raises `Conflict` when it is going."""
         async with self._lock:
+            if self.gone:
+                raise Conflict(f"container {self.id} is being removed")
             yield
 
     @asynccontextmanager

@@ -9,7 +9,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockwright import faults, workers
-from dockwright.container import creating, hostfiles, initlayer, mounting, mounts, names, populating, restart, starting
+from dockwright.container import (
+    creating,
+    endpoints,
+    hostfiles,
+    initlayer,
+    links,
+    mounting,
+    mounts,
+    names,
+    populating,
+    restart,
+    starting,
+)
 from dockwright.container.container import Container
 from dockwright.container.execs import Exec
 from dockwright.container.parts import Parts
@@ -75,7 +87,9 @@ class Containers:
         creating.merge_image(config, image.config.run)
         creating.apply_defaults(parts, config, host)
         warnings = await workers.quick(creating.validate, parts, config, host)
-        creating.check_endpoints(host, request.endpoints)
+        if host.links and host.network_mode in ("default", "bridge"):
+            host.links = links.resolve(host.links, self.record_of)
+        asked = endpoints.normalise(parts.networks, host, request.endpoints)
         for kind in ("network_mode", "pid_mode", "ipc_mode"):
             setattr(host, kind, self._with_id(getattr(host, kind)))
         container_id = secrets.token_hex(32)
@@ -89,7 +103,7 @@ class Containers:
         record = Record(
             container_id,
             name,
-            Specification(time.time_ns(), image.id, config, host, request.endpoints, points),
+            Specification(time.time_ns(), image.id, config, host, asked, points),
             State(),
         )
         async with UndoStack() as undo:
@@ -121,7 +135,7 @@ class Containers:
                 if record.name in self._by_name:
                     continue
             self._check_free(record.name)
-            container = Container(self._parts, record, self.process_of, self._forget)
+            container = Container(self._parts, record, self.process_of, self.record_of, self._forget)
             # Reserved before the write, in the same step as the check: two creates of one name cannot both pass.
             self._by_name[record.name] = container
             try:
@@ -182,6 +196,7 @@ class Containers:
             self._by_name.pop(name, None)
             raise
         self._by_name.pop(old, None)
+        await self._parts.networks.rename(container.id, name)
         await container.tell("rename", oldName="/" + old)
 
     async def prune(self, chosen: Iterable[Container]) -> tuple[list[str], int]:
@@ -206,6 +221,10 @@ class Containers:
             raise Conflict(f"cannot join namespace of a non running container: container {container.id} is not running")
         return container.live.pid
 
+    def record_of(self, reference: str) -> Record:
+        """The record of another container. Raises `NotFound`."""
+        return self.get(reference).record
+
     def _forget(self, container: Container) -> None:
         self._by_id.pop(container.id, None)
         if self._by_name.get(container.name) is container:
@@ -217,7 +236,7 @@ class Containers:
         """Read every record. Call once, before `reconcile`."""
         renamed = self._parts.volumes.renames()
         for record in await self._parts.table.load():
-            container = Container(self._parts, record, self.process_of, self._forget)
+            container = Container(self._parts, record, self.process_of, self.record_of, self._forget)
             self._by_id[record.id] = self._by_name[record.name] = container
             for point in record.spec.points:
                 if point.type == "volume":

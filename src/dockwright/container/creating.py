@@ -7,7 +7,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from dockwright.container import health, host_limits, ports, restart
+from dockwright.container import health, host_limits, links, ports, restart
 from dockwright.container.config import Config, EndpointSettings, HealthConfig, HostConfig
 from dockwright.container.logging import validate_log
 from dockwright.container.parts import Parts
@@ -115,23 +115,6 @@ def validate(parts: Parts, config: Config, host: HostConfig) -> list[str]:
     return [*warnings, *_warnings(host)]
 
 
-def check_endpoints(host: HostConfig, endpoints: dict[str, EndpointSettings]) -> None:
-    """Raises `Unsupported` for networks beside the container's own, `Invalid` for what the default networks do not have."""
-    mode = host.network_mode
-    own = {mode, "bridge"} if mode in ("default", "bridge") else {mode}
-    for name, settings in endpoints.items():
-        if name not in own and not (name == "default" and mode == "bridge"):
-            raise Unsupported(f"connecting to the network {name} beside {mode} arrives with the networks release")
-        if mode in ("default", "bridge", "host", "none") and settings.aliases:
-            raise Invalid("network-scoped alias is supported only for containers in user defined networks")
-        if settings.mac_address and (mode == "host" or mode.startswith("container:")):
-            raise Invalid("conflicting options: mac-address and the network mode")
-        if settings.links:
-            raise Unsupported("links arrive with the networks release")
-        if settings.driver_opts:
-            raise Unsupported("driver options of an endpoint arrive with the networks release")
-
-
 def _merge_health(config: Config, image: RunConfig) -> None:
     own, inherited = config.healthcheck or HealthConfig(), image.healthcheck
     if inherited is None:
@@ -184,10 +167,10 @@ def _check_modes(config: Config, host: HostConfig) -> None:
         raise Invalid(f"invalid cgroup mode: {host.cgroup}")
     for name in host.sysctls or {}:
         _check_sysctl(name, host)
-    if host.links:
-        raise Unsupported(
-            "links arrive with the networks release; publish a port or use network mode container: until then"
-        )
+    if host.links and (shared or mode == "host"):
+        raise Invalid("conflicting options: links and the network mode")
+    for text in host.links or []:
+        links.parse(text)
     if host.storage_opt:
         raise Unsupported("--storage-opt is not supported: overlay needs a file system with project quotas for it")
     if host.isolation not in ("", "default"):

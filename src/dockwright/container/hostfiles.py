@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.network import Attachment
 from dockwright.network import files as contents
+from dockwright.network.dns import ADDRESS as DNS_ADDRESS
 
 
 def hostname(record: Record) -> str:
@@ -19,7 +21,9 @@ def hostname(record: Record) -> str:
     return record.id[:12]
 
 
-def write(parts: Parts, record: Record, attachment: Attachment | None) -> dict[str, str]:
+def write(
+    parts: Parts, record: Record, attachment: Attachment | None, links: Sequence[contents.Link] = ()
+) -> dict[str, str]:
     """Write the three files into the container's home and return where they are mounted: container path to host path.
 
     A container that shares another's network shares its files. Raises `Invalid` for a bad extra host.
@@ -32,35 +36,59 @@ def write(parts: Parts, record: Record, attachment: Attachment | None) -> dict[s
         }
     home = parts.paths.home(record.id)
     texts = {
-        "resolv.conf": _resolv_conf(parts, record),
+        "resolv.conf": _resolv_conf(parts, record, named=attachment is not None and attachment.dns),
         "hostname": contents.hostname_file(hostname(record)),
-        "hosts": _hosts(parts, record, attachment),
+        "hosts": _hosts(parts, record, attachment, links),
     }
     for name, text in texts.items():
         (home / name).write_text(text)
     return {f"/etc/{name}": str(home / name) for name in texts}
 
 
-def _hosts(parts: Parts, record: Record, attachment: Attachment | None) -> str:
+def follow(parts: Parts, record: Record, before: Attachment, after: Attachment) -> None:
+    """Bring the files of a running container up to date after a connect or disconnect.
+
+    They are written in place, for they are mounted; lines that are not ours stay, and so does a resolv.conf somebody changed.
+    """
+    home = parts.paths.home(record.id)
+    gone, came = set(before.addresses) - set(after.addresses), [a for a in after.addresses if a not in before.addresses]
+    if gone or came:
+        path = home / "hosts"
+        kept = [line for line in path.read_text().splitlines() if line.partition("\t")[0] not in gone]
+        new = contents.own_lines(hostname(record), record.spec.config.domainname, came)
+        path.write_text("".join(line + "\n" for line in (*kept, *new)))
+    if before.dns != after.dns:
+        path = home / "resolv.conf"
+        if path.read_text() == _resolv_conf(parts, record, named=before.dns):
+            path.write_text(_resolv_conf(parts, record, named=after.dns))
+
+
+def _hosts(parts: Parts, record: Record, attachment: Attachment | None, links: Sequence[contents.Link]) -> str:
     host, config = record.spec.host, record.spec.config
     is_host = host.network_mode == "host"
-    gateway = ",".join(parts.defaults.host_gateway_ips) or (attachment.gateway if attachment else "127.0.0.1")
+    near = next((place.gateway for place in attachment.places if place.gateway), "") if attachment else "127.0.0.1"
+    gateway = ",".join(parts.defaults.host_gateway_ips) or near
     return contents.etc_hosts(
         hostname(record),
         config.domainname,
-        [attachment.ip] if attachment and attachment.ip else [],
+        attachment.addresses if attachment else (),
         extra_hosts=host.extra_hosts or [],
         gateway_ip=gateway,
+        links=links,
         base=Path("/etc/hosts").read_text() if is_host else None,
     )
 
 
-def _resolv_conf(parts: Parts, record: Record) -> str:
+def _resolv_conf(parts: Parts, record: Record, *, named: bool) -> str:
+    """`named`: the engine answers at an address of its own in the container."""
     host, defaults = record.spec.host, parts.defaults
+    search, options = host.dns_search or defaults.dns_search, host.dns_options or defaults.dns_options
+    if named:
+        return contents.internal_resolv_conf(contents.host_resolv_conf(), DNS_ADDRESS, search=search, options=options)
     return contents.resolv_conf(
         contents.host_resolv_conf(),
         dns=host.dns or defaults.dns,
-        search=host.dns_search or defaults.dns_search,
-        options=host.dns_options or defaults.dns_options,
+        search=search,
+        options=options,
         host_network=host.network_mode == "host",
     )

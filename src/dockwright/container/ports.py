@@ -56,5 +56,5 @@ def port_map(config: Config, attachment: Attachment | None) -> dict[str, list[di
     for port in attachment.ports if attachment else ():
         key = f"{port.container_port}/{port.protocol}"
         bindings = found.get(key) or []
-        found[key] = [*bindings, {"HostIp": port.host_ip, "HostPort": str(port.host_port)}]
+        found[key] = [*bindings, {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}]
     return found

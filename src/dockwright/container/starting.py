@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from dockwright import cgroup, faults, rooted, workers
-from dockwright.container import hostfiles, mounting, ports
+from dockwright.container import endpoints, hostfiles, links, mounting
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.container.spec import build as specification
 from dockwright.errors import HostFailure, Invalid, Unsupported
-from dockwright.network import Attachment, AttachRequest
+from dockwright.network import Attachment
 from dockwright.runtime import CompiledFilters, Monitor, MonitorOptions, Runtime
 from dockwright.undo import UndoStack
 
@@ -48,6 +49,7 @@ class Start:
     parts: Parts
     record: Record
     process_of: ProcessOf
+    record_of: links.RecordOf
     spool: Path | None
     on_created: Callable[[Monitor], Awaitable[None]]
 
@@ -69,11 +71,13 @@ class Start:
             faults.point("start.volumes")
             points = await mounting.mount_volumes(parts, record)
             faults.point("start.network")
+            linked = links.holding(parts, record, self.record_of)
             attachment, network = await self._network()
             faults.point("start.files")
-            files = await workers.quick(hostfiles.write, parts, record, attachment)
+            files = await workers.quick(hostfiles.write, parts, record, attachment, links.hosts(linked))
             faults.point("start.specification")
-            profile = await workers.quick(self._write_bundle, rootfs, points, network, files, runtime.filters)
+            env = links.environment(record, linked)
+            profile = await workers.quick(self._write_bundle, rootfs, points, network, files, env, runtime.filters)
             faults.point("start.create")
             undo.push_undo(self._delete, runtime)
             monitor = await parts.conmon.create(
@@ -102,24 +106,12 @@ class Start:
         """The attachment, and the namespace for the specification: a path, "" for a new one, None for the host's."""
         spec, networks = self.record.spec, self.parts.networks
         mode = spec.host.network_mode
-        if spec.config.network_disabled:
-            mode = "none"
-        if mode == "host":
+        if mode == "host" and not spec.config.network_disabled:
             return None, None
         if mode.startswith("container:"):
             return None, f"/proc/{self.process_of(mode.partition(':')[2])}/ns/net"
-        if mode == "none":
-            return None, str(await networks.sandbox(self.record.id))
-        name = "bridge" if mode == "default" else mode
-        settings = spec.endpoints.get(mode) or spec.endpoints.get(name)
-        address = settings.ipam_config.ipv4_address if settings and settings.ipam_config else ""
-        request = AttachRequest(
-            name=self.record.name,
-            mac_address=(settings.mac_address if settings else "") or spec.config.mac_address or "",
-            ipv4_address=address,
-            ports=tuple(ports.requests(spec.config, spec.host)),
-        )
-        attachment = await networks.attach(self.record.id, request, name)
+        request = endpoints.attach_request(self.record, networks, self.parts.defaults)
+        attachment = await networks.attach(self.record.id, request)
         return attachment, str(attachment.netns_path)
 
     def _write_bundle(
@@ -128,9 +120,10 @@ class Start:
         points: list[MountPoint],
         network: str | None,
         files: dict[str, str],
+        env: list[str],
         filters: CompiledFilters | None,
     ) -> bytes:
-        """Write the specification and return its seccomp profile, b"" without one."""
+        """Write the specification and return its seccomp profile, b"" without one. `env` comes before the container's own."""
         spec, defaults, paths = self.record.spec, self.parts.defaults, self.parts.paths
         bundle = paths.bundle(self.record.id)
         if spec.config.working_dir:
@@ -152,7 +145,8 @@ class Start:
             no_new_privileges=defaults.no_new_privileges,
             seccomp_profile=defaults.seccomp_profile,
         )
-        built = specification.build(spec.config, spec.host, around)
+        config = replace(spec.config, env=[*env, *(spec.config.env or [])]) if env else spec.config
+        built = specification.build(config, spec.host, around)
         profile = msgspec.json.encode(built["linux"]["seccomp"]) if "seccomp" in built["linux"] else b""
         if profile and filters is not None and (ready := filters.annotation(profile)):
             built["annotations"] = ready | built.get("annotations", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
-from dockwright.network import Attachment
+from dockwright.network import Attachment, Place
 
 
 async def tell(parts: Parts, record: Record, action: str, attributes: dict[str, str]) -> None:
@@ -14,17 +14,17 @@ async def tell(parts: Parts, record: Record, action: str, attributes: dict[str, 
     await parts.events.publish("container", action, record.id, **(base | attributes))
 
 
-async def tell_network(parts: Parts, record: Record, action: str, attachment: Attachment | None) -> None:
-    """`connect` or `disconnect` of the network the container is on, if it is on one."""
-    if attachment is not None:
-        await parts.events.publish(
-            "network",
-            action,
-            attachment.network_id,
-            container=record.id,
-            name=attachment.network_name,
-            type="null" if attachment.network_name == "none" else attachment.network_name,
-        )
+async def tell_networks(parts: Parts, record: Record, action: str, attachment: Attachment | None) -> None:
+    """`connect` or `disconnect` of every network the container is on."""
+    for place in attachment.places if attachment is not None else ():
+        await tell_network(parts, record, action, place)
+
+
+async def tell_network(parts: Parts, record: Record, action: str, place: Place) -> None:
+    """`connect` or `disconnect` of one network."""
+    await parts.events.publish(
+        "network", action, place.network_id, container=record.id, name=place.network_name, type=place.driver
+    )
 
 
 async def tell_volumes(parts: Parts, record: Record, action: str) -> None:

@@ -2,33 +2,52 @@
 
 An endpoint's life:
 
-    endpoint = driver.reserve(network, container_id, request)   # a decision: memory only
+    endpoint = await driver.reserve(network, seat)              # a decision: addresses, names; maybe a namespace
     ...the manager stores the endpoint...
     await driver.attach(network, endpoint)                      # the kernel agrees with it
-    await driver.detach(network, endpoint)                      # ...and forgets it
-    driver.release(network, endpoint)                           # the decision is taken back
+    await driver.detach(network, endpoint)                      # the kernel forgets it, the addresses are free again
 
-`attach` and `detach` may be run again at any time, by the same daemon or the next one: they compare and repair.
+`attach` and `detach` may be run again at any time, by the same daemon or the next one: they compare and repair. The sandbox,
+the default route in it, published ports and names belong to the manager, for they are of the container, not of one network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from dockwright.network.model import AttachRequest, Endpoint, Network
+from dockwright.network.model import Endpoint, Join, Network
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who wants an endpoint, and where: `sandbox` is the namespace it has already ("" for none), `taken` the links in it."""
+
+    container_id: str
+    container_name: str
+    join: Join
+    sandbox: str = ""
+    taken: frozenset[str] = frozenset()
 
 
 class NetworkDriver(Protocol):
-    """One kind of network: bridge, none, host; macvlan, ipvlan and overlay to come."""
+    """One kind of network: bridge, null, macvlan, ipvlan; a cluster brings its overlay to `Networks.add_driver`."""
 
     #: As in `docker network create --driver`.
     name: str
 
+    def plan(self, network: Network) -> Network:
+        """Complete a network that is to be created: its link, its MTU; nothing is done yet.
+
+        Raises `Invalid` for options this kind does not know or that make no sense, `Unsupported` for what the host lacks.
+        """
+        ...
+
     async def create(self, network: Network, endpoints: Sequence[Endpoint] = ()) -> None:
         """Make the kernel hold the network: its bridge, its rules. May be run again, to repair.
 
-        `endpoints` are those stored before a restart: their ports never stop being published.
+        `endpoints` are those stored before a restart: their addresses are theirs.
         """
         ...
 
@@ -36,27 +55,30 @@ class NetworkDriver(Protocol):
         """Remove what `create` made. The network has no endpoints any more. May be run again."""
         ...
 
-    async def reserve(self, network: Network, container_id: str, request: AttachRequest) -> Endpoint:
-        """Decide addresses, names and ports for a new endpoint and hold them until `release`.
+    async def reserve(self, network: Network, seat: Seat) -> Endpoint:
+        """Decide addresses and names for a new endpoint and hold them until `detach`; make a namespace where it has none.
 
-        Raises `Invalid` for a request this kind of network cannot fulfil, `Conflict` for a port or address in use,
-        `Unavailable` when addresses have run out. Nothing outside this process shows the decision.
+        Raises `Invalid` for a request this kind of network cannot fulfil, `Conflict` for an address in use, `Unavailable` when
+        addresses have run out. A failed or cancelled call leaves nothing.
         """
         ...
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
-        """Make the kernel agree with a stored endpoint: namespace, link, addresses, published ports."""
-        ...
+        """Make the kernel agree with a stored endpoint: link, addresses, settings of the link.
 
-    async def detach(self, network: Network, endpoint: Endpoint) -> None:
-        """Remove the endpoint's link, ports and namespace handle; when it returns, traffic no longer arrives.
-
-        Slow parts may be left to a background task of the driver, which `settle` waits for.
+        Raises `HostFailure` when its namespace is gone.
         """
         ...
 
-    async def adopt(self, network: Network, endpoint: Endpoint) -> list[str]:
-        """Hold again, after a restart, what a stored endpoint was given; returns warnings for a person."""
+    async def detach(self, network: Network, endpoint: Endpoint) -> None:
+        """Remove the endpoint's link and give its addresses back; the namespace stays.
+
+        Slow parts may be left to a background task, which `settle` waits for.
+        """
+        ...
+
+    async def adopt(self, network: Network, endpoint: Endpoint) -> None:
+        """Hold again, after a restart, what a stored endpoint was given."""
         ...
 
     async def collect(self, network: Network, kept: list[Endpoint]) -> None:

@@ -58,12 +58,17 @@ def etc_hosts(
     """
     lines = [line for entry in extra_hosts if (line := _extra(entry, gateway_ip))]
     lines += [f"{link.ip}\t{' '.join(link.names)}" for link in links]
+    lines += own_lines(hostname, domainname, ips)
+    start = _LOCAL if base is None else base if base.endswith("\n") or not base else base + "\n"
+    return start + "".join(line + "\n" for line in lines)
+
+
+def own_lines(hostname: str, domainname: str, ips: Iterable[str]) -> list[str]:
+    """A container's own lines of `/etc/hosts`, one an address."""
     whole = f"{hostname}.{domainname}" if domainname else hostname
     short, dotted, _ = hostname.partition(".")  # a host name may be given whole, too
     names = f"{whole} {short}" if dotted or domainname else whole
-    lines += [f"{ip}\t{names}" for ip in ips if ip]
-    start = _LOCAL if base is None else base if base.endswith("\n") or not base else base + "\n"
-    return start + "".join(line + "\n" for line in lines)
+    return [f"{ip}\t{names}" for ip in ips if ip]
 
 
 def check_extra_host(entry: str) -> tuple[str, str]:
@@ -128,6 +133,22 @@ def resolv_conf(
     return "".join(line + "\n" for line in lines)
 
 
+def internal_resolv_conf(host: str, server: str, *, search: Sequence[str] = (), options: Sequence[str] = ()) -> str:
+    """The content of `/etc/resolv.conf` where the engine answers at `server`: search domains and options as in `resolv_conf`.
+
+    Names without a dot are ours first of all: `ndots:0` where nothing else was asked for (resolv.conf(5)).
+    """
+    found = _parse(host)
+    domains = [domain for domain in (search or found.search) if domain != "."]
+    chosen = list(options or found.options)
+    if not any(option.startswith("ndots:") for option in chosen):
+        chosen.append("ndots:0")
+    lines = [f"nameserver {server}"]
+    if domains:
+        lines.append("search " + " ".join(domains))
+    return "".join(line + "\n" for line in (*lines, "options " + " ".join(chosen)))
+
+
 def host_resolv_conf() -> str:
     """The host's resolver configuration, behind systemd-resolved's stub where that is in use. Reads a small file."""
     try:
@@ -140,6 +161,14 @@ def host_resolv_conf() -> str:
         except OSError:
             pass
     return text
+
+
+def host_servers() -> tuple[str, ...]:
+    """The name servers the host itself asks, loopback ones too; public ones where it names none. Reads a small file."""
+    try:
+        return tuple(_parse(_RESOLV_CONF.read_text(errors="replace")).servers) or _PUBLIC_RESOLVERS
+    except OSError:
+        return _PUBLIC_RESOLVERS
 
 
 def _parse(text: str) -> _Resolvers:

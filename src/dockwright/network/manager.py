@@ -1,311 +1,328 @@
-"""The manager: which container is on which network, stored first and then made true."""
+"""The manager: networks as objects, stored first and then made true; which containers are on them is `sandboxes`."""
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import logging
-import sqlite3
 import time
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from dockwright import faults, workers
-from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
-from dockwright.network.bridge import BridgeDriver
+from dockwright.errors import Conflict, DockwrightError, Forbidden, HostFailure, Invalid, NotFound, Unsupported
+from dockwright.events import Events
+from dockwright.network import planning
 from dockwright.network.claim import subnet_claim
+from dockwright.network.defaults import DEFAULT_NETWORK, HostView, plan_default
 from dockwright.network.driver import NetworkDriver
+from dockwright.network.drivers.bridge import BridgeDriver
+from dockwright.network.drivers.direct import DirectDriver
+from dockwright.network.drivers.plain import PlainDriver
+from dockwright.network.firewall import Firewall
 from dockwright.network.forwarding import forward_drop_warning
-from dockwright.network.ipam import pick_subnet
-from dockwright.network.model import Attachment, AttachRequest, Endpoint, Network, new_id
+from dockwright.network.model import Endpoint, Network, Sandbox, new_id
 from dockwright.network.namespaces import Namespaces
-from dockwright.network.netlink import Netlink
 from dockwright.network.nft import Nft
 from dockwright.network.options import NetworkOptions
-from dockwright.network.plain import PlainDriver
+from dockwright.network.planning import NetworkRequest
+from dockwright.network.ports import HostPorts
+from dockwright.network.publishing import Publishing
+from dockwright.network.relay import Relay
+from dockwright.network.sandboxes import Sandboxes
+from dockwright.network.table import NetworkTable
 from dockwright.network.teardown import Teardown
-from dockwright.store import Database, Schema
+from dockwright.store import Database
 from dockwright.tasks import Background
 from dockwright.undo import UndoStack
 
 log = logging.getLogger(__name__)
 
-NETWORK_SCHEMA = Schema(
-    "network",
-    [
-        "CREATE TABLE network (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, body BLOB NOT NULL);"
-        "CREATE TABLE endpoint (container_id TEXT NOT NULL, network_id TEXT NOT NULL REFERENCES network (id),"
-        " body BLOB NOT NULL, PRIMARY KEY (container_id, network_id))"
-    ],
-)
 
-DEFAULT_NETWORK = "bridge"
-ETHERNET_MTU = 1500
+class Networks(Sandboxes):
+    """Networks and the containers on them, of one daemon. `Networks.open`, then `reconcile` once, then the verbs."""
 
-
-class Networks:
-    """Networks and endpoints of one daemon. `Networks.open`, then `reconcile` once, then the verbs."""
-
-    def __init__(self, database: Database, exec_root: Path, options: NetworkOptions) -> None:
+    def __init__(
+        self, database: Database, exec_root: Path, options: NetworkOptions, nft: Nft | None, events: Events | None
+    ) -> None:
         """Use `open`."""
-        self._database = database
-        self._options = options
-        self._background = Background("networks")
-        self._namespaces = Namespaces(exec_root / "netns")
-        self._nft = Nft() if options.firewall else None
-        self._teardown = Teardown(self._namespaces, self._background)
-        self._bridge = BridgeDriver(options, self._namespaces, self._nft, self._teardown, self._background)
-        self._drivers: dict[str, NetworkDriver] = {
+        background = Background("networks")
+        namespaces = Namespaces(exec_root / "netns")
+        teardown = Teardown(namespaces, background)
+        firewall = Firewall(nft, options.bridge, options.publish_from) if nft is not None else None
+        relay_to = options.relay and Path("/proc/net/if_inet6").exists()
+        ports = HostPorts(default_ip=str(options.host_binding_ip), ipv6=relay_to)
+        self._bridge = BridgeDriver(options, namespaces, firewall, teardown, background)
+        drivers: dict[str, NetworkDriver] = {
             "bridge": self._bridge,
-            "null": PlainDriver("null", self._namespaces, self._teardown),
+            "null": PlainDriver("null", namespaces, teardown),
+            "macvlan": DirectDriver("macvlan", namespaces, teardown),
+            "ipvlan": DirectDriver("ipvlan", namespaces, teardown),
         }
-        self._networks: dict[str, Network] = {}
-        self._endpoints: dict[str, Endpoint] = {}
+        publishing = Publishing(firewall, ports, Relay(background, options.publish_from), local=relay_to)
+        super().__init__(NetworkTable(database), drivers, namespaces, teardown, background, publishing)
+        self._options = options
+        self._events = events
+        self._nft = nft
+        self._firewall = firewall
+        self._creating = asyncio.Lock()
         self._closed = False
 
     @classmethod
-    async def open(cls, database: Database, exec_root: Path, options: NetworkOptions | None = None) -> Networks:
-        """Load what is stored and bring up the default networks. `exec_root` is the daemon's own, on tmpfs.
+    async def open(
+        cls, database: Database, exec_root: Path, options: NetworkOptions | None = None, events: Events | None = None
+    ) -> Networks:
+        """Load what is stored and bring up every network. `exec_root` is the daemon's own, on tmpfs.
 
         The database must know `NETWORK_SCHEMA`. Raises `HostFailure` or `Unsupported` when the kernel or a library
-        refuses. Endpoints are neither checked nor repaired before `reconcile`.
+        refuses. Containers' places are neither checked nor repaired before `reconcile`.
         """
         await workers.quick((exec_root / "netns").mkdir, parents=True, exist_ok=True)
-        self = cls(database, exec_root, options or NetworkOptions())
+        options = options or NetworkOptions()
+        nft = Nft() if options.firewall else None
+        self = cls(database, exec_root, options, nft, events)
         async with UndoStack() as undo:
             undo.push_undo(self.aclose)
-            await self._load()
+            networks, sandboxes = await self._table.load()
+            self._networks = {network.name: network for network in networks}
+            self._sandboxes = {sandbox.container_id: sandbox for sandbox in sandboxes}
             async with subnet_claim():
+                await self._bridge.collect_bridges(networks)
                 await self._ensure_defaults()
-                for network in self._networks.values():
-                    if network.driver in self._drivers:
-                        await self._drivers[network.driver].create(network, self._of(network))
+                self._recall_ports()
+                await self._make_all()
             undo.release()
         return self
 
-    async def reconcile(self, live: set[str]) -> list[str]:
-        """Make the kernel agree with what is stored; call once, after `open`, before anything else.
+    def add_driver(self, driver: NetworkDriver) -> None:
+        """Take up a further kind of network (a cluster's overlay), before `open` has loaded networks of it or after."""
+        self._drivers[driver.name] = driver
 
-        `live` are the containers whose processes run: their namespaces, links and ports are kept and repaired; the
-        endpoints of others are removed, and so is whatever a dead daemon left behind. Returns warnings for a person.
+    # -- the verbs ------------------------------------------------------------------------------------------------
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """Make a network. Raises `Invalid`, `Forbidden`, `NotFound` (driver), `Conflict` (name), `Unavailable`, `Unsupported`.
+
+        A failed or cancelled call leaves nothing.
         """
-        warnings: list[str] = []
-        kept = [endpoint for endpoint in self._endpoints.values() if endpoint.container_id in live]
-        for endpoint in kept:
-            warnings += await self._adopt(endpoint)
-        for network in list(self._networks.values()):
-            if network.driver in self._drivers:
-                mine = [endpoint for endpoint in self._of(network) if endpoint.container_id in live]
-                await self._drivers[network.driver].collect(network, mine)
-        for endpoint in list(self._endpoints.values()):
-            if endpoint.container_id not in live:
-                await self._forget(endpoint)
-        keep = {endpoint.sandbox for endpoint in kept}
-        for name in await workers.quick(self._namespaces.names) - keep:
-            await workers.quick(self._namespaces.remove, name)
-        default = self._networks.get(DEFAULT_NETWORK)
-        if default is not None:
-            self._bridge.start_preparing(default)
-        return warnings
+        planning.check(request)
+        if request.config_from:
+            request = self._configured(request)
+        kind = request.driver or "bridge"
+        driver = self._drivers.get(kind)
+        if kind == "host":
+            raise Forbidden('only one instance of "host" network is allowed')
+        if driver is None:
+            raise NotFound(f'could not find plugin {kind} in v1 plugin registry: plugin "{kind}" not found')
+        async with self._creating:
+            if request.name in self._networks:
+                raise Conflict(f"network with name {request.name} already exists")
+            network = await self._create(request, driver)
+        await self._tell("create", network)
+        return network
 
-    async def repair(self) -> None:
-        """Make bridges, rules and ports right again while containers run, after somebody flushed or deleted them.
-
-        Raises `HostFailure` for what cannot be mended (a namespace that is gone); the rest is mended first.
-        """
-        failure: HostFailure | None = None
-        for network in list(self._networks.values()):
-            driver = self._drivers.get(network.driver)
-            if driver is None:
-                continue
-            await driver.create(network, self._of(network))
-            for endpoint in self._of(network):
-                try:
-                    await driver.adopt(network, endpoint)
-                    await driver.attach(network, endpoint)
-                except HostFailure as error:
-                    failure = failure or error
-        if failure is not None:
-            raise failure
-
-    async def attach(self, container_id: str, request: AttachRequest, network: str = DEFAULT_NETWORK) -> Attachment:
-        """Connect a container that is about to start; when it is connected already, the same answer again.
-
-        Raises `NotFound` for a network that is not there, `Invalid` for a request it cannot fulfil, `Conflict` for a
-        port in use (with Docker's words), `Unavailable` when addresses have run out, `HostFailure` when the kernel
-        refuses. A failed or cancelled call leaves nothing behind.
-        """
-        existing = self._endpoints.get(container_id)
-        target = self.get(network)
-        if existing is not None:
-            if existing.network_id != target.id:
-                raise Conflict(f"container {container_id} is connected to another network")
-            await self._drivers[target.driver].attach(target, existing)
-            return self._attachment(existing)
-        if target.driver not in self._drivers:
-            raise Invalid(f"network {target.name} has no endpoints: its containers use the host's namespace")
-        driver = self._drivers[target.driver]
-        async with UndoStack() as undo:
-            endpoint = await self._reserve(driver, target, container_id, request)
-            undo.push_undo(driver.detach, target, endpoint)
-            faults.point("network.persist")
-            undo.push_undo(self._erase, endpoint)
-            await self._store(endpoint)
-            await self._connect(driver, target, endpoint)
+    async def _create(self, request: NetworkRequest, driver: NetworkDriver) -> Network:
+        async with subnet_claim(), UndoStack() as undo:
+            host = await self._namespaces.run(lambda: HostView(self._namespaces))
+            network = self._planned(request, driver, host)
+            if network.link in self._teardown.going:  # one of that name goes first
+                await self._teardown.settle()
+            undo.push_undo(self._forget_network, network)
+            faults.point("network.create")
+            await self._table.save_network(network)
+            if not network.config_only:
+                undo.push_undo(driver.delete, network)
+                await driver.create(network)
+            self._networks[network.name] = network
             undo.release()
-        return self._attachment(endpoint)
+        return network
 
-    async def detach(self, container_id: str) -> None:
-        """Disconnect a container that has ended: its ports are free when this returns, the rest goes in the background.
+    async def remove(self, reference: str) -> None:
+        """Remove a network. Raises `NotFound`, `Forbidden` for a predefined one or one with containers on it."""
+        network = self.get(reference)
+        if network.predefined:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        if users := self._users_of(network):
+            raise Forbidden(f"error while removing network: network {network.name} has active endpoints ({users})")
+        if any(other.config_from == network.name for other in self._networks.values()):
+            raise Forbidden(f"configuration network {network.name!r} is in use")
+        await self._remove(network)
 
-        One that is not connected is no error.
-        """
-        endpoint = self._endpoints.get(container_id)
-        if endpoint is not None:
-            await self._forget(endpoint)
+    async def prune(self, chosen: Callable[[Network], bool]) -> list[str]:
+        """Remove the networks that nobody uses, of those `chosen`; their names."""
+        removed = []
+        for network in sorted(self._networks.values(), key=lambda network: network.created_ns):
+            if network.predefined or self._users_of(network) or not chosen(network):
+                continue
+            if any(other.config_from == network.name for other in self._networks.values()):
+                continue
+            try:
+                await self._remove(network)
+            except DockwrightError as error:
+                log.warning("network %s: %s", network.name, error)
+                continue
+            removed.append(network.name)
+        return removed
 
-    async def sandbox(self, container_id: str) -> Path:
-        """A namespace of its own with nothing but lo, for network mode `none`; `detach` ends it."""
-        return (await self.attach(container_id, AttachRequest(container_id[:12]), "none")).netns_path
-
-    def attachment(self, container_id: str) -> Attachment | None:
-        """What a container was given, or None when it is not connected."""
-        endpoint = self._endpoints.get(container_id)
-        return self._attachment(endpoint) if endpoint is not None else None
-
-    def get(self, name: str) -> Network:
-        """A network by name, id or unique prefix of an id. Raises `NotFound`, `Invalid` for an ambiguous prefix."""
-        if name in self._networks:
-            return self._networks[name]
-        found = [network for network in self._networks.values() if network.id.startswith(name)] if name else []
-        if len(found) > 1:
-            raise Invalid(f"network {name} is ambiguous ({len(found)} matches found on ID prefix)")
-        if not found:
-            raise NotFound(f"network {name} not found")
-        return found[0]
+    async def _remove(self, network: Network) -> None:
+        # Out of the index in the same step as the check: nobody joins it from here on.
+        del self._networks[network.name]
+        faults.point("network.remove")
+        await self._table.delete_network(network.id)
+        if not network.config_only:
+            await self._drivers[network.driver].delete(network)
+        await self._tell("destroy", network)
 
     def networks(self) -> tuple[Network, ...]:
         """Every network."""
         return tuple(self._networks.values())
 
+    # -- the daemon's life -----------------------------------------------------------------------------------------
+
+    async def reconcile(self, live: set[str]) -> list[str]:
+        """Make the kernel agree with what is stored; call once, after `open`, before anything else.
+
+        `live` are the containers whose processes run: their namespaces, links and ports are kept and repaired; the
+        places of others are given up, and so is whatever a dead daemon left behind. Returns warnings for a person.
+        """
+        warnings: list[str] = []
+        kept = [sandbox for sandbox in self._sandboxes.values() if sandbox.container_id in live]
+        for sandbox in kept:
+            warnings += await self._adopt(sandbox)
+        for network in self._made():
+            mine = [endpoint for sandbox in kept if (endpoint := sandbox.on(network.id))]
+            await self._drivers[network.driver].collect(network, mine)
+        for sandbox in list(self._sandboxes.values()):
+            if sandbox.container_id not in live:
+                await self.detach(sandbox.container_id)
+        for name in await workers.quick(self._namespaces.names) - {sandbox.handle for sandbox in kept}:
+            await workers.quick(self._namespaces.remove, name)
+        default = self._networks.get(DEFAULT_NETWORK)
+        if default is not None:
+            self._bridge.start_preparing(default)
+        for warning in await self.warnings():
+            log.warning("%s", warning)
+        return warnings
+
+    async def repair(self) -> None:
+        """Make bridges, rules, links, ports and names right again while containers run, after somebody flushed or deleted them.
+
+        Raises `HostFailure` for what cannot be mended (a namespace that is gone); the rest is mended first.
+        """
+        failure: HostFailure | None = None
+        await self._make_all()
+        for sandbox in list(self._sandboxes.values()):
+            try:
+                await self._realize(sandbox)
+            except HostFailure as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
     async def warnings(self) -> tuple[str, ...]:
         """What a person should know about this host, each with what helps."""
-        default = self._networks.get(DEFAULT_NETWORK)
-        if self._nft is None or default is None:
+        if self._nft is None or self._firewall is None or not self._firewall.bridges:
             return ()
-        warning = await forward_drop_warning(self._nft, default.link)
+        warning = await forward_drop_warning(self._nft, self._firewall.bridges)
         return (warning,) if warning else ()
-
-    async def settle(self) -> None:
-        """Wait until nothing is left in the kernel of what was detached."""
-        await self._teardown.settle()
 
     async def aclose(self) -> None:
         """End background work and let prepared namespaces go; connected containers stay connected.
 
-        With no container connected, the bridge and the table go too: a stopped daemon leaves nothing. Safe to call twice.
+        Bridges with no container on them go too: a stopped daemon leaves nothing. Safe to call twice.
         """
         if self._closed:
             return
         self._closed = True
+        self._dns.close()
         for driver in self._drivers.values():
             await driver.aclose()
-        for network in self._networks.values():
-            if not any(endpoint.network_id == network.id for endpoint in self._endpoints.values()):
-                await self._delete_quietly(network)
+        for network in self._made():
+            if not self._users_of(network):
+                await self._quietly(self._drivers[network.driver].delete(network), network)
+        await self._publishing.aclose()
+        await self._teardown.settle()
         await self._background.aclose()
         await workers.quick(self._namespaces.close)
         if self._nft is not None:
             await workers.quick(self._nft.close)
 
-    # -- endpoints ------------------------------------------------------------------------------------------------
+    # -- the rest -------------------------------------------------------------------------------------------------
 
-    async def _reserve(
-        self, driver: NetworkDriver, network: Network, container_id: str, request: AttachRequest
-    ) -> Endpoint:
-        try:
-            return await driver.reserve(network, container_id, request)
-        except Conflict as error:
-            raise Conflict(_connectivity(request.name, "", error)) from error
+    def _planned(self, request: NetworkRequest, driver: NetworkDriver, host: HostView) -> Network:
+        link = request.options.get("com.docker.network.bridge.name", "")
+        taken = host.taken(except_links=[link, *self._teardown.going])
+        others = (other for other in self._networks.values() if not other.config_only)
+        taken += [subnet.network for other in others for subnet in other.subnets]
+        if request.config_only:
+            subnets = request.subnets
+        else:
+            subnets = planning.subnets(request, self._options.address_pools, taken, {4: request.ipv4, 6: request.ipv6})
+        network = Network(
+            id=new_id(),
+            name=request.name,
+            driver=request.driver or "bridge",
+            created_ns=time.time_ns(),
+            subnets=subnets,
+            owns_link=link not in host.links if link else True,
+            mtu=self._options.mtu or host.mtu,
+            internal=request.internal,
+            attachable=request.attachable,
+            ipv4=request.ipv4,
+            ipv6=request.ipv6,
+            ipam_driver=request.ipam_driver or "default",
+            config_only=request.config_only,
+            config_from=request.config_from,
+            options=request.options,
+            labels=request.labels,
+        )
+        if request.config_only:
+            return replace(network, driver="null")
+        network = driver.plan(network)
+        if network.driver == "bridge" and any(other.link == network.link for other in self._networks.values()):
+            raise Conflict(f"bridge name {network.link} is already used by another network")
+        return network
 
-    async def _connect(self, driver: NetworkDriver, network: Network, endpoint: Endpoint) -> None:
-        try:
-            await driver.attach(network, endpoint)
-        except Conflict as error:
-            raise Conflict(_connectivity(endpoint.container_name, endpoint.endpoint_id, error)) from error
-
-    async def _adopt(self, endpoint: Endpoint) -> list[str]:
-        network = next(n for n in self._networks.values() if n.id == endpoint.network_id)
-        driver = self._drivers[network.driver]
-        try:
-            warnings = await driver.adopt(network, endpoint)
-            await driver.attach(network, endpoint)
-        except DockwrightError as error:
-            return [f"container {endpoint.container_name}: {error}"]
-        return warnings
-
-    async def _forget(self, endpoint: Endpoint) -> None:
-        network = next(n for n in self._networks.values() if n.id == endpoint.network_id)
-        await self._drivers[network.driver].detach(network, endpoint)
-        faults.point("network.forget")
-        await self._erase(endpoint)
-
-    def _of(self, network: Network) -> list[Endpoint]:
-        return [endpoint for endpoint in self._endpoints.values() if endpoint.network_id == network.id]
-
-    async def _store(self, endpoint: Endpoint) -> None:
-        body = msgspec.json.encode(endpoint)
-
-        def insert(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO endpoint (container_id, network_id, body) VALUES (?, ?, ?)",
-                (endpoint.container_id, endpoint.network_id, body),
-            )
-
-        await self._database.write(insert)
-        self._endpoints[endpoint.container_id] = endpoint
-
-    async def _erase(self, endpoint: Endpoint) -> None:
-        self._endpoints.pop(endpoint.container_id, None)
-
-        def delete(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "DELETE FROM endpoint WHERE container_id = ? AND network_id = ?",
-                (endpoint.container_id, endpoint.network_id),
-            )
-
-        await self._database.write(delete)
-
-    def _attachment(self, endpoint: Endpoint) -> Attachment:
-        network = next(n for n in self._networks.values() if n.id == endpoint.network_id)
-        interface = ipaddress.IPv4Interface(endpoint.address) if endpoint.address else None
-        return Attachment(
-            netns_path=self._namespaces.path(endpoint.sandbox),
-            network_id=network.id,
-            network_name=network.name,
-            endpoint_id=endpoint.endpoint_id,
-            mac=endpoint.mac,
-            ip=str(interface.ip) if interface else "",
-            prefix_len=interface.network.prefixlen if interface else 0,
-            gateway=endpoint.gateway,
-            ports=endpoint.ports,
+    def _configured(self, request: NetworkRequest) -> NetworkRequest:
+        """The request with what its configuration network says."""
+        source = self._networks.get(request.config_from)
+        if source is None:
+            raise NotFound(f"network {request.config_from} not found")
+        if not source.config_only:
+            raise Forbidden(f"{request.config_from} is not a configuration network")
+        return NetworkRequest(
+            name=request.name,
+            driver=request.driver,
+            subnets=source.subnets,
+            internal=source.internal,
+            attachable=request.attachable,
+            ipv4=source.ipv4,
+            ipv6=source.ipv6,
+            ipam_driver=source.ipam_driver,
+            config_from=request.config_from,
+            options=source.options,
+            labels={**source.labels, **request.labels},
         )
 
-    # -- networks -------------------------------------------------------------------------------------------------
+    async def _make_all(self) -> None:
+        """Every network's part of the kernel; one that cannot be made is told in the log and left out."""
+        for network in self._networks.values():
+            if not network.config_only and network.driver not in self._drivers and network.driver != "host":
+                log.warning("network %s: its driver %s is not known here", network.name, network.driver)
+        if self._firewall is None:
+            await self._make_each()
+            return
+        async with self._firewall.gathered():
+            await self._make_each()
 
-    async def _load(self) -> None:
-        def read(connection: sqlite3.Connection) -> tuple[list[bytes], list[bytes]]:
-            networks = [row[0] for row in connection.execute("SELECT body FROM network")]
-            endpoints = [row[0] for row in connection.execute("SELECT body FROM endpoint")]
-            return networks, endpoints
-
-        networks, endpoints = await self._database.read(read)
-        for body in networks:
-            network = msgspec.json.decode(body, type=Network)
-            self._networks[network.name] = network
-        for body in endpoints:
-            endpoint = msgspec.json.decode(body, type=Endpoint)
-            self._endpoints[endpoint.container_id] = endpoint
+    async def _make_each(self) -> None:
+        for network in list(self._made()):
+            making = self._drivers[network.driver].create(network, self._endpoints_of(network))
+            if network.predefined:
+                await making
+            else:
+                await self._quietly(making, network)
 
     async def _ensure_defaults(self) -> None:
         for name, driver in (("host", "host"), ("none", "null")):
@@ -314,83 +331,42 @@ class Networks:
         if self._options.bridge == "none":
             return
         stored = self._networks.get(DEFAULT_NETWORK)
-        if stored is not None and any(e.network_id == stored.id for e in self._endpoints.values()):
+        if stored is not None and self._endpoints_of(stored):
             self._warn_of_change(stored)  # containers hold addresses of it: it stays as it is until they have ended
             return
-        await self._save(await self._namespaces.run(lambda: self._plan_default(stored)))
-
-    def _plan_default(self, stored: Network | None) -> Network:
-        """Decide bridge, subnet and MTU from the options, the stored network and what the host has."""
-        options = self._options
-        self._namespaces.enter_host()
-        with Netlink() as netlink:
-            link = netlink.link(options.bridge)
-            addresses, routes = netlink.addresses(), netlink.routes()
-            mtus = {found.index: found.mtu for found in netlink.links()}
-        own = link.index if link is not None else 0
-        taken = [r.destination for r in routes if isinstance(r.destination, ipaddress.IPv4Network) and r.device != own]
-        taken += [a.network for index, a in addresses if isinstance(a, ipaddress.IPv4Interface) and index != own]
-        found = [a for index, a in addresses if isinstance(a, ipaddress.IPv4Interface) and index == own]
-        kept = stored if stored is not None and stored.link == options.bridge else None
-        if options.bip is not None:
-            bip = options.bip
-        elif found and not (kept and kept.owns_link):
-            bip = found[0]
-        elif kept and not any(ipaddress.IPv4Network(kept.subnet).overlaps(other) for other in taken):
-            bip = ipaddress.IPv4Interface(f"{kept.gateway}/{ipaddress.IPv4Network(kept.subnet).prefixlen}")
-        else:
-            subnet = options.fixed_cidr or pick_subnet(options.address_pools, taken)
-            bip = ipaddress.IPv4Interface(f"{subnet[1]}/{subnet.prefixlen}")
-        uplink = next((r.device for r in routes if r.destination is None and r.device in mtus), 0)
-        return Network(
-            id=stored.id if stored else new_id(),
-            name=DEFAULT_NETWORK,
-            driver="bridge",
-            created_ns=stored.created_ns if stored else time.time_ns(),
-            subnet=str(bip.network),
-            gateway=str(bip.ip),
-            default_route=_inside(options.default_gateway, bip.network),
-            ip_range=str(options.fixed_cidr or ""),
-            link=options.bridge,
-            mtu=options.mtu or min(mtus.get(uplink, ETHERNET_MTU), ETHERNET_MTU),
-            icc=options.icc,
-            masquerade=options.ip_masquerade,
-            owns_link=kept.owns_link if kept and link else link is None,
-        )
+        host = await self._namespaces.run(lambda: HostView(self._namespaces))
+        await self._save(plan_default(self._options, host, stored))
 
     def _warn_of_change(self, stored: Network) -> None:
-        wanted = self._options
-        if stored.link != wanted.bridge or (wanted.bip is not None and str(wanted.bip.network) != stored.subnet):
-            log.warning("bridge %s (%s) stays as it is while containers are connected", stored.link, stored.subnet)
+        wanted, subnet = self._options, stored.subnets[0].subnet
+        if stored.link != wanted.bridge or (wanted.bip is not None and str(wanted.bip.network) != subnet):
+            log.warning("bridge %s (%s) stays as it is while containers are connected", stored.link, subnet)
 
     async def _save(self, network: Network) -> None:
-        body = msgspec.json.encode(network)
-
-        def upsert(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO network (id, name, body) VALUES (?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body",
-                (network.id, network.name, body),
-            )
-
-        await self._database.write(upsert)
+        await self._table.save_network(network)
         self._networks[network.name] = network
 
-    async def _delete_quietly(self, network: Network) -> None:
-        driver = self._drivers.get(network.driver)
-        if driver is None:
-            return
+    async def _forget_network(self, network: Network) -> None:
+        self._networks.pop(network.name, None)
+        await self._table.delete_network(network.id)
+
+    async def _quietly(self, work: Awaitable[None], network: Network) -> None:
         try:
-            await driver.delete(network)
-        except (HostFailure, Unsupported) as error:
+            await work
+        except (HostFailure, Unsupported, Invalid, NotFound) as error:
             log.warning("network %s: %s", network.name, error)
 
+    async def _tell(self, action: str, network: Network) -> None:
+        if self._events is not None:
+            await self._events.publish("network", action, network.id, name=network.name, type=network.driver)
 
-def _inside(gateway: ipaddress.IPv4Address | None, subnet: ipaddress.IPv4Network) -> str:
-    if gateway is not None and gateway not in subnet:
-        raise Invalid(f"default-gateway {gateway} is not inside the bridge's subnet {subnet}")
-    return str(gateway or "")
+    def _made(self) -> Iterable[Network]:
+        """The networks that have a part in the kernel."""
+        return [n for n in self._networks.values() if not n.config_only and n.driver in self._drivers]
 
+    def _endpoints_of(self, network: Network) -> list[Endpoint]:
+        return [endpoint for sandbox in self._sandboxes.values() if (endpoint := sandbox.on(network.id))]
 
-def _connectivity(name: str, endpoint_id: str, error: Conflict) -> str:
-    return f"driver failed programming external connectivity on endpoint {name} ({endpoint_id or new_id()}): {error}"
+    def on(self, network: Network) -> list[tuple[Sandbox, Endpoint]]:
+        """Who is on a network: what `inspect` shows as its containers."""
+        return [(sandbox, endpoint) for sandbox in self._sandboxes.values() if (endpoint := sandbox.on(network.id))]

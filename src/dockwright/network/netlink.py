@@ -23,18 +23,19 @@ from dockwright.errors import HostFailure
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
-_NEWROUTE, _GETROUTE = 24, 26
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _CREATE, _EXCL, _REPLACE = 0x400, 0x200, 0x100
 _NESTED = 0x8000
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
-_IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_AF_SPEC = 12, 18, 27, 28, 26
+_IFLA_LINK, _IFLA_PROTINFO, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = 5, 12, 18, 20, 27, 28
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_MAIN, _BOOT, _UNICAST, _LINK_SCOPE = 254, 3, 1, 253
 _AF_BRIDGE = 7
 IFF_UP = 1
 
@@ -60,6 +61,7 @@ class Link:
     mtu: int
     mac: str
     up: bool
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,18 @@ class Netlink:
         )
         self._request(_NEWLINK, _CREATE | _EXCL, body, f"create veth {name}")
 
+    def create_over(
+        self, kind: str, name: str, *, parent: int, data: bytes = b"", netns_fd: int = -1, mac: str = "", mtu: int = 0
+    ) -> None:
+        """Create a link of a kind that sits on another one (macvlan, ipvlan, vlan), down, here or in another namespace."""
+        info = _attribute(_INFO_KIND, kind.encode()) + (_attribute(_INFO_DATA | _NESTED, data) if data else b"")
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name) + _attribute(_IFLA_LINKINFO | _NESTED, info)
+        body += _u32(_IFLA_LINK, parent) if parent else b""
+        body += _u32(_IFLA_NET_NS_FD, netns_fd) if netns_fd >= 0 else b""
+        body += _attribute(_IFLA_ADDRESS, _mac(mac)) if mac else b""
+        body += _u32(_IFLA_MTU, mtu) if mtu else b""
+        self._request(_NEWLINK, _CREATE | _EXCL, body, f"create {kind} {name}")
+
     def set_up(self, index: int) -> None:
         """Bring an interface up."""
         self._request(_NEWLINK, 0, _IFINFO.pack(0, 0, index, IFF_UP, IFF_UP), f"set link {index} up")
@@ -140,6 +154,11 @@ class Netlink:
         """Change the hardware address; a veth may be up meanwhile."""
         body = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_ADDRESS, _mac(mac))
         self._request(_NEWLINK, 0, body, f"set the address of link {index} to {mac}")
+
+    def set_alias(self, index: int, alias: str) -> None:
+        """Say what a link is for, where `ip link` shows it."""
+        body = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_IFALIAS, alias.encode())
+        self._request(_NEWLINK, 0, body, f"set the alias of link {index}")
 
     def set_mtu(self, index: int, mtu: int) -> None:
         """Change the MTU."""
@@ -219,11 +238,24 @@ class Netlink:
                 found.append((index, ipaddress.ip_interface((packed, prefix))))
         return found
 
-    def add_default_route(self, gateway: Address) -> None:
+    def add_default_route(self, gateway: Address, device: int = 0) -> None:
         """Send everything that has no better route to `gateway`; replaces an earlier default route."""
         family = socket.AF_INET if gateway.version == 4 else socket.AF_INET6
-        body = _RTMSG.pack(family, 0, 0, 0, 254, 3, 0, 1, 0) + _attribute(_RTA_GATEWAY, gateway.packed)
+        body = _RTMSG.pack(family, 0, 0, 0, _MAIN, _BOOT, 0, _UNICAST, 0) + _attribute(_RTA_GATEWAY, gateway.packed)
+        body += _u32(_RTA_OIF, device) if device else b""
         self._request(_NEWROUTE, _CREATE | _REPLACE, body, f"add default route via {gateway}")
+
+    def add_device_route(self, version: int, device: int) -> None:
+        """Send everything that has no better route out of a link as it is; replaces an earlier default route."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        body = _RTMSG.pack(family, 0, 0, 0, _MAIN, _BOOT, _LINK_SCOPE if version == 4 else 0, _UNICAST, 0)
+        self._request(_NEWROUTE, _CREATE | _REPLACE, body + _u32(_RTA_OIF, device), "add default route")
+
+    def delete_default_route(self, version: int) -> None:
+        """Remove the default route of one address family; none is no error."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        body = _RTMSG.pack(family, 0, 0, 0, _MAIN, 0, 255, 0, 0)
+        self._request(_DELROUTE, 0, body, "delete the default route", absent=True)
 
     def routes(self) -> list[Route]:
         """The routes of the main table, both families."""
@@ -248,7 +280,7 @@ class Netlink:
             for _ in self._exchange(kind, _REQUEST | _ACK | flags, body, what):
                 pass
         except NetlinkError as error:
-            if not (absent and error.errno in (errno.ENODEV, errno.ENOENT, errno.EADDRNOTAVAIL)):
+            if not (absent and error.errno in (errno.ENODEV, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ESRCH)):
                 raise
 
     def _exchange(self, kind: int, flags: int, body: bytes, what: str) -> Iterator[bytes]:
@@ -273,6 +305,16 @@ class Netlink:
                 if type_ == _NLMSG_DONE:
                     return iter(answers)
                 answers.append(content)
+
+
+def u32(kind: int, value: int) -> bytes:
+    """One attribute that is a number, for the data of a kind of link."""
+    return _u32(kind, value)
+
+
+def u16(kind: int, value: int) -> bytes:
+    """The same with 16 bits."""
+    return _attribute(kind, struct.pack("=H", value))
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
@@ -320,4 +362,5 @@ def _link(message: bytes) -> Link:
         mtu=struct.unpack("=I", attributes[_IFLA_MTU])[0],
         mac=attributes.get(_IFLA_ADDRESS, b"").hex(":"),
         up=bool(flags & IFF_UP),
+        alias=attributes.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace"),
     )

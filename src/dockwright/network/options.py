@@ -30,6 +30,8 @@ class NetworkOptions:
     firewall: bool = True
     #: `userland-proxy`: relay what the kernel cannot translate ([::] of the host to a container without IPv6).
     relay: bool = True
+    #: `publish-from`: the only sources, beside the host and its containers, that reach published ports; empty for all.
+    publish_from: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     #: How many namespaces with a veth pair and an address are kept ready.
     prepared: int = 16
 
@@ -62,9 +64,18 @@ def parse_pool(text: str) -> Pool:
     if set(fields) != {"base", "size"}:
         raise Invalid(f"invalid default-address-pool {text!r}: want base=<subnet>,size=<prefix length>")
     try:
-        base, size = ipaddress.IPv4Network(fields["base"]), int(fields["size"])
+        base, size = ipaddress.ip_network(fields["base"]), int(fields["size"])
     except ValueError as error:
         raise Invalid(f"invalid default-address-pool {text!r}: {error}") from error
-    if not base.prefixlen <= size <= 30:
-        raise Invalid(f"invalid default-address-pool {text!r}: size must be between {base.prefixlen} and 30")
+    longest = base.max_prefixlen - 2
+    if not base.prefixlen <= size <= longest:
+        raise Invalid(f"invalid default-address-pool {text!r}: size must be between {base.prefixlen} and {longest}")
     return Pool(base, size)
+
+
+def parse_source(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """`--publish-from 10.0.0.0/8`: a subnet or an address. Raises `Invalid`."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise Invalid(f"invalid publish-from {text!r}: {error}") from error

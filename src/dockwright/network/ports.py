@@ -12,7 +12,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -42,60 +42,60 @@ class HostPorts:
     """The published ports of one daemon. Synchronous, microseconds a call; not for use from two threads."""
 
     def __init__(self, *, default_ip: str = "0.0.0.0", ipv6: bool = True) -> None:
-        """`ipv6`: a request without an address is bound on [::] too, as Docker does."""
+        """`ipv6`: a request without an address is bound on [::] too, as Docker does, also for a container without IPv6."""
         self._default_ip = default_ip
         self._ipv6 = ipv6
         self._sockets: dict[Key, socket.socket | None] = {}
+        self._by_number: dict[tuple[str, int], set[Key]] = {}
         self._next_ephemeral = 0
 
-    def reserve(self, requests: tuple[PortRequest, ...]) -> tuple[PublishedPort, ...]:
-        """Hold a host port for each request, all or none.
+    def reserve(
+        self, request: PortRequest, *, default_ip: str = "", routed: Collection[int] = (), ipv6: bool = False
+    ) -> list[PublishedPort]:
+        """Hold a host port for a request, on one address or on all of both families.
 
+        `default_ip` stands where neither request nor network name an address; `routed` are the address families whose
+        containers are reached at their own addresses: no host port is held for them; `ipv6` says the container has IPv6.
         Raises `Conflict` when a port is taken, with Docker's words for ours and for somebody else's.
         """
-        held: list[PublishedPort] = []
-        try:
-            for request in requests:
-                held.extend(self._reserve_one(request))
-        except DockwrightError:
-            self.release(held)
-            raise
-        return tuple(held)
+        addresses = self._addresses(request, default_ip, ipv6)
+        bound = [address for address in addresses if (6 if ":" in address else 4) not in routed]
+        found = [
+            PublishedPort(request.container_port, request.protocol, address, 0)
+            for address in addresses
+            if address not in bound
+        ]
+        return found + (self._bind_one(request, bound) if bound else [])
 
     def adopt(self, ports: tuple[PublishedPort, ...]) -> list[str]:
         """Hold ports of a container that outlived the daemon; returns a warning for each one somebody else took."""
         warnings = []
         for port in ports:
             key = Key(port.protocol, port.host_ip, port.host_port)
-            if key in self._sockets:
+            if key in self._sockets or not port.host_port:
                 continue
             try:
-                self._sockets[key] = _bind(key)
+                self._keep(key, _bind(key))
             except Conflict as error:
-                self._sockets[key] = None
+                self._keep(key, None)
                 warnings.append(f"published port {key.host_ip}:{key.port}/{key.protocol}: {error}")
         return warnings
 
-    def release(self, ports: list[PublishedPort] | tuple[PublishedPort, ...]) -> None:
+    def release(self, ports: Iterable[PublishedPort]) -> None:
         """Let go of ports; ones that are not held are no error."""
         for port in ports:
-            held = self._sockets.pop(Key(port.protocol, port.host_ip, port.host_port), None)
-            if held is not None:
-                held.close()
+            self._let_go(Key(port.protocol, port.host_ip, port.host_port))
 
-    def socket(self, port: PublishedPort) -> socket.socket | None:
+    def held(self, port: PublishedPort) -> socket.socket | None:
         """The bound socket of a port, for a relay to use; it stays ours to close."""
         return self._sockets.get(Key(port.protocol, port.host_ip, port.host_port))
 
     def close(self) -> None:
         """Let go of everything."""
-        for held in self._sockets.values():
-            if held is not None:
-                held.close()
-        self._sockets.clear()
+        for key in list(self._sockets):
+            self._let_go(key)
 
-    def _reserve_one(self, request: PortRequest) -> list[PublishedPort]:
-        addresses = self._addresses(request)
+    def _bind_one(self, request: PortRequest, addresses: list[str]) -> list[PublishedPort]:
         conflict: Conflict | None = None
         for port in self._candidates(request):
             try:
@@ -103,24 +103,22 @@ class HostPorts:
             except Conflict as error:
                 conflict = conflict or error
                 continue
-            return [
-                PublishedPort(request.container_port, request.protocol, address, port, relayed=":" in address)
-                for address in addresses
-            ]
+            return [PublishedPort(request.container_port, request.protocol, address, port) for address in addresses]
         if request.host_first != request.host_last:
             raise Conflict("all ports are allocated") from conflict
         raise conflict or Conflict("all ports are allocated")
 
-    def _addresses(self, request: PortRequest) -> list[str]:
+    def _addresses(self, request: PortRequest, default_ip: str, ipv6: bool) -> list[str]:
         if request.host_ip:
             address = str(ipaddress.ip_address(request.host_ip))
-            if ":" in address and request.protocol == "sctp":
+            if ":" in address and request.protocol == "sctp" and not ipv6:
                 raise Unsupported(
                     "sctp cannot be published on an IPv6 address of the host for a container without IPv6"
                 )
             return [address]
-        both = self._ipv6 and self._default_ip == "0.0.0.0" and request.protocol != "sctp"
-        return [self._default_ip, IPV6_ANY] if both else [self._default_ip]
+        default = default_ip or self._default_ip
+        both = default == "0.0.0.0" and (ipv6 or (self._ipv6 and request.protocol != "sctp"))
+        return [default, IPV6_ANY] if both else [default]
 
     def _candidates(self, request: PortRequest) -> Iterable[int]:
         if request.host_first:
@@ -136,21 +134,32 @@ class HostPorts:
         taken: list[Key] = []
         for key in keys:
             try:
-                self._sockets[key] = _bind(key)
+                self._keep(key, _bind(key))
             except DockwrightError:
                 for other in taken:
-                    held = self._sockets.pop(other)
-                    if held is not None:
-                        held.close()
+                    self._let_go(other)
                 raise
             taken.append(key)
         self._next_ephemeral = keys[0].port + 1
 
+    def _keep(self, key: Key, held: socket.socket | None) -> None:
+        self._sockets[key] = held
+        self._by_number.setdefault((key.protocol, key.port), set()).add(key)
+
+    def _let_go(self, key: Key) -> None:
+        if key not in self._sockets:
+            return
+        held = self._sockets.pop(key)
+        if held is not None:
+            held.close()
+        same = self._by_number[key.protocol, key.port]
+        same.discard(key)
+        if not same:
+            del self._by_number[key.protocol, key.port]
+
     def _refuse_ours(self, key: Key) -> None:
         version = ipaddress.ip_address(key.host_ip).version
-        for other in self._sockets:
-            if (other.protocol, other.port) != (key.protocol, key.port):
-                continue
+        for other in self._by_number.get((key.protocol, key.port), ()):
             theirs = ipaddress.ip_address(other.host_ip)
             if theirs.version != version:
                 continue

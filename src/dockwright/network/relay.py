@@ -8,9 +8,14 @@ one.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
+from dockwright.network.model import IpNetwork, PublishedPort
 from dockwright.tasks import Background
 
 log = logging.getLogger(__name__)
@@ -25,44 +30,85 @@ _ACCEPT_PAUSE_S = 0.05
 
 
 class Relay:
-    """The relayed ports of one daemon, by endpoint."""
+    """The relayed ports of one daemon, by container."""
 
-    def __init__(self, background: Background) -> None:
+    def __init__(self, background: Background, publish_from: Iterable[IpNetwork] = ()) -> None:
+        """`publish_from`: the sources that are served beside the host itself, empty for all."""
         self._background = background
-        self._servers: dict[str, list[_TcpPort | _UdpPort]] = {}
+        self._admission = Admission(tuple(publish_from))
+        self._servers: dict[str, dict[PublishedPort, _Server]] = {}
 
-    def start(self, endpoint_id: str, protocol: str, held: socket.socket, target: Target) -> None:
-        """Relay what arrives on `held` (bound; a duplicate is used, the caller closes its own) to `target`."""
-        own = held.dup()
-        own.setblocking(False)
-        port: _TcpPort | _UdpPort
-        port = _TcpPort(own, target, self._background) if protocol == "tcp" else _UdpPort(own, target, self._background)
-        self._servers.setdefault(endpoint_id, []).append(port)
+    async def keep(
+        self,
+        container_id: str,
+        wanted: Mapping[PublishedPort, tuple[socket.socket, Target]],
+        published: Collection[PublishedPort] = (),
+    ) -> None:
+        """Relay these ports of a container: what arrives on the bound socket (a duplicate is used, the caller closes its own)
+        to the target. Of the rest, connections to a port that is `published` still are closed at once: its socket listens,
+        and cannot stop listening while it is held."""
+        running = self._servers.setdefault(container_id, {})
+        for port in list(running):
+            if port in wanted or port in published:
+                running[port].target = wanted[port][1] if port in wanted else None
+            else:
+                await running.pop(port).aclose()
+        for port, (held, target) in wanted.items():
+            if port in running:
+                continue
+            own = held.dup()
+            own.setblocking(False)
+            kind = _TcpPort if port.protocol == "tcp" else _UdpPort
+            running[port] = kind(own, target, self._background, self._admission)
+        if not running:
+            del self._servers[container_id]
 
-    def serves(self, endpoint_id: str) -> bool:
-        """Whether ports of this endpoint are relayed."""
-        return endpoint_id in self._servers
-
-    def stop(self, endpoint_id: str) -> None:
-        """End an endpoint's ports and their connections; one without any is no error."""
-        for port in self._servers.pop(endpoint_id, ()):
-            port.close()
+    def stop(self, container_id: str) -> None:
+        """End a container's ports and their connections; one without any is no error."""
+        for server in self._servers.pop(container_id, {}).values():
+            server.close()
 
     async def aclose(self) -> None:
         """End everything."""
-        for endpoint_id in list(self._servers):
-            self.stop(endpoint_id)
+        for container_id in list(self._servers):
+            self.stop(container_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may use relayed ports: the host itself, and the sources named; everybody when none is."""
+
+    sources: tuple[IpNetwork, ...]
+
+    def admits(self, address: str) -> bool:
+        if not self.sources:
+            return True
+        source = ipaddress.ip_address(address.partition("%")[0])
+        return source.is_loopback or any(source in network for network in self.sources)
+
+
+class _Server(Protocol):
+    target: Target | None
+
+    def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None:
+        """Close, and wait until the socket is let go of: it may be wanted for the same address again."""
+        ...
 
 
 class _TcpPort:
     """Plain sockets and two loops a connection: transports were seen to lose bytes written just before `write_eof` (uvloop)."""
 
-    def __init__(self, listening: socket.socket, target: Target, background: Background) -> None:
-        self._listening = listening
-        self._target = target
+    def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None:
+        self._listening = bound
+        self.target: Target | None = target
+        self._admission = admission
         self._background = background
         self._connections: set[asyncio.Task[None]] = set()
-        listening.listen(BACKLOG)
+        bound.listen(BACKLOG)
         self._task = background.start(self._serve(), name=f"relay to {target[0]}:{target[1]}")
 
     async def _serve(self) -> None:
@@ -70,34 +116,42 @@ class _TcpPort:
         with self._listening:
             while True:
                 try:
-                    client, _ = await loop.sock_accept(self._listening)
+                    client, peer = await loop.sock_accept(self._listening)
                 except OSError as error:  # out of descriptors, or the client is gone already
-                    log.debug("relay to %s:%d: %s", *self._target, error)
+                    log.debug("relay to %s: %s", self.target, error)
                     await asyncio.sleep(_ACCEPT_PAUSE_S)
                     continue
-                task = self._background.start(self._carry(client), name="relay connection")
+                if self.target is None or not self._admission.admits(peer[0]):
+                    client.close()
+                    continue
+                task = self._background.start(self._carry(client, self.target), name="relay connection")
                 self._connections.add(task)
                 task.add_done_callback(self._connections.discard)
 
-    async def _carry(self, client: socket.socket) -> None:
+    async def _carry(self, client: socket.socket, target: Target) -> None:
         loop = asyncio.get_running_loop()
-        with client, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+        with client, socket.socket(family, socket.SOCK_STREAM) as server:
             for end in (client, server):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    await loop.sock_connect(server, self._target)
+                    await loop.sock_connect(server, target)
                 async with asyncio.TaskGroup() as both:
                     both.create_task(_pump(client, server))
                     both.create_task(_pump(server, client))
             except* (OSError, TimeoutError) as errors:
-                log.debug("relay to %s:%d: %s", *self._target, errors.exceptions[0])
+                log.debug("relay to %s:%d: %s", *target, errors.exceptions[0])
 
     def close(self) -> None:
         self._task.cancel()
         for task in self._connections:
             task.cancel()
+
+    async def aclose(self) -> None:
+        self.close()
+        await asyncio.wait((self._task,))
 
 
 async def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -109,11 +163,13 @@ async def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 class _UdpPort(asyncio.DatagramProtocol):
-    def __init__(self, bound: socket.socket, target: Target, background: Background) -> None:
-        self._target = target
+    def __init__(self, bound: socket.socket, target: Target, background: Background, admission: Admission) -> None:
+        self.target: Target | None = target
+        self._admission = admission
         self._background = background
         self._flows: dict[tuple[str, int], _UdpFlow] = {}
         self._transport: asyncio.DatagramTransport | None = None
+        self._lost = asyncio.Event()
         self._task = background.start(self._serve(bound), name=f"udp relay to {target[0]}:{target[1]}")
 
     async def _serve(self, bound: socket.socket) -> None:
@@ -129,10 +185,10 @@ class _UdpPort(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         flow = self._flows.get(address)
         if flow is None:
-            if len(self._flows) >= UDP_FLOWS:
+            if self.target is None or len(self._flows) >= UDP_FLOWS or not self._admission.admits(address[0]):
                 return  # as a full queue: the datagram is lost
             flow = self._flows[address] = _UdpFlow(self, address)
-            self._background.start(flow.open(self._target), name="udp relay flow")
+            self._background.start(flow.open(self.target), name="udp relay flow")
         flow.send(data)
 
     def answer(self, data: bytes, address: tuple[str, int]) -> None:
@@ -149,6 +205,16 @@ class _UdpPort(asyncio.DatagramProtocol):
         for flow in self._flows.values():
             flow.close()
         self._flows.clear()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost.set()
+
+    async def aclose(self) -> None:
+        opened = self._transport is not None
+        self.close()
+        await asyncio.wait((self._task,))
+        if opened:
+            await self._lost.wait()
 
 
 class _UdpFlow(asyncio.DatagramProtocol):

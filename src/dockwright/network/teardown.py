@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Teardown:
     def __init__(self, namespaces: Namespaces, background: Background) -> None:
         self._namespaces = namespaces
         self._queue: list[Remains] = []
+        #: Links of the host that are still to go, or going.
+        self.going: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
@@ -48,6 +51,8 @@ class Teardown:
     def add(self, remains: Remains) -> None:
         """Hand over what is to go. May name things that are gone already."""
         self._queue.append(remains)
+        if remains.link:
+            self.going[remains.link] += 1
         self._idle.clear()
         self._wake.set()
 
@@ -86,8 +91,11 @@ class Teardown:
         except HostFailure as error:
             log.warning("teardown: %s", error)  # the next start collects what stayed
         for remains in batch:
+            if remains.link:
+                self.going[remains.link] -= 1
             if remains.done is not None:
                 remains.done()
+        self.going = +self.going  # what has gone is not counted as nought for ever
 
     def _delete(self, batch: list[Remains]) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.network import NETWORK_SCHEMA, AttachRequest, NetworkOptions, Networks, PortRequest
+from dockwright.network import (
+    NETWORK_SCHEMA,
+    AttachRequest,
+    Join,
+    Network,
+    NetworkOptions,
+    NetworkRequest,
+    Networks,
+    PortRequest,
+    Subnet,
+)
 from dockwright.store import Database
 
 Open = Callable[..., Awaitable[Networks]]
@@ -43,8 +55,10 @@ async def open_networks(database: Database, tmp_path: Path, bridge_name: str) ->
 
     yield open_
     for networks in opened:
-        for container in list(networks._endpoints):
+        for container in list(networks._sandboxes):
             await networks.detach(container)
+        if not networks._closed:
+            await networks.prune(lambda network: True)
         await networks.aclose()
 
 
@@ -60,7 +74,8 @@ def inside(netns: Path, code: str, *arguments: str, timeout_s: float = 20) -> st
 
 
 class Server:
-    """A server in a namespace: answers each connection or datagram with the peer's address and what it sent."""
+    """A server in a namespace, of both address families: answers each connection or datagram with the peer's address and
+    what it sent."""
 
     CODE = """
 import socket, socketserver, sys
@@ -70,12 +85,13 @@ if kind == "tcp":
         def handle(self):
             data = b""
             while chunk := self.request.recv(65536): data += chunk
-            self.request.sendall(f"{self.client_address[0]} ".encode() + data)
+            self.request.sendall(f"{self.client_address[0].removeprefix('::ffff:')} ".encode() + data)
     class S(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
         request_queue_size = 1024
-    s = S(("0.0.0.0", port), H)
+        address_family = socket.AF_INET6
+    s = S(("::", port), H)
 else:
     class H(socketserver.BaseRequestHandler):
         def handle(self):
@@ -101,6 +117,47 @@ s.serve_forever()
             self._process.stdout.close()
 
 
+def links(networks: Networks) -> set[str]:
+    """Names of the host's interfaces that belong to these networks: their bridges and what is on them."""
+    text = subprocess.run(["ip", "-json", "link"], check=True, capture_output=True, text=True).stdout
+    found = json.loads(text)
+    owner = f"dockwright of {networks._options.bridge}"
+    bridges = {link["ifname"] for link in found if link.get("ifalias") == owner}
+    return bridges | {link["ifname"] for link in found if link.get("master") in bridges}
+
+
+def shown(netns: Path, *command: str) -> str:
+    """What a command says in a namespace."""
+    return subprocess.run(
+        ["nsenter", f"--net={netns}", *command], check=True, capture_output=True, text=True, timeout=20
+    ).stdout.strip()
+
+
+async def network(networks: Networks, name: str, subnet: str = "", **more: object) -> Network:
+    """A user-defined network; `subnet` with a gateway of its own choosing."""
+    subnets = tuple(Subnet(one) for one in subnet.split(",") if one)
+    return await networks.create(NetworkRequest(name, subnets=subnets, **more))  # type: ignore[arg-type]
+
+
+def on(name: str, *networks: str, **more: object) -> AttachRequest:
+    """A request for a place on each of these networks."""
+    return AttachRequest(name, tuple(Join(one) for one in networks), **more)  # type: ignore[arg-type]
+
+
+async def ask(netns: Path, host: str, port: int, text: str = "hello", *, timeout_s: int = 15) -> str:
+    """What a server answers to a client in a namespace; "" when it is not reached."""
+    code = TCP_ASK.replace("=5", f"={timeout_s}")
+    try:
+        return await asyncio.to_thread(inside, netns, code, host, str(port), text, timeout_s=30)
+    except subprocess.CalledProcessError:
+        return ""
+
+
+async def reaches(netns: Path, host: str, port: int) -> bool:
+    """Whether a client in a namespace is answered within a second: for what must not be."""
+    return await ask(netns, host, port, timeout_s=1) != ""
+
+
 TCP_ASK = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
@@ -110,4 +167,17 @@ while chunk := s.recv(65536): data += chunk
 print(data.decode())
 """
 
-__all__ = ["TCP_ASK", "AttachRequest", "Open", "PortRequest", "Server", "inside"]
+__all__ = [
+    "TCP_ASK",
+    "AttachRequest",
+    "Open",
+    "PortRequest",
+    "Server",
+    "ask",
+    "inside",
+    "links",
+    "network",
+    "on",
+    "reaches",
+    "shown",
+]

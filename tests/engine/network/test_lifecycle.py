@@ -15,7 +15,7 @@ import pytest
 
 from dockwright import faults
 from dockwright.errors import Conflict, HostFailure, Invalid, Unavailable
-from dockwright.network import NETWORK_SCHEMA, AttachRequest, NetworkOptions, Networks, PortRequest, parse_bip
+from dockwright.network import NETWORK_SCHEMA, AttachRequest, Join, NetworkOptions, Networks, PortRequest, parse_bip
 from dockwright.network.firewall import table_name
 from dockwright.store import Database
 
@@ -37,7 +37,8 @@ def ports_of(bridge: str) -> set[str]:
 async def elements_of(bridge: str) -> int:
     command = ["nft", "-j", "list", "table", "inet", table_name(bridge)]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return sum(len(entry["map"].get("elem", ())) for entry in json.loads(shown)["nftables"] if "map" in entry)
+    maps = [entry["map"] for entry in json.loads(shown)["nftables"] if "map" in entry]
+    return sum(len(found.get("elem", ())) for found in maps if found["name"].startswith(("any", "ports")))
 
 
 def handles(tmp_path: Path) -> set[str]:
@@ -61,7 +62,7 @@ async def test_an_address_is_not_handed_out_again_at_once(networks: Networks) ->
     first = await networks.attach("one", AttachRequest("one"))
     await networks.detach("one")
     await networks.settle()
-    assert (await networks.attach("two", AttachRequest("two"))).ip != first.ip
+    assert (await networks.attach("two", AttachRequest("two"))).places[0].ip != first.places[0].ip
 
 
 async def test_an_exhausted_subnet_is_refused_and_usable_again(open_networks: Open) -> None:
@@ -71,12 +72,12 @@ async def test_an_exhausted_subnet_is_refused_and_usable_again(open_networks: Op
         await networks.attach("two", AttachRequest("two"))
     await networks.detach("one")
     await networks.settle()
-    assert (await networks.attach("two", AttachRequest("two"))).ip == "10.213.7.2"
+    assert (await networks.attach("two", AttachRequest("two"))).places[0].ip == "10.213.7.2"
 
 
 async def test_a_fixed_mac_address_is_used(networks: Networks) -> None:
-    attachment = await networks.attach("one", AttachRequest("one", mac_address="02-42-0A-00-00-09"))
-    assert attachment.mac == "02:42:0a:00:00:09"
+    attachment = await networks.attach("one", AttachRequest("one", joins=(Join(mac_address="02-42-0A-00-00-09"),)))
+    assert attachment.places[0].mac == "02:42:0a:00:00:09"
     assert (
         inside(
             attachment.netns_path,
@@ -95,11 +96,11 @@ async def test_a_fixed_mac_address_is_used(networks: Networks) -> None:
 
 async def test_a_static_address_is_refused_on_the_default_bridge(networks: Networks) -> None:
     with pytest.raises(Invalid, match="supported on user defined networks only"):
-        await networks.attach("one", AttachRequest("one", ipv4_address="172.17.0.9"))
+        await networks.attach("one", AttachRequest("one", joins=(Join(ipv4_address="172.17.0.9"),)))
 
 
 async def test_a_sandbox_has_nothing_but_loopback(networks: Networks) -> None:
-    path = await networks.sandbox("lonely")
+    path = (await networks.attach("lonely", AttachRequest("lonely", (Join("none"),)))).netns_path
     assert inside(path, "import socket; print([name for _, name in socket.if_nameindex()])") == "['lo']"
     assert inside(path, "import socket; s=socket.create_server(('127.0.0.1',0)); print('up')") == "up"
 
@@ -183,14 +184,13 @@ async def test_cancelled_attaches_leave_nothing(networks: Networks, bridge_name:
 async def abandon(networks: Networks) -> None:
     """What kill -9 leaves: the kernel's state stays, sockets and tasks are gone."""
     await networks._background.aclose()
-    networks._bridge._ports.close()
-    for endpoint_id in list(networks._bridge._relay._servers):
-        networks._bridge._relay.stop(endpoint_id)
+    networks._dns.close()
+    await networks._publishing.aclose()
     await asyncio.to_thread(networks._namespaces.close)
     if networks._nft is not None:
         await asyncio.to_thread(networks._nft.close)
     networks._closed = True
-    networks._endpoints.clear()
+    networks._sandboxes.clear()
 
 
 async def test_a_new_daemon_keeps_the_living_and_removes_the_rest(
@@ -199,7 +199,7 @@ async def test_a_new_daemon_keeps_the_living_and_removes_the_rest(
     old = await open_networks(prepared=4)
     live = await old.attach("live", AttachRequest("live", ports=(PortRequest(80),)))
     dead = await old.attach("dead", AttachRequest("dead", ports=(PortRequest(80),)))
-    await old.sandbox("lonely")
+    await old.attach("lonely", AttachRequest("lonely", (Join("none"),)))
     server = Server(live.netns_path, "tcp", 80)
     try:
         await abandon(old)
@@ -212,9 +212,9 @@ async def test_a_new_daemon_keeps_the_living_and_removes_the_rest(
         assert len(handles(tmp_path)) == 2
         assert await elements_of(bridge_name) == 1
         other = await new.attach("other", AttachRequest("other"))
-        assert other.ip not in (live.ip, "")
+        assert other.places[0].ip not in (live.places[0].ip, "")
         answer = await asyncio.to_thread(
-            inside, other.netns_path, TCP_ASK, live.gateway, str(live.ports[0].host_port), "x"
+            inside, other.netns_path, TCP_ASK, live.places[0].gateway, str(live.ports[0].host_port), "x"
         )
         assert answer.endswith(" x")
         port = live.ports[0].host_port
@@ -237,7 +237,7 @@ async def test_reconcile_repairs_what_somebody_else_flushed(open_networks: Open,
     try:
         new = await open_networks(live={"live"})
         other = await new.attach("other", AttachRequest("other"))
-        assert (await asyncio.to_thread(inside, other.netns_path, TCP_ASK, live.ip, "80", "x")).endswith(" x")
+        assert (await asyncio.to_thread(inside, other.netns_path, TCP_ASK, live.places[0].ip, "80", "x")).endswith(" x")
         assert await elements_of(bridge_name) == 1
     finally:
         server.close()
@@ -253,7 +253,7 @@ async def test_two_daemons_side_by_side_do_not_disturb_each_other(
         await second.reconcile(set())
         one = await first.attach("one", AttachRequest("one", ports=(PortRequest(80),)))
         two = await second.attach("two", AttachRequest("two", ports=(PortRequest(80),)))
-        assert one.ip.rpartition(".")[0] != two.ip.rpartition(".")[0]
+        assert one.places[0].ip.rpartition(".")[0] != two.places[0].ip.rpartition(".")[0]
         assert one.ports[0].host_port != two.ports[0].host_port
         await second.detach("two")
         await second.aclose()
@@ -298,7 +298,7 @@ async def test_what_somebody_flushed_is_repaired_while_containers_run(open_netwo
     server = Server(web.netns_path, "tcp", 80)
     try:
         port = str(web.ports[0].host_port)
-        answer = await asyncio.to_thread(inside, other.netns_path, TCP_ASK, web.gateway, port, "x")
+        answer = await asyncio.to_thread(inside, other.netns_path, TCP_ASK, web.places[0].gateway, port, "x")
         assert answer.endswith(" x")
     finally:
         server.close()
@@ -324,7 +324,7 @@ async def test_a_default_gateway_is_where_containers_send_and_no_containers_addr
         bip=parse_bip("10.213.9.1/24"), default_gateway=IPv4Address("10.213.9.2"), prepared=1
     )
     attachment = await networks.attach("one", AttachRequest("one"))
-    assert (attachment.ip, attachment.gateway) == ("10.213.9.3", "10.213.9.2")
+    assert (attachment.places[0].ip, attachment.places[0].gateway) == ("10.213.9.3", "10.213.9.2")
     route = subprocess.run(
         ["nsenter", f"--net={attachment.netns_path}", "ip", "route", "show", "default"],
         check=True,
@@ -336,7 +336,7 @@ async def test_a_default_gateway_is_where_containers_send_and_no_containers_addr
 
 async def test_fixed_cidr_narrows_the_addresses(open_networks: Open) -> None:
     networks = await open_networks(bip=parse_bip("10.213.9.1/24"), fixed_cidr=IPv4Network("10.213.9.128/25"))
-    assert (await networks.attach("one", AttachRequest("one"))).ip == "10.213.9.128"
+    assert (await networks.attach("one", AttachRequest("one"))).places[0].ip == "10.213.9.128"
 
 
 async def test_a_bridge_that_was_there_keeps_its_address_and_stays(open_networks: Open, bridge_name: str) -> None:
@@ -345,7 +345,7 @@ async def test_a_bridge_that_was_there_keeps_its_address_and_stays(open_networks
         subprocess.run(["ip", "address", "add", "10.213.8.1/24", "dev", bridge_name], check=True)
         networks = await open_networks()
         attachment = await networks.attach("one", AttachRequest("one"))
-        assert (attachment.gateway, attachment.prefix_len) == ("10.213.8.1", 24)
+        assert (attachment.places[0].gateway, attachment.places[0].prefix_len) == ("10.213.8.1", 24)
         await networks.detach("one")
         await networks.aclose()
         assert bridge_name in links()
@@ -425,7 +425,7 @@ async def test_after_kill_9_under_load_the_kernel_agrees_with_what_is_stored(
             inside,
             kept[0].netns_path,
             TCP_ASK,
-            kept[0].gateway,
+            kept[0].places[0].gateway,
             str(kept[1].ports[0].host_port),
             "x",  # type: ignore[union-attr]
         )
@@ -447,7 +447,7 @@ async def test_daemons_that_start_together_pick_different_subnets(tmp_path: Path
     databases: list[Database] = []
     daemons = await asyncio.gather(*map(start, range(4)))
     try:
-        assert len({daemon.get("bridge").subnet for daemon in daemons}) == 4
+        assert len({daemon.get("bridge").subnets[0].subnet for daemon in daemons}) == 4
     finally:
         for daemon in daemons:
             await daemon.aclose()

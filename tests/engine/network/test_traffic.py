@@ -81,7 +81,7 @@ def second_host(networks: Networks) -> Iterator[Path]:
 async def published(networks: Networks) -> tuple[int, Path, str]:
     """A container with port 80 on a free port of every host address: (host port, namespace, its address)."""
     attachment = await networks.attach("web", AttachRequest("web", ports=(PortRequest(PORT),)))
-    return attachment.ports[0].host_port, attachment.netns_path, attachment.ip
+    return attachment.ports[0].host_port, attachment.netns_path, attachment.places[0].ip
 
 
 async def test_two_containers_reach_each_other(networks: Networks) -> None:
@@ -89,10 +89,10 @@ async def test_two_containers_reach_each_other(networks: Networks) -> None:
     two = await networks.attach("two", AttachRequest("two"))
     server = Server(two.netns_path, "tcp", PORT)
     try:
-        answer = await asyncio.to_thread(inside, one.netns_path, TCP_ASK, two.ip, str(PORT), "hello")
+        answer = await asyncio.to_thread(inside, one.netns_path, TCP_ASK, two.places[0].ip, str(PORT), "hello")
     finally:
         server.close()
-    assert answer == f"{one.ip} hello"
+    assert answer == f"{one.places[0].ip} hello"
 
 
 async def test_without_icc_containers_reach_the_outside_but_not_each_other(open_networks: Open) -> None:
@@ -102,10 +102,12 @@ async def test_without_icc_containers_reach_the_outside_but_not_each_other(open_
     server = Server(two.netns_path, "tcp", PORT)
     try:
         with pytest.raises(subprocess.CalledProcessError):
-            await asyncio.to_thread(inside, one.netns_path, TCP_ASK.replace("=5", "=1"), two.ip, str(PORT), "hello")
+            await asyncio.to_thread(
+                inside, one.netns_path, TCP_ASK.replace("=5", "=1"), two.places[0].ip, str(PORT), "hello"
+            )
         # Nothing listens there: a refusal is an answer of the host.
         refused = "import socket,sys; s=socket.socket(); s.settimeout(3); print(s.connect_ex((sys.argv[1],9)))"
-        assert inside(one.netns_path, refused, two.gateway) == str(errno.ECONNREFUSED)
+        assert inside(one.netns_path, refused, two.places[0].gateway) == str(errno.ECONNREFUSED)
     finally:
         server.close()
 
@@ -192,10 +194,10 @@ async def test_a_container_does_not_reach_the_hosts_loopback(networks: Networks)
     attachment = await networks.attach("one", AttachRequest("one"))
     code = (
         "import socket,subprocess\n"
-        f"subprocess.run(['ip','route','add','127.9.9.9/32','via','{attachment.gateway}'])\n"
+        f"subprocess.run(['ip','route','add','127.9.9.9/32','via','{attachment.places[0].gateway}'])\n"
         "open('/proc/sys/net/ipv4/conf/eth0/route_localnet','w').write('1')\n"
         "s=socket.socket(); s.settimeout(1); s.bind(('%s',0))\n"
-        % attachment.ip
+        % attachment.places[0].ip
         + "try: s.connect(('127.9.9.9', PORT)); print('reached')\nexcept OSError as e: print('no')"
     )
     with socket.create_server(("127.9.9.9", 0)) as listener:

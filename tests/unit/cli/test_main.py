@@ -60,7 +60,7 @@ def test_a_mistake_is_told_with_the_way_on(
     assert said(words, capfd) == (status, "", error)
 
 
-@pytest.mark.parametrize("words", [["bake", "x"], ["network", "ls"], ["plugin", "ls"], ["swarm", "init"]])
+@pytest.mark.parametrize("words", [["bake", "x"], ["service", "ls"], ["plugin", "ls"], ["swarm", "init"]])
 def test_what_is_to_come_says_so_and_what_there_is_instead(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     status, out, error = said(words, capfd)
     assert (status, out) == (1, "")

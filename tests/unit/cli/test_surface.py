@@ -19,11 +19,12 @@ SURFACE: dict[str, Any] = json.loads((Path(__file__).parent / "cli-surface.json"
 COMMANDS = list(index.everything())
 OURS_ALONE = {
     "completion",
+    "system reconcile",
     "image bootstrap",
     "image diff",
     *(f"volume {verb}" for verb in ("snapshot", "snapshots", "restore", "clone", "rename", "export", "import")),
 }
-OUR_OPTIONS = {"container update": {"mount-add", "mount-rm"}}
+OUR_OPTIONS = {"container update": {"mount-add", "mount-rm", "publish-add", "publish-rm"}}
 
 
 def _default(flag: Flag) -> str | None:

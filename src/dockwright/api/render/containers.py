@@ -10,12 +10,14 @@ import msgspec
 from dockwright.container import Container
 from dockwright.container.config import Config, EndpointSettings
 from dockwright.container.creating import describe
+from dockwright.container.links import shown as shown_links
 from dockwright.container.mounts import MountPoint
 from dockwright.container.ports import port_map
 from dockwright.container.record import Health
 from dockwright.container.state import Status
 from dockwright.engine import Engine
-from dockwright.network import Attachment
+from dockwright.errors import NotFound
+from dockwright.network import Attachment, Place
 from dockwright.units import ago, rfc3339
 
 # What Docker leaves out where there is nothing to say (`omitempty` of its types); all else is null or empty there.
@@ -52,11 +54,12 @@ async def inspect_container(engine: Engine, container: Container, *, size: bool)
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": container.execs.ids() or None,
-        "HostConfig": _without_empty(msgspec.to_builtins(spec.host), _HOST_SAID_ONLY),
+        "HostConfig": _without_empty(msgspec.to_builtins(spec.host), _HOST_SAID_ONLY)
+        | {"Links": _links(engine, container)},
         "GraphDriver": {"Name": "overlayfs", "Data": None},
         "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
         "Config": _config(spec.config),
-        "NetworkSettings": _network_settings(container, attachment),
+        "NetworkSettings": _network_settings(engine, container, attachment),
     }
     descriptor = await engine.images.descriptor(spec.image_id)
     if descriptor is not None:
@@ -98,7 +101,7 @@ async def summary(engine: Engine, container: Container, *, size: bool) -> dict[s
         "State": container.status.value,
         "Status": status_text(container),
         "HostConfig": {"NetworkMode": spec.host.network_mode, "Annotations": spec.host.annotations or {}},
-        "NetworkSettings": {"Networks": _networks(container, attachment)},
+        "NetworkSettings": {"Networks": _networks(engine, container, attachment)},
         "Mounts": [mount_point(point) for point in spec.points if not point.unlisted],
     }
     descriptor = await engine.images.descriptor(spec.image_id)
@@ -182,11 +185,9 @@ def _health(health: Health) -> dict[str, Any]:
     }
 
 
-def _network_settings(container: Container, attachment: Attachment | None) -> dict[str, Any]:
-    networks = _networks(container, attachment)
-    first: dict[str, Any] = (
-        next(iter(networks.values()), {}) if attachment and attachment.network_name == "bridge" else {}
-    )
+def _network_settings(engine: Engine, container: Container, attachment: Attachment | None) -> dict[str, Any]:
+    networks = _networks(engine, container, attachment)
+    first: dict[str, Any] = networks.get("bridge", {}) if attachment and attachment.place("bridge") else {}
     return {
         "Bridge": "",
         "SandboxID": attachment.sandbox_id if attachment else "",
@@ -199,33 +200,61 @@ def _network_settings(container: Container, attachment: Attachment | None) -> di
         "SecondaryIPv6Addresses": None,
         "EndpointID": first.get("EndpointID", ""),
         "Gateway": first.get("Gateway", ""),
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
+        "GlobalIPv6Address": first.get("GlobalIPv6Address", ""),
+        "GlobalIPv6PrefixLen": first.get("GlobalIPv6PrefixLen", 0),
         "IPAddress": first.get("IPAddress", ""),
         "IPPrefixLen": first.get("IPPrefixLen", 0),
-        "IPv6Gateway": "",
+        "IPv6Gateway": first.get("IPv6Gateway", ""),
         "MacAddress": first.get("MacAddress", ""),
         "Networks": networks,
     }
 
 
-def _networks(container: Container, attachment: Attachment | None) -> dict[str, Any]:
-    mode = container.record.spec.host.network_mode
+def _networks(engine: Engine, container: Container, attachment: Attachment | None) -> dict[str, Any]:
+    spec = container.record.spec
+    mode = spec.host.network_mode
     if mode.startswith("container:"):
         return {}
-    name = "bridge" if mode == "default" else mode
-    asked = container.record.spec.endpoints.get(name) or EndpointSettings()
-    shown: dict[str, Any] = msgspec.to_builtins(asked)
-    if attachment is not None:
-        shown |= {
-            "NetworkID": attachment.network_id,
-            "EndpointID": attachment.endpoint_id,
-            "Gateway": attachment.gateway,
-            "IPAddress": attachment.ip,
-            "IPPrefixLen": attachment.prefix_len,
-            "MacAddress": attachment.mac,
-        }
-    return {name: shown}
+    asked = spec.endpoints or {"bridge" if mode == "default" else mode: EndpointSettings()}
+    shown: dict[str, Any] = {name: msgspec.to_builtins(settings) for name, settings in asked.items()}
+    for place in attachment.places if attachment is not None else ():
+        shown[place.network_name] = shown.get(place.network_name, {}) | _place(place)
+    for name, settings in shown.items():
+        if not settings["NetworkID"]:
+            settings["NetworkID"] = _network_id(engine, name)
+    return shown
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "NetworkID": place.network_id,
+        "EndpointID": place.endpoint_id,
+        "Gateway": place.gateway,
+        "IPAddress": place.ip,
+        "IPPrefixLen": place.prefix_len,
+        "IPv6Gateway": place.gateway6,
+        "GlobalIPv6Address": place.ip6,
+        "GlobalIPv6PrefixLen": place.prefix_len6,
+        "MacAddress": place.mac,
+        "DNSNames": list(place.dns_names) or None,
+    }
+
+
+def _network_id(engine: Engine, name: str) -> str:
+    try:
+        return engine.networks.get(name).id
+    except NotFound:
+        return ""  # it has been removed since
+
+
+def _links(engine: Engine, container: Container) -> list[str] | None:
+    def name_of(reference: str) -> str:
+        try:
+            return engine.containers.get(reference).name
+        except NotFound:
+            return reference  # it has been removed since
+
+    return shown_links(container.record, name_of)
 
 
 def _ports(container: Container, attachment: Attachment | None) -> list[dict[str, Any]]:
@@ -237,6 +266,9 @@ def _ports(container: Container, attachment: Attachment | None) -> list[dict[str
         if not bindings:
             found.append({"PrivatePort": int(number), "Type": protocol})
         for binding in bindings or ():
+            if not binding["HostPort"]:
+                found.append({"PrivatePort": int(number), "Type": protocol})
+                continue
             port: dict[str, Any] = {
                 "PrivatePort": int(number),
                 "PublicPort": int(binding["HostPort"]),

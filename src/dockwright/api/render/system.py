@@ -80,7 +80,7 @@ async def info(daemon: Daemon) -> dict[str, Any]:
         "DockerRootDir": str(settings.data_root),
         "Plugins": {
             "Volume": ["local", *await engine.volumes.plugins.names()],
-            "Network": ["bridge", "host", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["journald", "json-file", "local", "none", "syslog"],
         },

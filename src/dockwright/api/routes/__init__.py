@@ -11,6 +11,7 @@ from dockwright.api.routes import (
     images,
     lifecycle,
     logs,
+    networks,
     registries,
     stats,
     system,
@@ -32,6 +33,7 @@ for _family in (
     images,
     build,
     volumes,
+    networks,
 ):
     ROUTER.include(_family.ROUTER)
 

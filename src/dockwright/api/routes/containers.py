@@ -12,8 +12,16 @@ from dockwright.api.filters import Filters
 from dockwright.api.listing import LIST_FILTERS, select
 from dockwright.api.render.containers import inspect_container, summary
 from dockwright.api.router import Router
-from dockwright.container import Config, HostConfig, Request, remounting
-from dockwright.container.config import BindOptions, EndpointSettings, Mount, Resources, RestartPolicy, Wire
+from dockwright.container import Config, HostConfig, Request, networking, remounting
+from dockwright.container.config import (
+    BindOptions,
+    EndpointSettings,
+    Mount,
+    PortBinding,
+    Resources,
+    RestartPolicy,
+    Wire,
+)
 from dockwright.container.top import top
 from dockwright.container.update import update
 from dockwright.errors import Invalid
@@ -38,9 +46,12 @@ class CreateBody(Config):
 
 
 class UpdateBody(Resources):
-    """The body of update. `mount_add` and `mount_remove` (paths) are our own: mounts that come and go."""
+    """The body of update. Our own: `publish_add` and `publish_remove`, `PortBindings` of ports that come and go, and
+    `mount_add` and `mount_remove` (paths), mounts that do."""
 
     restart_policy: RestartPolicy | None = None
+    publish_add: dict[str, list[PortBinding] | None] = {}
+    publish_remove: dict[str, list[PortBinding] | None] = {}
     mount_add: list[Mount] = []
     mount_remove: list[str] = []
 
@@ -102,6 +113,8 @@ async def change(call: Call) -> web.StreamResponse:
     body = await call.json(UpdateBody)
     container = call.engine.containers.get(call["id"])
     limits = Resources(**{name: getattr(body, name) for name in Resources.__struct_fields__})
+    if body.publish_add or body.publish_remove:
+        await shielded(networking.publish(container, body.publish_add, body.publish_remove))
     await shielded(update(container, limits, body.restart_policy))
     if body.mount_add or body.mount_remove:
         await remounting.change(container, body.mount_add, body.mount_remove)

@@ -8,6 +8,7 @@ from dockwright.api.call import Call
 from dockwright.api.render.system import disk_usage, info, version
 from dockwright.api.router import Router
 from dockwright.errors import Invalid
+from dockwright.undo import shielded
 
 ROUTER = Router()
 _DISK_TYPES = {"container", "image", "volume", "build-cache"}
@@ -41,3 +42,11 @@ async def show_disk_usage(call: Call) -> web.StreamResponse:
     for kind in kinds - _DISK_TYPES:
         raise Invalid(f"unknown object type: {kind}")
     return call.answer(await disk_usage(call.engine, kinds))
+
+
+@ROUTER.add("POST", "/system/reconcile")
+async def reconcile(call: Call) -> web.StreamResponse:
+    """Our own: what somebody else flushed or deleted is made again, while containers run."""
+    networks = call.engine.networks
+    await shielded(networks.repair(), limit_s=None)
+    return call.answer({"Warnings": list(await networks.warnings())})

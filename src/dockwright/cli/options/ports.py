@@ -21,6 +21,28 @@ def bindings(specs: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def withdrawals(specs: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """`[IP:]HOST_PORT[:PORT][/PROTO]` as bindings to withdraw; "" as the port of the container stands for any.
+
+    Raises `errors.Invalid`.
+    """
+    found: dict[str, list[dict[str, str]]] = {}
+    for spec in specs:
+        text, _, protocol = spec.partition("/")
+        parts = (
+            text.rsplit(":", 2)
+            if "]" not in text
+            else [text[: text.index("]") + 1], *text.partition("]:")[2].split(":")]
+        )
+        address = _address(parts.pop(0)) if len(parts) > 1 and not parts[0].isdigit() else ""
+        host_port, inside = parts[0], parts[1] if len(parts) > 1 else ""
+        for port in filter(None, (host_port, inside)):
+            _checked(port, "port")
+        key = f"{inside}/{_protocol(protocol)}"
+        found.setdefault(key, []).append({"HostIp": address, "HostPort": host_port})
+    return found
+
+
 def exposed(specs: Iterable[str]) -> dict[str, dict[str, Any]]:
     """`80`, `80-90/udp` as the API's `ExposedPorts`. Raises `errors.Invalid`."""
     found: dict[str, dict[str, Any]] = {}

@@ -41,6 +41,11 @@ def prune(kind: str, *, filters: Filters = None, all: bool = False) -> Call:
     return Call("POST", f"/{kind}/prune", (("filters", encode_filters(filters)), ("all", all)))
 
 
+def reconcile() -> Call:
+    """Of this engine alone, not in the Engine API: the kernel is made to agree with what is stored."""
+    return Call("POST", "/system/reconcile")
+
+
 def inspect(kind: str, name: str) -> Call:
     """`kind` is `networks`, `volumes`, `nodes`, `services`, `tasks`, `secrets`, `configs` or `plugins`."""
     verb = "/json" if kind == "plugins" else ""

@@ -28,6 +28,9 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
     }
     if options.given("restart"):
         change["RestartPolicy"] = restart_policy(options.text("restart"))
+    for option, key in (("publish-add", "PublishAdd"), ("publish-rm", "PublishRemove")):
+        if options.given(option):
+            change[key] = _bindings(option, options.many(option))
     if options.given("mount-add"):
         change["MountAdd"] = [_mount(text) for text in options.many("mount-add")]
     if options.given("mount-rm"):
@@ -46,6 +49,15 @@ def run(session: Session, options: Options, arguments: list[str]) -> None:
         session.line("\n".join(warnings))
     if failed:
         raise ExitStatus(1, "\n".join(failed))
+
+
+def _bindings(option: str, specs: list[str]) -> dict[str, Any]:
+    """Ports to publish, or those to withdraw: a host port alone is enough there."""
+    from dockwright.cli.options import ports
+
+    if option == "publish-add":
+        return ports.bindings(specs)
+    return ports.withdrawals(specs)
 
 
 def _mount(text: str) -> dict[str, Any]:
@@ -72,6 +84,8 @@ COMMAND = Command(
         *RESOURCES,
         Flag("mount-add", "Mount something at once, e.g. src=/srv,dst=/data or type=tmpfs,dst=/scratch", kind="list"),
         Flag("mount-rm", "Take away at once what is mounted at this path", kind="list"),
+        Flag("publish-add", "Publish one more port at once, [[IP:]HOST_PORT:]PORT[/PROTO]", kind="list"),
+        Flag("publish-rm", "Publish a port no longer, [IP:]HOST_PORT[:PORT][/PROTO]", kind="list"),
         Flag("restart", "When to start again after an exit: no, on-failure[:MAX], always, unless-stopped"),
     ),
     completes=("containers",),

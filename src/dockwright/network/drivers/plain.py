@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dockwright import faults, workers
-from dockwright.errors import HostFailure, Invalid
-from dockwright.network.model import AttachRequest, Endpoint, Network, new_id
+from dockwright.errors import Forbidden, HostFailure, Invalid
+from dockwright.network.driver import Seat
+from dockwright.network.drivers.sandbox import make_sandbox
+from dockwright.network.model import Endpoint, Network, new_id
 from dockwright.network.namespaces import Namespaces
-from dockwright.network.netlink import Netlink
-from dockwright.network.teardown import Remains, Teardown
-from dockwright.undo import shielded
+from dockwright.network.teardown import Teardown
 
 
 class PlainDriver:
@@ -21,29 +21,23 @@ class PlainDriver:
         self._namespaces = namespaces
         self._teardown = teardown
 
+    def plan(self, network: Network) -> Network:
+        """There is one network of this kind, and it is there already. Raises `Forbidden` in Docker's words."""
+        raise Forbidden(f'only one instance of "{self.name}" network is allowed')
+
     async def create(self, network: Network, endpoints: Sequence[Endpoint] = ()) -> None:
         """Nothing to make."""
 
     async def delete(self, network: Network) -> None:
         """Nothing was made."""
 
-    async def reserve(self, network: Network, container_id: str, request: AttachRequest) -> Endpoint:
+    async def reserve(self, network: Network, seat: Seat) -> Endpoint:
         """See `NetworkDriver.reserve`."""
-        if request.ipv4_address:
+        if seat.join.ipv4_address or seat.join.ipv6_address:
             raise Invalid("user specified IP address is supported on user defined networks only")
         faults.point("network.reserve_plain")
-        made: list[str] = []
-
-        async def make() -> None:
-            made.append(await self._namespaces.run(self._make))
-
-        try:
-            await shielded(make())
-        except BaseException:
-            if made:
-                self._teardown.add(Remains(sandbox=made[0]))
-            raise
-        return Endpoint(container_id, request.name, network.id, new_id(), made[0])
+        sandbox = seat.sandbox or await make_sandbox(self._namespaces, self._teardown)
+        return Endpoint(seat.container_id, seat.container_name, network.id, new_id(), sandbox, join=seat.join)
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.attach`."""
@@ -51,12 +45,10 @@ class PlainDriver:
             raise HostFailure(f"network namespace {self._namespaces.path(endpoint.sandbox)} is gone")
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
-        """See `NetworkDriver.detach`."""
-        self._teardown.add(Remains(sandbox=endpoint.sandbox))
+        """There is no link."""
 
-    async def adopt(self, network: Network, endpoint: Endpoint) -> list[str]:
+    async def adopt(self, network: Network, endpoint: Endpoint) -> None:
         """Nothing to hold."""
-        return []
 
     async def collect(self, network: Network, kept: list[Endpoint]) -> None:
         """Nothing but namespaces, which the manager collects."""
@@ -67,13 +59,3 @@ class PlainDriver:
 
     async def aclose(self) -> None:
         """See `NetworkDriver.aclose`."""
-
-    def _make(self) -> str:
-        name = self._namespaces.create()
-        try:
-            with Netlink() as inner:
-                inner.set_up(1)
-        except HostFailure:
-            self._namespaces.remove(name)
-            raise
-        return name
