@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 
@@ -29,6 +30,11 @@ MAY_BLOCK = (
     ("os.stat", "network/namespaces.py", {"alive"}),
     ("io.TextIOWrapper.read", "network/ports.py", {"_ephemeral_range"}),
 )
+# The same examples in every run: a new one is looked for on purpose (HYPOTHESIS_PROFILE=default), not by whoever changes
+# something else.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
 SPECS = Path(__file__).parents[2] / "shared" / "specs"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from dockwright.distribution.urls import NO_URL
 from dockwright.errors import Invalid
 
 HUB = "docker.io"
@@ -58,7 +59,7 @@ def direct(registry: str, *, insecure: bool) -> tuple[Endpoint, ...]:
     schemes = ("https", "http") if insecure else ("https",)
     try:
         return tuple(Endpoint(URL(f"{scheme}://{host}/v2/"), registry, not insecure) for scheme in schemes)
-    except ValueError as error:
+    except NO_URL as error:
         raise Invalid(f"invalid registry host {registry!r}: {error}") from None
 
 
@@ -72,7 +73,7 @@ def mirror_base(text: str) -> URL:
     try:
         url = URL(text)
         host = url.host
-    except ValueError:
+    except NO_URL:
         raise Invalid("invalid mirror: it is no URL") from None
     if url.scheme not in ("http", "https"):
         raise Invalid(f"invalid mirror: unsupported scheme {url.scheme!r}: it must be http or https")

@@ -15,6 +15,7 @@ from dockwright.distribution.authority import Authority, Knowledge
 from dockwright.distribution.endpoints import Endpoint
 from dockwright.distribution.refusals import Refusal
 from dockwright.distribution.tokens import Scopes
+from dockwright.distribution.urls import NO_URL
 from dockwright.distribution.wire import REDIRECTS, Request, Wire, read_start
 from dockwright.errors import Corrupt, DockwrightError
 
@@ -45,7 +46,7 @@ class Peer:
         try:
             target = base.join(URL(location, encoded=True))
             host = target.host
-        except ValueError:
+        except NO_URL:
             raise Corrupt(f"{self.endpoint.host}: the registry answered with a location that is no URL") from None
         if not location or not host or target.scheme not in ("http", "https"):
             raise Corrupt(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from dockwright.distribution.urls import NO_URL
 from dockwright.errors import Invalid, Unsupported
 
 _PORTS = {"http": 80, "https": 443}
@@ -49,7 +50,7 @@ def _parse(text: str) -> URL:
     try:
         proxy = URL(text if "://" in text else f"http://{text}")
         host = proxy.host
-    except ValueError:
+    except NO_URL:
         host = None
     if not host:
         raise Invalid("the proxy that the environment names is no URL")

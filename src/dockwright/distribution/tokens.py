@@ -15,6 +15,7 @@ from yarl import URL
 
 from dockwright.credentials import Credentials
 from dockwright.distribution.challenge import Challenge
+from dockwright.distribution.urls import NO_URL
 from dockwright.errors import Corrupt, Forbidden, Invalid
 from dockwright.units import parse_time
 
@@ -73,7 +74,7 @@ def realm(challenge: Challenge, *, verified: bool) -> URL:
     try:
         url = URL(challenge.get("realm"))
         host = url.host
-    except ValueError:
+    except NO_URL:
         host = None
     if not host or url.scheme not in ("http", "https"):
         raise Corrupt("the registry names a token server that is no URL")

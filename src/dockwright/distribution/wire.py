@@ -21,6 +21,7 @@ from dockwright.distribution.certificates import Contexts
 from dockwright.distribution.endpoints import authority
 from dockwright.distribution.options import RegistryOptions
 from dockwright.distribution.proxies import Proxies
+from dockwright.distribution.urls import NO_URL
 from dockwright.errors import Corrupt
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -155,7 +156,7 @@ def _target(request: Request, base: URL, location: str) -> URL:
         # Encoded already: normalising would break the signature that storage puts into it.
         target = base.join(URL(location, encoded=True))
         host = target.host
-    except ValueError:
+    except NO_URL:
         raise Corrupt(f"{request.what}: redirected to something that is no URL") from None
     if not location or not host or target.scheme not in ("http", "https"):
         raise Corrupt(f"{request.what}: redirected to an unusable location (scheme {target.scheme!r})")

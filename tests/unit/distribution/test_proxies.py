@@ -88,3 +88,9 @@ def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password() -> None:
 
 def test_passwords_of_proxies_are_not_shown() -> None:
     assert "secret" not in repr(Proxies("http://bob:secret@proxy", "http://bob:secret@proxy"))
+
+
+@pytest.mark.parametrize("text", ["[]@", "http://[", "http://", "://x", "[::1"])
+def test_a_proxy_that_is_no_url_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        Proxies(http=text).choose(URL("http://example.com"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dockwright.errors import HostFailure
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.netlink import Netlink
 from dockwright.network.teardown import Remains, Teardown
@@ -30,7 +29,8 @@ def _make(namespaces: Namespaces) -> str:
     try:
         with Netlink() as inner:
             inner.set_up(1)
-    except HostFailure:
+    except BaseException:
         namespaces.remove(name)
+        namespaces.enter_host()
         raise
     return name

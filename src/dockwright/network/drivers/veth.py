@@ -64,8 +64,9 @@ class Pairs:
             with Netlink() as inner:
                 inner.set_up(1)
                 self._make(bridge, network, settings, inner, endpoint, sandbox)
-        except HostFailure:
+        except BaseException:
             self._namespaces.remove(sandbox)
+            self._namespaces.enter_host()  # the kernel destroys it once nobody is in it, and that is this thread
             raise
         return sandbox
 
