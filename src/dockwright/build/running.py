@@ -7,11 +7,13 @@ acquired is undone by the next start (`Runner.clear`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,16 +29,19 @@ from dockwright.container.config import Config, HostConfig, Ulimit
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.spec import build as specification
-from dockwright.errors import HostFailure, Invalid, StartFailed, Unsupported
+from dockwright.errors import HostFailure, InUse, Invalid, StartFailed, Unsupported
 from dockwright.network import AttachRequest, Join
 from dockwright.network import files as contents
 from dockwright.network.dns import ADDRESS as DNS_ADDRESS
-from dockwright.runtime import Runtime, programs
+from dockwright.runtime import Runtime, programs, strays
 from dockwright.runtime.pidfd import Process
 from dockwright.undo import UndoStack, shielded
 
 Output = Callable[[bytes], None]
 _CHUNK = 64 * 1024
+# How long processes that were killed may take to go.
+CGROUP_LIMIT_S = 5.0
+log = logging.getLogger(__name__)
 
 
 class StepFailed(StartFailed):
@@ -69,10 +74,12 @@ class Runner:
 
     async def clear(self) -> None:
         """At the engine's start: undo what steps of a former daemon had acquired."""
-        for step_id in await workers.quick(_names, self._directory):
+        steps = await workers.quick(_names, self._directory)
+        await workers.bulk(strays.end, [self._directory / step_id for step_id in steps])
+        for step_id in steps:
             async with UndoStack() as undo:
                 # At the bottom, so that the runtime has ended what is in it before.
-                undo.push_undo(workers.quick, cgroup.remove, self._parts.cgroups, self._cgroup(step_id, Limits()))
+                undo.push_undo(self._remove_cgroup, self._cgroup(step_id, Limits()))
                 self._prepare_undo(undo, step_id)
 
     @asynccontextmanager
@@ -119,6 +126,19 @@ class Runner:
     async def _forget(self, step_id: str) -> None:
         if any(found.key == step_id for found in self._parts.snapshots.walk()):
             await self._parts.snapshots.remove(step_id)
+
+    async def _remove_cgroup(self, path: str) -> None:
+        """Once what was killed in it has gone; one that stays is told in the log, and keeps nobody from starting."""
+        deadline = time.monotonic() + CGROUP_LIMIT_S
+        while True:
+            try:
+                await workers.quick(cgroup.remove, self._parts.cgroups, path)
+                return
+            except InUse as error:
+                if time.monotonic() > deadline:
+                    log.warning("%s", error)
+                    return
+                await asyncio.sleep(0.02)
 
     async def _network(self, step_id: str, mode: str, limits: Limits) -> str | None:
         networks = self._parts.networks

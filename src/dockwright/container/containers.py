@@ -268,7 +268,9 @@ class Containers:
                 await container.recover(code, finished_ns)
             elif container.id in bundles:
                 await starting.tear_down(self._parts, container.record)
-        await workers.quick(self._remove_strays, bundles)
+        for name in bundles - set(self._by_id):
+            await starting.tear_down_stray(self._parts, name)
+        await workers.bulk(self._remove_stray_homes)
 
     async def start_by_policy(self) -> None:
         """Start what its restart policy wants started with the daemon."""
@@ -309,10 +311,8 @@ class Containers:
         except FileNotFoundError:
             return set()
 
-    def _remove_strays(self, bundles: set[str]) -> None:
-        """Bundles and homes of containers that are no more."""
-        for name in bundles - set(self._by_id):
-            starting.remove_stray_bundle(self._parts, name)
+    def _remove_stray_homes(self) -> None:
+        """Logs and files of containers that are no more."""
         if self._parts.paths.data.is_dir():
             for entry in self._parts.paths.data.iterdir():
                 if entry.name not in self._by_id:

@@ -231,9 +231,23 @@ async def remove_home(parts: Parts, container_id: str) -> None:
     await workers.bulk(mounting.remove_tree, parts.paths.home(container_id))
 
 
-def remove_stray_bundle(parts: Parts, container_id: str) -> None:
-    """Remove the bundle of a container that is no more; blocking."""
-    _remove_bundle(parts.paths.bundle(container_id))
+async def tear_down_stray(parts: Parts, container_id: str) -> None:
+    """Undo what is left of a container that is no more: the daemon died after its row had gone, and before the rest had."""
+    bundle = parts.paths.bundle(container_id)
+    async with UndoStack() as undo:
+        undo.push_undo(remove_bundle, parts, container_id)
+        if path := await workers.quick(_cgroup_of, bundle):
+            undo.push_undo(workers.quick, cgroup.remove, parts.cgroups, path)
+        for runtime in parts.runtimes.values():
+            undo.push_undo(runtime.delete, container_id, force=True)
+
+
+def _cgroup_of(bundle: Path) -> str:
+    """The cgroup that the specification in `bundle` names; empty when there is none that can be read."""
+    try:
+        return str(msgspec.json.decode((bundle / "config.json").read_bytes())["linux"]["cgroupsPath"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return ""
 
 
 def cgroup_path(parts: Parts, record: Record) -> str:

@@ -20,7 +20,8 @@ _ERRNO_WORDS = re.compile(
     r"permission denied|is a directory|no such file or directory|operation not permitted|invalid argument", re.I
 )
 _GONE = re.compile(
-    r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory",
+    r"does not exist|no such process|container not running|not found|already stopped|is stopped|cannot open directory"
+    r"|cannot rm state directory",  # crun: another one of it was faster
     re.I,
 )
 

@@ -35,10 +35,10 @@ class Pairs:
                 mac = "02:42:" + secrets.token_bytes(4).hex(":")
                 netlink.create_bridge(network.link, mac=mac, mtu=network.mtu)
                 link = netlink.link(network.link)
-                if link is not None:
-                    netlink.set_alias(link.index, self._owner)
             if link is None or link.kind != "bridge":
                 raise HostFailure(f"{network.link} exists and is no bridge")
+            if network.owns_link and link.alias != self._owner:  # new, or its maker died before it could say so
+                netlink.set_alias(link.index, self._owner)
             has_ipv6 = bool(network.of_version(6)) and settings.has_gateway(6)
             write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "disable_ipv6", "0" if has_ipv6 else "1")
             for subnet in network.subnets:
