@@ -1,14 +1,32 @@
-"""Background tasks that somebody awaits."""
+"""Background tasks that somebody awaits, and work whose progress somebody listens to."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from dockwright.errors import DockwrightError, Unavailable
+from dockwright.undo import shielded
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Told(Protocol[T_co]):
+    """What work says, until it is read."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        ...
+
+    async def next(self) -> T_co | None:
+        """The next message; None at the end."""
+        ...
 
 
 class Background:
@@ -57,3 +75,46 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def told(
+    work: Callable[[], Awaitable[None]], board: Told[T], owner: Background, name: str
+) -> AsyncGenerator[T, None]:
+    """Run `work` as a task of `owner`, yield what it says on `board` as it comes, then raise its error.
+
+    Closing the generator cancels `work`, and returns once it has ended.
+    """
+    failures: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            await work()
+        except DockwrightError as error:
+            failures.append(error)
+        except BaseExceptionGroup as group:
+            failures.append(first(group))
+
+    task = owner.start(run(), name=name)
+    task.add_done_callback(lambda _: board.end())
+    try:
+        while (message := await board.next()) is not None:
+            yield message
+        await asyncio.wait((task,))
+        if failures:
+            raise failures[0]
+        if task.cancelled():
+            raise Unavailable("the engine is stopping")
+        task.result()
+    finally:
+        task.cancel()
+        await shielded(_over(task), limit_s=None)
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that made the others of a task group stop."""
+    error = group.exceptions[0]
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _over(task: asyncio.Task[None]) -> None:
+    await asyncio.wait((task,))

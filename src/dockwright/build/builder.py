@@ -27,6 +27,7 @@ from dockwright.container.parts import Parts
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import ImageConfig, Platform, RootFS
+from dockwright.tasks import told
 from dockwright.units import parse_time, rfc3339
 
 # The time of files in an image that stands on no other, and says no time: the oldest that zip archives can hold.
@@ -67,29 +68,16 @@ class Builder:
         await workers.bulk(pruning.empty, self.contexts)
         await self._runner.clear()
 
-    async def build(
-        self, request: BuildRequest, context: Context, find_image: FindImage
-    ) -> AsyncGenerator[Progress, None]:
+    def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
 
         Raises `DockerfileError` and `Invalid` for what is wrong with the request, `NotFound` for files and images that are
         not there, `StepFailed` for a command that failed. A failed build leaves its cache, and no image.
         """
         said = _Channel()
-        try:
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(self._run(request, context, find_image, said))
-                task.add_done_callback(lambda _: said.end())
-                try:
-                    async for one in said.read():
-                        yield one
-                finally:
-                    task.cancel()
-        except BaseExceptionGroup as failed:
-            error: BaseException = failed
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
+        return told(
+            lambda: self._run(request, context, find_image, said), said, self._parts.background, "build of an image"
+        )
 
     async def usage(self) -> list[CacheUse]:
         """What the cache holds, the least recently used first."""
@@ -108,8 +96,8 @@ class Builder:
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
         dockerfile = parse(text, request.dockerfile)
-        for finding in checks.check(dockerfile, ignored=context.ignored):
-            said.tell(Warned(finding.line.start, finding.rule.name, finding.message))
+        for found in checks.check(dockerfile, ignored=context.ignored):
+            said.tell(Warned(found.line.start, found.rule.name, found.message))
         plan = await Planner(dockerfile, request.options, find_image).plan()
         time_ns = None if request.keep_times else _latest(plan, request.options)
         async with self._parts.images.lease() as lease:
@@ -117,6 +105,7 @@ class Builder:
             tree = await Solving(self._solver, work).solve(plan.vertex)
             config = _config(plan, tree.diff_ids, time_ns)
             image = await self._parts.images.assemble(lease, config, tree.layers, request.names)
+        await self._cache.keep_uses()
         said.tell(Built(image.id, tuple(request.names)))
 
 
@@ -147,18 +136,18 @@ class _Channel:
         self._ended = True
         self._changed.set()
 
-    async def read(self) -> AsyncGenerator[Progress, None]:
-        """Everything, in its order."""
-        while self._waiting or not self._ended:
-            if not self._waiting:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            one = self._waiting.popleft()
-            if isinstance(one, Said):
-                self._pending -= len(one.data)
-                self._clipped = self._clipped and self._pending > PENDING_BYTES // 2
-            yield one
+    async def next(self) -> Progress | None:
+        """The next thing; None at the end."""
+        while not self._waiting:
+            if self._ended:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        one = self._waiting.popleft()
+        if isinstance(one, Said):
+            self._pending -= len(one.data)
+            self._clipped = self._clipped and self._pending > PENDING_BYTES // 2
+        return one
 
 
 def _latest(plan: Plan, options: Options) -> int:

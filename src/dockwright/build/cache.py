@@ -63,6 +63,8 @@ class Cache:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rows: dict[str, Record] = {}
+        # Uses that are not stored yet: a build's are, together, at its end.
+        self._used: set[str] = set()
 
     async def load(self) -> None:
         """Read what is stored."""
@@ -79,21 +81,36 @@ class Cache:
         for row in self._rows.values():
             yield from chain_ids(row.tree.diff_ids)
 
-    async def find(self, key: str) -> Record | None:
-        """The row of `key`, which counts as a use of it."""
+    def find(self, key: str) -> Record | None:
+        """The row of `key`, which counts as a use of it; `keep_uses` stores that."""
         row = self._rows.get(key)
         if row is None:
             return None
-        used = msgspec.structs.replace(row, used_ns=time.time_ns(), uses=row.uses + 1)
-        await self._save(used)
+        self._rows[key] = used = msgspec.structs.replace(row, used_ns=time.time_ns(), uses=row.uses + 1)
+        self._used.add(key)
         return used
 
-    async def add(self, key: str, tree: Tree, title: str, size_bytes: int) -> Record:
+    async def keep_uses(self) -> None:
+        """Store what was found since the last time."""
+        used, self._used = self._used, set()
+        rows = [(row.used_ns, row.uses, row.key) for key in used if (row := self._rows.get(key)) is not None]
+        if rows:
+            await self._database.write(
+                lambda db: db.executemany("UPDATE build_cache SET used_ns = ?, uses = ? WHERE key = ?", rows)
+            )
+
+    async def add(self, key: str, tree: Tree, title: str, size_bytes: int) -> None:
         """A new row."""
         now = time.time_ns()
         row = Record(key, tree, title, "regular", size_bytes, now, now, 0)
-        await self._save(row)
-        return row
+        values = (row.key, msgspec.json.encode(row.tree), row.title, row.kind)
+        numbers = (row.size_bytes, row.created_ns, row.used_ns, row.uses)
+
+        def save(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, *numbers))
+
+        await self._database.write(save)
+        self._rows[row.key] = row
 
     async def remove(self, keys: Iterable[str]) -> None:
         """Forget rows. Unknown keys are fine."""
@@ -103,13 +120,3 @@ class Cache:
         )
         for key in gone:
             self._rows.pop(key, None)
-
-    async def _save(self, row: Record) -> None:
-        values = (row.key, msgspec.json.encode(row.tree), row.title, row.kind)
-        numbers = (row.size_bytes, row.created_ns, row.used_ns, row.uses)
-
-        def save(db: sqlite3.Connection) -> None:
-            db.execute("INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, *numbers))
-
-        await self._database.write(save)
-        self._rows[row.key] = row

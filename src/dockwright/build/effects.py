@@ -143,6 +143,27 @@ class Effects:
 
     async def _copy(self, one: CopyInstruction) -> None:
         source = await self.find_source(one.from_, self.stage, one.line) if one.from_ else None
+        self._place(one, source=source, parents=one.parents)
+
+    def _add(self, one: Add) -> None:
+        for path in one.paths:
+            if _URL.match(path):
+                raise one.line.error(f"ADD of {path} is not supported by this release", hint="use RUN with curl or git")
+        if one.checksum:
+            raise one.line.error("ADD --checksum is for URLs, which this release does not fetch")
+        if one.keep_git_dir:
+            raise one.line.error("ADD --keep-git-dir is for git repositories, which this release does not fetch")
+        self._place(one, unpack=one.unpack is not False)
+
+    def _place(
+        self,
+        one: CopyInstruction | Add,
+        *,
+        source: Vertex | None = None,
+        parents: bool = False,
+        unpack: bool = False,
+    ) -> None:
+        """The files of a COPY or ADD; `source` None is the context."""
         self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
         self.made.vertex = Copy(
             title=self.title,
@@ -154,31 +175,8 @@ class Effects:
             owner=one.chown,
             mode=one.chmod,
             exclude=one.exclude,
-            parents=one.parents,
-            link=one.link,
-        )
-        self._tell(one.line.text, empty=False)
-
-    def _add(self, one: Add) -> None:
-        for path in one.paths:
-            if _URL.match(path):
-                raise one.line.error(f"ADD of {path} is not supported by this release", hint="use RUN with curl or git")
-        if one.checksum:
-            raise one.line.error("ADD --checksum is for URLs, which this release does not fetch")
-        if one.keep_git_dir:
-            raise one.line.error("ADD --keep-git-dir is for git repositories, which this release does not fetch")
-        self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
-        self.made.vertex = Copy(
-            title=self.title,
-            base=self.made.vertex,
-            source=None,
-            paths=one.paths,
-            destination=self._absolute(one.destination),
-            inline=tuple(_filled(document, self.made.scope, one.line) for document in one.inline),
-            owner=one.chown,
-            mode=one.chmod,
-            exclude=one.exclude,
-            unpack=one.unpack is not False,
+            parents=parents,
+            unpack=unpack,
             link=one.link,
         )
         self._tell(one.line.text, empty=False)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -25,19 +24,21 @@ from dockwright import cgroup, faults, workers
 from dockwright.build import stubs
 from dockwright.build.effects import SCRIPT
 from dockwright.build.graph import Execute
+from dockwright.container import hostfiles
 from dockwright.container.config import Config, HostConfig, Ulimit
 from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.spec import build as specification
+from dockwright.container.starting import remove_directory
 from dockwright.errors import HostFailure, InUse, Invalid, StartFailed, Unsupported
 from dockwright.network import AttachRequest, Join
-from dockwright.network import files as contents
-from dockwright.network.dns import ADDRESS as DNS_ADDRESS
 from dockwright.runtime import Runtime, programs, strays
 from dockwright.runtime.pidfd import Process
 from dockwright.undo import UndoStack, shielded
 
 Output = Callable[[bytes], None]
+# What BuildKit calls its own.
+HOSTNAME = "buildkitsandbox"
 _CHUNK = 64 * 1024
 # How long processes that were killed may take to go.
 CGROUP_LIMIT_S = 5.0
@@ -63,7 +64,6 @@ class Limits:
     cpuset_mems: str = ""
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
-    insecure: bool = False
 
 
 class Runner:
@@ -79,7 +79,7 @@ class Runner:
         for step_id in steps:
             async with UndoStack() as undo:
                 # At the bottom, so that the runtime has ended what is in it before.
-                undo.push_undo(self._remove_cgroup, self._cgroup(step_id, Limits()))
+                undo.push_undo(self._remove_cgroup, self._cgroup(step_id))
                 self._prepare_undo(undo, step_id)
 
     @asynccontextmanager
@@ -103,7 +103,7 @@ class Runner:
         Raises `StepFailed`, `Invalid` (no such user), `HostFailure`. Cancelled, the command is killed.
         """
         runtime = self._parts.runtime(None)
-        network = await self._network(step_id, vertex.network, limits)
+        network = await self._network(step_id, vertex.network)
         targets = await workers.quick(self._write_bundle, step_id, rootfs, vertex, points, limits, network)
         made = await workers.quick(stubs.look, rootfs, targets)
         faults.point("build.run")
@@ -117,7 +117,7 @@ class Runner:
 
     def _prepare_undo(self, undo: UndoStack, step_id: str) -> None:
         parts, folder = self._parts, self._directory / step_id
-        undo.push_undo(workers.bulk, _remove, folder)
+        undo.push_undo(workers.bulk, remove_directory, folder)
         undo.push_undo(self._forget, step_id)
         undo.push_undo(parts.snapshots.unmount, folder / "rootfs")
         undo.push_undo(parts.networks.detach, step_id)
@@ -140,15 +140,15 @@ class Runner:
                     return
                 await asyncio.sleep(0.02)
 
-    async def _network(self, step_id: str, mode: str, limits: Limits) -> str | None:
+    async def _network(self, step_id: str, mode: str) -> str | None:
         networks = self._parts.networks
         if mode == "host":
             return None
         name = "bridge" if mode in ("", "default") else mode
         return str((await networks.attach(step_id, AttachRequest(step_id, (Join(name),)))).netns_path)
 
-    def _cgroup(self, step_id: str, limits: Limits) -> str:
-        parent = limits.cgroup_parent or self._parts.defaults.cgroup_parent
+    def _cgroup(self, step_id: str, parent: str = "") -> str:
+        parent = parent or self._parts.defaults.cgroup_parent
         return f"/{parent.strip('/')}/{step_id}"
 
     def _write_bundle(
@@ -161,8 +161,8 @@ class Runner:
         network: str | None,
     ) -> list[str]:
         """Write the specification; where it mounts something."""
-        if vertex.security == "insecure" and not limits.insecure:
-            raise Unsupported("RUN --security=insecure needs the entitlement security.insecure of whoever builds")
+        if vertex.security == "insecure":
+            raise Unsupported("RUN --security=insecure needs an entitlement, which this release gives to nobody")
         folder = self._directory / step_id
         files = self._files(folder, step_id, vertex, limits)
         config = Config(
@@ -173,7 +173,6 @@ class Runner:
         )
         host = HostConfig(
             network_mode=vertex.network,
-            privileged=vertex.security == "insecure",
             shm_size=limits.shm_size,
             memory=limits.memory,
             memory_swap=limits.memory_swap,
@@ -188,8 +187,8 @@ class Runner:
         )
         around = specification.Surroundings(
             rootfs=rootfs,
-            hostname="buildkitsandbox",
-            cgroup_path=self._cgroup(step_id, limits),
+            hostname=HOSTNAME,
+            cgroup_path=self._cgroup(step_id, limits.cgroup_parent),
             network=network,
             points=points,
             host_files=files,
@@ -202,32 +201,17 @@ class Runner:
         return [mount["destination"] for mount in built["mounts"]]
 
     def _files(self, folder: Path, step_id: str, vertex: Execute, limits: Limits) -> dict[str, str]:
-        defaults, is_host = self._parts.defaults, vertex.network == "host"
+        defaults, of_host = self._parts.defaults, vertex.network == "host"
         attachment = self._parts.networks.attachment(step_id)
-        near = next((place.gateway for place in attachment.places if place.gateway), "") if attachment else "127.0.0.1"
-        gateway = ",".join(defaults.host_gateway_ips) or near
-        hosts = contents.etc_hosts(
-            "buildkitsandbox",
-            "",
-            attachment.addresses if attachment else (),
-            extra_hosts=list(limits.extra_hosts),
-            gateway_ip=gateway,
-            base=Path("/etc/hosts").read_text() if is_host else None,
-        )
-        resolver = contents.resolv_conf(
-            contents.host_resolv_conf(),
-            dns=defaults.dns,
-            search=defaults.dns_search,
-            options=defaults.dns_options,
-            host_network=is_host,
-        )
-        if attachment is not None and attachment.dns:
-            resolver = contents.internal_resolv_conf(
-                contents.host_resolv_conf(), DNS_ADDRESS, search=defaults.dns_search, options=defaults.dns_options
-            )
-        (folder / "hosts").write_text(hosts)
-        (folder / "resolv.conf").write_text(resolver)
-        found = {"/etc/hosts": str(folder / "hosts"), "/etc/resolv.conf": str(folder / "resolv.conf")}
+        texts = {
+            "hosts": hostfiles.hosts(defaults, attachment, HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host),
+            "resolv.conf": hostfiles.resolv_conf(
+                defaults, named=attachment is not None and attachment.dns, of_host=of_host
+            ),
+        }
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+        found = {f"/etc/{name}": str(folder / name) for name in texts}
         if vertex.script:
             (folder / "script").write_text(vertex.script)
             (folder / "script").chmod(0o755)
@@ -323,7 +307,3 @@ def _no_process(container_id: str) -> int:
 def _names(directory: Path) -> list[str]:
     directory.mkdir(mode=0o711, parents=True, exist_ok=True)
     return [entry.name for entry in directory.iterdir()]
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -28,7 +28,7 @@ from dockwright.flights import Flights, Slots
 from dockwright.image import Images
 from dockwright.image.leases import Lease
 from dockwright.oci import digest as digests
-from dockwright.tasks import Background
+from dockwright.tasks import Background, first
 
 PARALLEL = 4
 
@@ -74,7 +74,7 @@ class Solving:
             async with asyncio.TaskGroup() as group:
                 return await self._tree(vertex, group)
         except BaseExceptionGroup as failed:
-            raise _first(failed) from None
+            raise first(failed) from None
 
     async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Tree:
         if vertex not in self._tasks:
@@ -177,7 +177,7 @@ class Solving:
             yield tree
 
     async def _known(self, key: str) -> Tree | None:
-        row = await self.solver.cache.find(key)
+        row = self.solver.cache.find(key)
         if row is None:
             return None
         await self.work.lease.hold_layers(row.tree.diff_ids)
@@ -218,10 +218,3 @@ def _reachable(vertex: Vertex) -> set[Vertex]:
 
 def _key(kind: str, *parts: object) -> str:
     return digests.of(msgspec.json.encode([kind, *parts], order="deterministic"))
-
-
-def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = failed
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dockwright.container.parts import Parts
+from dockwright.container.parts import Defaults, Parts
 from dockwright.container.record import Record
 from dockwright.network import Attachment
 from dockwright.network import files as contents
@@ -65,30 +66,56 @@ def follow(parts: Parts, record: Record, before: Attachment, after: Attachment) 
 
 def _hosts(parts: Parts, record: Record, attachment: Attachment | None, links: Sequence[contents.Link]) -> str:
     host, config = record.spec.host, record.spec.config
-    is_host = host.network_mode == "host"
-    near = next((place.gateway for place in attachment.places if place.gateway), "") if attachment else "127.0.0.1"
-    gateway = ",".join(parts.defaults.host_gateway_ips) or near
-    return contents.etc_hosts(
+    return hosts(
+        parts.defaults,
+        attachment,
         hostname(record),
         config.domainname,
-        attachment.addresses if attachment else (),
         extra_hosts=host.extra_hosts or [],
-        gateway_ip=gateway,
         links=links,
-        base=Path("/etc/hosts").read_text() if is_host else None,
+        of_host=host.network_mode == "host",
+    )
+
+
+def hosts(
+    defaults: Defaults,
+    attachment: Attachment | None,
+    hostname: str,
+    domainname: str = "",
+    *,
+    extra_hosts: Sequence[str],
+    links: Sequence[contents.Link] = (),
+    of_host: bool,
+) -> str:
+    """What /etc/hosts holds; with `of_host` the host's own lines first. Raises `Invalid` for a bad extra host."""
+    near = next((place.gateway for place in attachment.places if place.gateway), "") if attachment else "127.0.0.1"
+    return contents.etc_hosts(
+        hostname,
+        domainname,
+        attachment.addresses if attachment else (),
+        extra_hosts=list(extra_hosts),
+        gateway_ip=",".join(defaults.host_gateway_ips) or near,
+        links=links,
+        base=Path("/etc/hosts").read_text() if of_host else None,
     )
 
 
 def _resolv_conf(parts: Parts, record: Record, *, named: bool) -> str:
-    """`named`: the engine answers at an address of its own in the container."""
     host, defaults = record.spec.host, parts.defaults
-    search, options = host.dns_search or defaults.dns_search, host.dns_options or defaults.dns_options
+    own = replace(
+        defaults,
+        dns=host.dns or defaults.dns,
+        dns_search=host.dns_search or defaults.dns_search,
+        dns_options=host.dns_options or defaults.dns_options,
+    )
+    return resolv_conf(own, named=named, of_host=host.network_mode == "host")
+
+
+def resolv_conf(defaults: Defaults, *, named: bool, of_host: bool) -> str:
+    """What /etc/resolv.conf holds. `named`: the engine answers at an address of its own in the container."""
+    search, options = defaults.dns_search, defaults.dns_options
     if named:
         return contents.internal_resolv_conf(contents.host_resolv_conf(), DNS_ADDRESS, search=search, options=options)
     return contents.resolv_conf(
-        contents.host_resolv_conf(),
-        dns=host.dns or defaults.dns,
-        search=search,
-        options=options,
-        host_network=host.network_mode == "host",
+        contents.host_resolv_conf(), dns=defaults.dns, search=search, options=options, host_network=of_host
     )

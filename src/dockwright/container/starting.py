@@ -223,7 +223,7 @@ async def tear_down(parts: Parts, record: Record) -> None:
 
 async def remove_bundle(parts: Parts, container_id: str) -> None:
     """Remove the bundle directory and what is still mounted below it."""
-    await workers.quick(_remove_bundle, parts.paths.bundle(container_id))
+    await workers.quick(remove_directory, parts.paths.bundle(container_id))
 
 
 async def remove_home(parts: Parts, container_id: str) -> None:
@@ -268,7 +268,8 @@ def _make_working_directory(rootfs: Path, path: str) -> None:
         os.close(root_fd)
 
 
-def _remove_bundle(bundle: Path) -> None:
+def remove_directory(bundle: Path) -> None:
+    """Remove a bundle and what is still mounted below it. Blocking. Raises `HostFailure`."""
     mounting.unmount_below(bundle)
     try:
         mounting.remove_tree(bundle)

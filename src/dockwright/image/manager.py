@@ -36,7 +36,7 @@ from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit, Import
-from dockwright.image.progress import Progress, told
+from dockwright.image.progress import Board, Progress
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
 from dockwright.image.sources import Sources
@@ -48,6 +48,7 @@ from dockwright.oci import Descriptor, Digest, ImageConfig, Platform, RunConfig
 from dockwright.oci import platform as platforms
 from dockwright.snapshot import Overlay
 from dockwright.store import Database
+from dockwright.tasks import told
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,9 @@ class Images:
         suite = await workers.quick(suites.find, name, mirror, archive_date)
         names = listing.parse_names([tag or name])
         wanted = bootstrap.Wanted(suite, suites.checked_packages(packages), bool(archive_date), names)
-        work = partial(bootstrap.bootstrap, self._store, wanted)
-        async with aclosing(told(work, self._transfers.background, f"bootstrap {name}")) as steps:
+        board = Board()
+        work = partial(bootstrap.bootstrap, self._store, wanted, board)
+        async with aclosing(told(work, board, self._transfers.background, f"bootstrap {name}")) as steps:
             async for step in steps:
                 yield step
 

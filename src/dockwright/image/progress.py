@@ -1,22 +1,16 @@
-"""What a pull or a push tells while it runs: messages with Docker's words, bounded in number and rate.
-
-`told` runs the work as a task of its own and yields what it says; whoever stops listening stops the work.
-"""
+"""What a pull or a push tells while it runs: messages with Docker's words, bounded in number and rate."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
-from dockwright.errors import DockwrightError, Unavailable
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
-from dockwright.tasks import Background
-from dockwright.undo import shielded
 
 INTERVAL_S = 0.1
 
@@ -94,47 +88,6 @@ class Board:
         self._changed.set()
 
 
-async def told(
-    work: Callable[[Board], Awaitable[None]], owner: Background, name: str
-) -> AsyncGenerator[Progress, None]:
-    """What `work` says on its board, as it comes; then its error is raised. Closing the generator cancels `work`."""
-    board = Board()
-    failures: list[BaseException] = []
-
-    async def run() -> None:
-        try:
-            await work(board)
-        except DockwrightError as error:
-            failures.append(error)
-        except BaseExceptionGroup as group:
-            failures.append(first(group))
-
-    task = owner.start(run(), name=name)
-    task.add_done_callback(lambda _: board.end())
-    try:
-        while (message := await board.next()) is not None:
-            yield message
-        await asyncio.wait((task,))
-        if failures:
-            raise failures[0]
-        if task.cancelled():
-            raise Unavailable("the engine is stopping")
-        task.result()
-    finally:
-        task.cancel()
-        await shielded(_over(task), limit_s=None)
-
-
-def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that made the others of a task group stop."""
-    error = group.exceptions[0]
-    return first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
 def short(digest: Digest) -> str:
     """How Docker calls a layer in these messages."""
     return digests.encoded(digest)[:12]
-
-
-async def _over(task: asyncio.Task[None]) -> None:
-    await asyncio.wait((task,))

@@ -18,12 +18,13 @@ from dockwright.errors import Invalid, Unsupported
 from dockwright.image.arriving import Arrived, arriving
 from dockwright.image.documents import Variant
 from dockwright.image.leases import Lease
-from dockwright.image.progress import Board, Progress, Tell, first, short, told
+from dockwright.image.progress import Board, Progress, Tell, short
 from dockwright.image.remote import Remote, Selected
 from dockwright.image.transfers import Transfers
 from dockwright.image.unpacking import drop_what_can_be_made_again, layer_blobs
 from dockwright.oci import Descriptor, Digest, Platform, Reference, reference
 from dockwright.snapshot import Staged
+from dockwright.tasks import first, told
 from dockwright.undo import shielded
 
 
@@ -39,7 +40,9 @@ def pull(
         raise Invalid("tag can't be used with --all-tags/-a")
     one = asked.with_digest(asked.digest) if asked.digest else asked.tagged
 
-    async def work(board: Board) -> None:
+    board = Board()
+
+    async def work() -> None:
         repository = transfers.repository(asked, credentials)
         names = [asked.with_tag(tag) async for tag in repository.tags()] if all_tags else [one]
         downloaded = False
@@ -49,7 +52,7 @@ def pull(
         news = "Downloaded newer image for" if downloaded else "Image is up to date for"
         board.tell(f"Status: {news} {asked.familiar_name if all_tags else one.familiar}")
 
-    return told(work, transfers.background, f"pull {asked.familiar}")
+    return told(work, board, transfers.background, f"pull {asked.familiar}")
 
 
 @dataclass(frozen=True)

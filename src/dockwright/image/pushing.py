@@ -19,10 +19,11 @@ from dockwright.distribution import Repository
 from dockwright.errors import Conflict, Invalid, NotFound
 from dockwright.image.documents import Variant
 from dockwright.image.leases import Lease
-from dockwright.image.progress import Board, Progress, first, short, told
+from dockwright.image.progress import Board, Progress, short
 from dockwright.image.records import ImageRow
 from dockwright.image.transfers import Transfers
 from dockwright.oci import Descriptor, Digest, Index, Manifest, Platform, Reference, mediatypes, reference
+from dockwright.tasks import first, told
 
 _FOREIGN = (".foreign.", ".nondistributable.")
 
@@ -41,13 +42,15 @@ def push(
     if all_tags and asked.tag:
         raise Invalid("tag can't be used with --all-tags/-a")
 
-    async def work(board: Board) -> None:
+    board = Board()
+
+    async def work() -> None:
         repository = transfers.repository(asked, credentials)
         board.tell(f"The push refers to repository [{asked.name}]")
         for named, row in _meant(transfers, asked, all_tags=all_tags):
             await _Push(transfers, repository, named, platform, board).run(row)
 
-    return told(work, transfers.background, f"push {asked.familiar}")
+    return told(work, board, transfers.background, f"push {asked.familiar}")
 
 
 def _meant(transfers: Transfers, asked: Reference, *, all_tags: bool) -> list[tuple[Reference, ImageRow]]:

@@ -13,6 +13,7 @@ from dockwright.image.documents import Variant
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, mediatypes
 from dockwright.snapshot import Staged
+from dockwright.tasks import first
 
 PARALLEL = 3
 
@@ -54,7 +55,7 @@ async def _fill_all(store: Store, staged: dict[Digest, Staged], blobs: dict[Dige
             for diff_id, into in staged.items():
                 group.create_task(fill(diff_id, into))
     except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        raise first(failures) from None
 
 
 def _fill(path: Path, into: Staged, diff_id: Digest) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
 
 from dockwright.errors import NotFound, Unavailable
-from dockwright.image.progress import Board, Progress, told
-from dockwright.tasks import Background
+from dockwright.image.progress import Board, Progress
+from dockwright.tasks import Background, told
 
 
 class Clock:
@@ -18,6 +19,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def listening_to(work: Callable[[Board], Awaitable[None]], owner: Background) -> AsyncGenerator[Progress, None]:
+    board = Board()
+    return told(lambda: work(board), board, owner, "work")
 
 
 async def drained(board: Board) -> list[Progress]:
@@ -76,7 +82,7 @@ async def test_an_error_is_raised_after_everything_that_was_told_before_it() -> 
     heard = []
     async with Background("test") as owner:
         with pytest.raises(NotFound, match="not there"):
-            async for message in told(work, owner, "work"):
+            async for message in listening_to(work, owner):
                 heard.append(message.status)
     assert heard == ["first"]
 
@@ -91,7 +97,7 @@ async def test_the_first_error_of_a_group_is_the_one_raised() -> None:
 
     async with Background("test") as owner:
         with pytest.raises(NotFound, match="one of several"):
-            async for _ in told(work, owner, "work"):
+            async for _ in listening_to(work, owner):
                 pass
 
 
@@ -107,7 +113,7 @@ async def test_the_work_is_over_when_the_listener_has_gone() -> None:
             ended.append(True)
 
     async with Background("test") as owner:
-        async with aclosing(told(work, owner, "work")) as messages:
+        async with aclosing(listening_to(work, owner)) as messages:
             async for _ in messages:
                 break
         assert ended == [True]
@@ -119,7 +125,7 @@ async def test_the_listener_is_told_when_the_engine_stops() -> None:
         await asyncio.Event().wait()
 
     owner = Background("test")
-    async with aclosing(told(work, owner, "work")) as messages:
+    async with aclosing(listening_to(work, owner)) as messages:
         assert (await anext(messages)).status == "begun"
         await owner.aclose()
         with pytest.raises(Unavailable, match="the engine is stopping"):
@@ -131,7 +137,7 @@ async def test_work_that_never_began_ends_its_listeners() -> None:
         board.tell("never")
 
     owner = Background("test")
-    messages = told(work, owner, "work")
+    messages = listening_to(work, owner)
     listening = asyncio.get_running_loop().create_task(anext(messages))  # type: ignore[arg-type]
     while not owner._tasks:
         await asyncio.sleep(0)

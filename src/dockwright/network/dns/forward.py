@@ -94,17 +94,18 @@ async def _over_tcp(asking: socket.socket, server: str, question: bytes) -> byte
     loop = asyncio.get_running_loop()
     await loop.sock_connect(asking, (server, _PORT))
     await loop.sock_sendall(asking, struct.pack(">H", len(question)) + question)
-    (length,) = struct.unpack(">H", await _exactly(asking, 2))
-    answer = await _exactly(asking, length)
+    (length,) = struct.unpack(">H", await exactly(asking, 2))
+    answer = await exactly(asking, length)
     return answer if is_answer_to(question, answer) else None
 
 
-async def _exactly(source: socket.socket, count: int) -> bytes:
+async def exactly(source: socket.socket, count: int) -> bytes:
+    """The next `count` bytes of a connection. Raises `ConnectionError` when it ends before them."""
     loop = asyncio.get_running_loop()
     data = b""
     while len(data) < count:
         piece = await loop.sock_recv(source, count - len(data))
         if not piece:
-            raise ConnectionError("the name server closed the connection")
+            raise ConnectionError("the other side closed the connection")
         data += piece
     return data

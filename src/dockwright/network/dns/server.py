@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from dockwright import faults
 from dockwright.errors import Unsupported
 from dockwright.network.dns.answers import Malformed, Question
-from dockwright.network.dns.forward import Forwarder
+from dockwright.network.dns.forward import Forwarder, exactly
 from dockwright.network.dns.names import Names, Scope
 from dockwright.network.model import Sandbox
 from dockwright.network.namespaces import Namespaces
@@ -213,8 +213,8 @@ class _Resolver:
             try:
                 while True:
                     async with asyncio.timeout(_IDLE_S):
-                        (length,) = struct.unpack(">H", await _exactly(client, 2))
-                        data = await _exactly(client, length)
+                        (length,) = struct.unpack(">H", await exactly(client, 2))
+                        data = await exactly(client, length)
                     answer = await self._answer_whole(data)
                     await loop.sock_sendall(client, struct.pack(">H", len(answer)) + answer)
             except (OSError, TimeoutError):
@@ -227,14 +227,3 @@ class _Resolver:
         except Malformed as malformed:
             return malformed.answer
         return answer if answer is not None else await self._outside(question, over_tcp=True)
-
-
-async def _exactly(source: socket.socket, count: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < count:
-        piece = await loop.sock_recv(source, count - len(data))
-        if not piece:
-            raise ConnectionError("the client closed the connection")
-        data += piece
-    return data
