@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from dockwright.archive import tarformat as tar
 from dockwright.archive.pack import Packer
 from dockwright.archive.root import DIRECTORY, Root
 from dockwright.archive.source import Source
 from dockwright.archive.tarformat import Entry
-from dockwright.archive.unpack import Options, Unpacker
+from dockwright.archive.unpack import Options, Unpacker, translated
 from dockwright.errors import Invalid
+
+FILE_MODE = 0o644
 
 #: Whether a path is left out, with all below it when it is a directory.
 LeavesOut = Callable[[bytes, bool], bool]
@@ -56,6 +60,18 @@ def pack_selection(
     yield from packer.end()
 
 
+def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Iterator[bytes]:
+    """The tar of files that are here as name and content, to be looked at through `dress`."""
+    looks = dress or Dress()
+    for name, content in files:
+        uid, gid = looks.owner or (0, 0)
+        mode = looks.mode(FILE_MODE, False) if looks.mode else FILE_MODE
+        mtime_ns = time.time_ns() if looks.mtime_ns is None else looks.mtime_ns
+        entry = Entry(name, tar.REGULAR, mode, uid, gid, len(content), mtime_ns)
+        yield tar.encode(entry, subsecond=True) + content + tar.padding(len(content))
+    yield tar.END
+
+
 def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
@@ -69,6 +85,8 @@ def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | Non
         except NotADirectoryError:
             where = os.fsdecode(below.strip(b"/"))
             raise Invalid(f'cannot overwrite non-directory "/{where}" with directory "/{where}"') from None
+        except OSError as error:
+            raise translated(error, below) from error
     placer.run()
 
 

@@ -54,6 +54,20 @@ class Tapped:
         return chunk
 
 
+_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether `head`, the first 512 bytes or more, begin a plain tar."""
+    return head.startswith(_TAR_MAGIC, _TAR_MAGIC_AT)
+
+
+def is_packed(head: bytes) -> bool:
+    """Whether `head` begins a plain tar, or something that `decompressed` unpacks."""
+    return is_tar(head) or head.startswith((_GZIP, _BZIP2, _XZ, _ZSTD))
+
+
 def drain(source: Source) -> None:
     """Read to the end."""
     while source.read(CHUNK):
@@ -66,15 +80,13 @@ def decompressed(source: Source) -> Source:
     while len(head) < 6 and (more := source.read(_INPUT)):
         head += more
     whole = Prefixed(head, source)
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_GZIP):
         return _Decompressed(whole, "gzip", lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP))
-    if head.startswith(b"\x28\xb5\x2f\xfd") or (
-        len(head) > 3 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"
-    ):
+    if head.startswith(_ZSTD) or (len(head) > 3 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"):
         return _Zstd(whole)
-    if head.startswith(b"BZh"):
+    if head.startswith(_BZIP2):
         return _Decompressed(whole, "bzip2", bz2.BZ2Decompressor)
-    if head.startswith(b"\xfd7zXZ\0"):
+    if head.startswith(_XZ):
         return _Decompressed(whole, "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY_LIMIT))
     return whole
 

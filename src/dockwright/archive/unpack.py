@@ -79,7 +79,7 @@ class Unpacker:
             try:
                 self.place(path, entry)
             except OSError as error:
-                raise _translated(error, path) from error
+                raise translated(error, path) from error
         self._set_times()
 
     def place(self, path: bytes, entry: Entry) -> None:
@@ -296,6 +296,7 @@ def _write(fd: int, piece: memoryview) -> None:
         piece = piece[os.write(fd, piece) :]
 
 
-def _translated(error: OSError, path: bytes) -> Invalid | HostFailure:
+def translated(error: OSError, path: bytes) -> Invalid | HostFailure:
+    """What it means that something could not be put at `path`: the caller's fault, or the host's failure."""
     message = f"unpacking {os.fsdecode(path)!r}: {os.strerror(error.errno or 0)}"
     return Invalid(message) if error.errno in _CALLERS_FAULT else HostFailure(message)

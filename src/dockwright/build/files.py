@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockwright import archive
@@ -23,7 +22,6 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _SYMBOLIC = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
 
 
@@ -103,53 +101,34 @@ def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     dress = Dress(given, _mode(vertex.mode), None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
-        below = _inside(vertex.destination)
-        chosen = selected.chosen
-        if selected.single and not vertex.destination.endswith("/") and not _is_directory(into, below):
-            below, _, name = below.rpartition(b"/")
-            chosen = (Chosen(chosen[0].path, name),)
+        below, name = _placed(vertex, into, alone=selected.single)
+        chosen = (Chosen(selected.chosen[0].path, name),) if name else selected.chosen
         if chosen:
             packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
             archive.place(source_of(packed), into, below, owner)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 archive.place(archive.decompressed(file), into, _inside(vertex.destination), owner)
-        for document in vertex.inline:
-            _write(into, vertex, document.name, document.content.encode(), dress, time_ns)
+        if vertex.inline:
+            below, name = _placed(vertex, into, alone=len(vertex.inline) + len(vertex.paths) == 1)
+            documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
+            written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
+            archive.place(source_of(written), into, below, owner)
 
 
-def make_directory(target: Path, path: str, owner: str, time_ns: int | None) -> None:
+def _placed(vertex: Copy, into: Root, *, alone: bool) -> tuple[bytes, bytes]:
+    """The directory that files go into, and the name of one that is `alone` where the destination gives it another."""
+    below = _inside(vertex.destination)
+    if not alone or vertex.destination.endswith("/") or _is_directory(into, below):
+        return below, b""
+    folder, _, name = below.rpartition(b"/")
+    return folder, name
+
+
+def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
-    ids = _owner(owner, target) if owner else None
     with Root(target) as into:
-        fd = rooted_directories(into, path, ids, time_ns)
-        os.close(fd)
-
-
-def rooted_directories(into: Root, path: str, owner: tuple[int, int] | None, time_ns: int | None) -> int:
-    """`path` and what leads to it, open. Raises `Invalid` where something else is in the way."""
-    current, walked = os.dup(into.fd), b""
-    try:
-        for part in (os.fsencode(part) for part in path.split("/") if part not in ("", ".", "..")):
-            walked = walked + b"/" + part
-            try:
-                following = into.open(walked, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                os.mkdir(part, 0o755, dir_fd=current)
-                following = into.open(walked, os.O_RDONLY | os.O_DIRECTORY)
-                os.fchmod(following, 0o755)
-                if owner is not None:
-                    os.fchown(following, *owner)
-                if time_ns is not None:
-                    os.utime(following, ns=(time_ns, time_ns))
-            os.close(current)
-            current = following
-    except OSError as error:
-        os.close(current)
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
-            raise Invalid(f"{path}: {os.fsdecode(walked)} is in the way, and is no directory") from None
-        raise
-    return current
+        archive.place(source_of(archive.pack_files(())), into, _inside(path), _owner(owner, target))
 
 
 def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
@@ -216,14 +195,6 @@ def _is_archive(root: Root, place: bytes) -> bool:
     if not stat.S_ISREG(_kind(root, place) or 0):
         return False
     with os.fdopen(root.open(place, os.O_RDONLY), "rb") as file:
-        head = file.read(512)
-    if head[257:262] == b"ustar":
-        return True
-    return head.startswith(_MAGIC) and _decompresses_to_tar(root, place)
-
-
-def _decompresses_to_tar(root: Root, place: bytes) -> bool:
-    with os.fdopen(root.open(place, os.O_RDONLY), "rb") as file:
         try:
             source = archive.decompressed(file)
             head = b""
@@ -231,7 +202,7 @@ def _decompresses_to_tar(root: Root, place: bytes) -> bool:
                 head += chunk
         except (DockwrightError, OSError):
             return False
-    return head[257:262] == b"ustar"
+    return archive.is_tar(head)
 
 
 def _excludes(vertex: Copy) -> LeavesOut:
@@ -296,32 +267,3 @@ def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> in
         cleared = sum(7 << shifts[one] for one in set(targets))
         return (mode & ~cleared) | mask | special
     return mode | mask | special if how == "+" else mode & ~(mask | special)
-
-
-def _write(into: Root, vertex: Copy, name: str, content: bytes, dress: Dress, time_ns: int | None) -> None:
-    """A file that is written in the Dockerfile itself."""
-    below = _inside(vertex.destination)
-    alone = len(vertex.inline) + len(vertex.paths) == 1
-    if alone and not vertex.destination.endswith("/") and not _is_directory(into, below):
-        folder, _, base = below.rpartition(b"/")
-    else:
-        folder, base = below, os.fsencode(name)
-    fd = rooted_directories(into, os.fsdecode(folder), dress.owner, time_ns)
-    try:
-        try:
-            os.unlink(base, dir_fd=fd)
-        except FileNotFoundError:
-            pass
-        except IsADirectoryError:
-            raise Invalid(f'cannot overwrite directory "/{os.fsdecode(base)}" with a file') from None
-        mode = dress.mode(0o644, False) if dress.mode else 0o644
-        file = os.open(base, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
-        with os.fdopen(file, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fchown(file, *(dress.owner or (0, 0)))
-            os.fchmod(file, mode)
-            if time_ns is not None:
-                os.utime(file, ns=(time_ns, time_ns))
-    finally:
-        os.close(fd)

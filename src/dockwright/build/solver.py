@@ -140,7 +140,7 @@ class Solving:
         below = known[vertex.base]
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
-            await workers.quick(files.make_directory, rootfs, vertex.path, vertex.owner, self.work.time_ns)
+            await workers.quick(files.make_directory, rootfs, vertex.path, vertex.owner)
 
         key = _key("mkdir", below.chain, vertex.path, vertex.owner, self.work.time_ns)
         return await self._step(vertex, key, below, change)

@@ -84,7 +84,7 @@ async def _receive(call: Call, folder: Path, request: BuildRequest) -> BuildRequ
         raise Unsupported(f"a context from {remote} is not supported by this release: send a tar, or the URL of one")
     async with aclosing(fetching.fetch(fetching.address(remote))) as chunks:
         first = await anext(chunks, b"")
-        if first[257:262] == b"ustar" or first.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        if archive.is_packed(first):
             await _unpack(folder, _joined(first, chunks))
             return request
         return replace(request, text=first + b"".join([chunk async for chunk in chunks]))
