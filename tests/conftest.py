@@ -35,6 +35,7 @@ MAY_BLOCK = (
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
+_failed: list[str] = []
 SPECS = Path(__file__).parents[2] / "shared" / "specs"
 
 
@@ -44,6 +45,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason="root is missing: real containers need it"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _failed.append(f"{report.nodeid} ({report.when})")
+
+
+def pytest_unconfigure() -> None:
+    """The last lines say which tests failed: a long difference must not push their names out of what is kept of a run."""
+    for name in _failed:
+        print("failed:", name)
 
 
 @pytest.fixture(scope="session", autouse=True)
