@@ -95,7 +95,7 @@ class BridgeDriver:
             state.fresh.discard(endpoint.endpoint_id)
         if self._filter is not None:
             faults.point("network.table")
-            await self._filter.add_bridge(_rules(network, settings))
+            await self._filter.add_bridge(_rules(network, settings, self._options))
 
     async def delete(self, network: Network) -> None:
         """See `NetworkDriver.delete`."""
@@ -286,7 +286,7 @@ def _check_addresses(network: Network, seat: Seat) -> None:
             )
 
 
-def _rules(network: Network, settings: BridgeSettings) -> firewall.Bridge:
+def _rules(network: Network, settings: BridgeSettings, chosen: NetworkOptions) -> firewall.Bridge:
     return firewall.Bridge(
         network.link,
         tuple(subnet.network for subnet in network.subnets),
@@ -296,4 +296,7 @@ def _rules(network: Network, settings: BridgeSettings) -> firewall.Bridge:
         modes=settings.modes,
         sources=settings.sources,
         trusted=settings.trusted,
+        direct=chosen.direct_routing,
+        limited=bool(chosen.publish_from),
+        mark=chosen.accept_mark,
     )

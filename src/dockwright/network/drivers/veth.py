@@ -41,10 +41,17 @@ class Pairs:
                 netlink.set_alias(link.index, self._owner)
             has_ipv6 = bool(network.of_version(6)) and settings.has_gateway(6)
             write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "disable_ipv6", "0" if has_ipv6 else "1")
-            for subnet in network.subnets:
-                if subnet.gateway and settings.has_gateway(subnet.network.version):
-                    address = ipaddress.ip_interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
-                    netlink.add_address(link.index, address)
+            addresses = [
+                ipaddress.ip_interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
+                for subnet in network.subnets
+                if subnet.gateway and settings.has_gateway(subnet.network.version)
+            ]
+            for address in addresses:
+                netlink.add_address(link.index, address)
+            if network.predefined and network.owns_link:  # the daemon was told otherwise since the bridge was made
+                for index, other in netlink.addresses():
+                    if index == link.index and other not in addresses and not other.is_link_local:
+                        netlink.delete_address(index, other)
             if not link.up:
                 netlink.set_up(link.index)
             return link.index
