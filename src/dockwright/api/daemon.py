@@ -112,6 +112,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         live_restore=values["live-restore"],
         labels=values["label"],
         plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
+        expedite_starts=values["expedite-starts"],
         gc=_retention(values),
         registry=registry_options(values),
         transfers=transfer_limits(values),

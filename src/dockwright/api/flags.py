@@ -68,6 +68,12 @@ FLAGS: tuple[Flag, ...] = (
     Flag("exec-opt", "list", "Runtime option: native.cgroupdriver=cgroupfs|systemd", key="exec-opts"),
     Flag("exec-root", "text", "Root directory of what is lost at a reboot", "/run/dockwright"),
     Flag("firewall-backend", "text", "Who makes the firewall rules; only nftables", "nftables"),
+    Flag(
+        "expedite-starts",
+        "flag",
+        "Hurry the kernel's RCU grace periods while a container starts: faster, and a moment's interruption of every CPU",
+        False,
+    ),
     Flag("feature", "list", "Feature of the daemon: NAME or NAME=true|false", key="features"),
     Flag("fixed-cidr", "text", "Part of the default bridge's subnet to take addresses from"),
     Flag("fixed-cidr-v6", "text", "IPv6 subnet of the default bridge, or the part of it to take addresses from"),

@@ -113,7 +113,8 @@ class Container:
             await asyncio.wait((self._teardown,))
         spool = await self.log.open()
         begin = Start(self.parts, self.record, self.others, spool, self._on_created)
-        live = await begin.run()
+        with self.parts.expediting.starting():
+            live = await begin.run()
         try:
             now = self.record.state
             now.status, now.pid, now.exit_code, now.error = Status.RUNNING, live.pid, 0, ""
