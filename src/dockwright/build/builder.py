@@ -17,6 +17,8 @@ from dockwright.build import pruning
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import checks, parse
+from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.progress import Built, Progress, Said, Warned
@@ -50,6 +52,7 @@ class BuildRequest:
     no_cache: bool = False
     limits: Limits = field(default_factory=Limits)
     keep_times: bool = False
+    lender: Lender = field(default_factory=LendsNothing)
 
 
 class Builder:
