@@ -37,17 +37,24 @@ class Mounter:
     @asynccontextmanager
     async def shown(self, tree: Tree) -> AsyncIterator[Path]:
         """Where the files of `tree` can be read, for as long as the context lasts."""
-        name = "view-" + secrets.token_hex(16)
-        target = self._directory / name / "rootfs"
+        target = self._directory / ("view-" + secrets.token_hex(16)) / "rootfs"
         async with UndoStack() as undo:
             undo.push_undo(workers.quick, shutil.rmtree, target.parent, ignore_errors=True)
             await workers.quick(target.mkdir, parents=True)
+            await undo.enter_async_context(self.placed(tree, target))
+            yield target
+
+    @asynccontextmanager
+    async def placed(self, tree: Tree, target: Path, *, readonly: bool = True) -> AsyncIterator[None]:
+        """The files of `tree`, mounted at the directory `target`; what is written there is thrown away."""
+        name = "view-" + secrets.token_hex(16)
+        async with UndoStack() as undo:
             if tree.chain is not None:
-                await self._snapshots.view(name, tree.chain)
+                await (self._snapshots.view if readonly else self._snapshots.prepare)(name, tree.chain)
                 undo.push_undo(self._snapshots.remove, name)
                 undo.push_undo(self._snapshots.unmount, target)
-                await self._snapshots.mount(name, target, readonly=True)
-            yield target
+                await self._snapshots.mount(name, target, readonly=readonly)
+            yield
 
     async def point(
         self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context
