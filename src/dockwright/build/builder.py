@@ -104,7 +104,7 @@ class Builder:
         plan = await Planner(dockerfile, request.options, find_image).plan()
         time_ns = None if request.keep_times else _latest(plan, request.options)
         async with self._parts.images.lease() as lease:
-            work = Work(context, request.limits, lease, said.tell, time_ns, request.no_cache)
+            work = Work(context, request.limits, lease, said.tell, time_ns, request.no_cache, request.lender)
             tree = await Solving(self._solver, work).solve(plan.vertex)
             config = _config(plan, tree.diff_ids, time_ns)
             image = await self._parts.images.assemble(lease, config, tree.layers, request.names)

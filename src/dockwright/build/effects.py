@@ -33,6 +33,7 @@ from dockwright.build.dockerfile.instructions.workdir import Workdir
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
 from dockwright.build.graph import Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.build.lending import DEFAULT_AGENT
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Image
 from dockwright.oci import Healthcheck as ImageHealthcheck
@@ -122,21 +123,20 @@ class Effects:
             script=script,
             network=one.network if one.network != "default" else self.network,
             security=one.security,
-            mounts=tuple([await self._mount(text, one) for text in one.mounts]),
+            mounts=tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)]),
         )
         declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
         prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
         self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
 
-    async def _mount(self, text: str, one: Run) -> MountOf:
+    async def _mount(self, text: str, number: int, one: Run) -> MountOf:
         try:
             mount = mounts.parse(text)
         except Invalid as error:
             raise one.line.error(str(error)) from None
-        if mount.kind in ("secret", "ssh") and not mount.required:
-            return MountOf(mount)
-        if mount.kind in ("secret", "ssh"):
-            raise one.line.error(f"a mount of type {mount.kind} needs a client that brings it along")
+        mount = _named(mount, number)
+        if mount.target:
+            mount = replace(mount, target=posixpath.join("/", self._directory(), mount.target))
         if mount.from_:
             return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
         return MountOf(mount)
@@ -233,6 +233,17 @@ class Effects:
                 self._set(healthcheck=_health(one))
             case _:
                 raise Unsupported(f"{one.keyword} is not supported by this release")
+
+
+def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
+    """A secret or ssh mount with the ID and the place that it has when it names none."""
+    if mount.kind == "secret":
+        id = mount.source or mount.id or posixpath.basename(mount.target) or mount.env
+        target = mount.target or ("" if mount.env else f"/run/secrets/{posixpath.basename(id)}")
+        return replace(mount, id=id, source="", target=target)
+    if mount.kind == "ssh":
+        return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
+    return mount
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -66,7 +66,7 @@ class Mounter:
                 return MountPoint(type="bind", destination=mount.target, source=str(source), rw=not mount.readonly)
             case "bind":
                 return await self._bind(stack, mount, tree, context)
-        return None  # secrets and agents that are not required, and not there
+        return None  # secrets and agents are lent, see `lent.borrowed`
 
     async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context) -> MountPoint:
         if tree is None and not mount.readonly:

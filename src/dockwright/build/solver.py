@@ -19,6 +19,8 @@ from dockwright.build import files
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
+from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.progress import Ended, Said, Started, Tell
 from dockwright.build.running import Limits, Runner
@@ -46,6 +48,7 @@ class Work:
     tell: Tell
     time_ns: int | None
     no_cache: bool = False
+    lender: Lender = field(default_factory=LendsNothing)
 
 
 class Solver:
@@ -117,7 +120,8 @@ class Solving:
             async with AsyncExitStack() as stack:
                 points = [await self._mount(stack, mount, known) for mount in vertex.mounts]
                 chosen = [point for point in points if point is not None]
-                await self.solver.runner.run(step_id, rootfs, vertex, chosen, self.work.limits, say)
+                work = self.work
+                await self.solver.runner.run(step_id, rootfs, vertex, chosen, work.limits, say, work.lender)
 
         return await self._step(vertex, key, below, change)
 
