@@ -82,12 +82,14 @@ class Packer:
             found.st_mode & 0o7777,
             found.st_uid,
             found.st_gid,
-            mtime_ns=found.st_mtime_ns if self._latest_ns is None else min(found.st_mtime_ns, self._latest_ns),
+            mtime_ns=found.st_mtime_ns,
             xattrs=_attributes(fd) if fd is not None else {},
         )
 
     def header(self, entry: Entry) -> None:
         """Write the entry's header."""
+        if self._latest_ns is not None:
+            entry.mtime_ns = min(entry.mtime_ns, self._latest_ns)
         self._put(tar.encode(entry, subsecond=self._subsecond))
 
     def _walk(self, start: int, name: bytes) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dockwright import workers
 from dockwright.build.mounting import Mounter
 from dockwright.build.outputs.output import ToDirectory
-from dockwright.build.outputs.result import Attestation, Part, Result
+from dockwright.build.outputs.result import Attestation, Result
 from dockwright.build.outputs.statements import statement
 from dockwright.errors import Conflict
 
@@ -20,15 +20,17 @@ _CHUNK = 1024 * 1024
 async def compose(
     stack: AsyncExitStack, mounter: Mounter, folder: Path, result: Result, output: ToDirectory, *, split: bool
 ) -> Path:
-    """The directory, below `folder`, for as long as `stack` is open."""
-    for part in result.parts:
-        place = folder / part.folder if split else folder
+    """The directory, below the `place` `folder`, for as long as `stack` is open."""
+    root = folder / "root"
+    await workers.quick(root.mkdir)
+    for number, part in enumerate(result.parts):
+        place = root / part.folder if split else root
         loud = [one for one in part.attestations if not one.inline_only]
         await workers.quick(place.mkdir, exist_ok=True)
-        await stack.enter_async_context(mounter.placed(part.tree, place, readonly=not loud))
+        await stack.enter_async_context(mounter.placed(part.tree, place, f"{folder.name}.{number}", readonly=not loud))
         if loud:
             await workers.bulk(_attest, place, loud, output.attestation_prefix, result)
-    return folder
+    return root
 
 
 def _attest(place: Path, attestations: list[Attestation], prefix: str, result: Result) -> None:

@@ -80,7 +80,7 @@ async def layers(
         await lease.hold([layer.digest])
         if not _is_to_be_converted(layer, wanted):
             return plain
-        kind: mediatypes.Compression = "" if wanted.kind in (None, "uncompressed") else wanted.kind
+        kind: mediatypes.Compression = "" if wanted.kind is None or wanted.kind == "uncompressed" else wanted.kind
         async with slots:
             return await products.compressed(lease, layer, diff_id, kind, wanted.level)
 
@@ -120,7 +120,9 @@ def _is_to_be_converted(layer: Descriptor, wanted: Compression) -> bool:
 def _as(layer: Descriptor, form: Format) -> Descriptor:
     media_type = _type(layer.media_type, form)
     if not form.oci and media_type == mediatypes.OCI_LAYER_ZSTD:
-        raise Invalid("a layer is compressed with zstd, for which oci-mediatypes=false has no type: add force-compression")
+        raise Invalid(
+            "a layer is compressed with zstd, for which oci-mediatypes=false has no type: add force-compression"
+        )
     return msgspec.structs.replace(layer, media_type=media_type)
 
 

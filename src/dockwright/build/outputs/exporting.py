@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ class Exporter:
         title = "exporting to client tarball" if output.tar else "exporting to client directory"
         latest_ns = None if output.time_s is None else output.time_s * 10**9
         with self.steps.work(title) as work:
-            async with self._passing() as folder, AsyncExitStack() as stack:
+            async with self.mounter.place("export") as folder, AsyncExitStack() as stack:
                 root = await directories.compose(stack, self.mounter, folder, result, output, split=split)
                 with work.part("copying files"):
                     if output.tar:

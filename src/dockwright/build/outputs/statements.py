@@ -39,7 +39,9 @@ async def manifest(
     products: Products, lease: Lease, part: Part, image: Descriptor, names: Sequence[Reference], *, artifact: bool
 ) -> Descriptor:
     """Store what is attested of `image`, made of `part` and called `names`; the descriptor for the index."""
-    subjects = [{"name": package_url(name, part.platform), "digest": digest_set(image.digest)} for name in names]
+    subjects: list[dict[str, object]] = [
+        {"name": package_url(name, part.platform), "digest": digest_set(image.digest)} for name in names
+    ]
     layers = [await _statement(products, lease, one, subjects) for one in part.attestations]
     if artifact:
         config = await products.document(lease, b"{}", _EMPTY)
