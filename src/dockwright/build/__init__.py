@@ -16,7 +16,7 @@ from dockwright.build.context import Context
 from dockwright.build.lenders import HostLender
 from dockwright.build.lending import Lender
 from dockwright.build.plan import Options
-from dockwright.build.progress import Built, Ended, Progress, Said, Started, Warned
+from dockwright.build.progress import Built, Ended, Failed, Moved, Planned, Progress, Said, Started, Step, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
 from dockwright.build.running import Limits, StepFailed
 
@@ -29,14 +29,19 @@ __all__ = [
     "CacheUse",
     "Context",
     "Ended",
+    "Failed",
     "HostLender",
     "Lender",
     "Limits",
+    "Moved",
     "Options",
+    "Planned",
     "Progress",
     "Pruned",
     "Said",
     "Started",
+    "Step",
     "StepFailed",
+    "Steps",
     "Warned",
 ]
