@@ -4,6 +4,7 @@
     plan, effects, graph    instructions become operations
     solver, cache           operations become trees of files, each once
     running, files, mounting                what an operation does
+    lending, lenders                        secrets, ssh agents and credentials of whoever asks for a build
     builder, context, progress, pruning     one build, and all of them
 
 What does not belong here: HTTP, registries, how layers are kept.
@@ -12,8 +13,10 @@ What does not belong here: HTTP, registries, how layers are kept.
 from dockwright.build.builder import Builder, BuildRequest
 from dockwright.build.cache import BUILD_SCHEMA, Cache
 from dockwright.build.context import Context
+from dockwright.build.lenders import HostLender
+from dockwright.build.lending import Lender
 from dockwright.build.plan import Options
-from dockwright.build.progress import Built, Ended, Progress, Said, Started, Warned
+from dockwright.build.progress import Built, Ended, Failed, Moved, Planned, Progress, Said, Started, Step, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
 from dockwright.build.running import Limits, StepFailed
 
@@ -26,12 +29,19 @@ __all__ = [
     "CacheUse",
     "Context",
     "Ended",
+    "Failed",
+    "HostLender",
+    "Lender",
     "Limits",
+    "Moved",
     "Options",
+    "Planned",
     "Progress",
     "Pruned",
     "Said",
     "Started",
+    "Step",
     "StepFailed",
+    "Steps",
     "Warned",
 ]
