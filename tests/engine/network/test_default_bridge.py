@@ -58,6 +58,17 @@ async def test_the_bridges_own_ipv6_address_range_and_gateway_are_as_asked(open_
     assert (place.ip6, place.gateway6) == ("fd00:213:7::8000", "fd00:213:7::9")
 
 
+async def test_ipv6_addresses_are_of_use_at_once(open_networks: Open) -> None:
+    networks = await open_networks(prepared=2)
+    made = await network(networks, "six", "fd00:214:1::/64", ipv4=False, ipv6=True)
+    one = await networks.attach(ONE, on("one", "six"))
+    await networks.attach(TWO, on("two", "six"))
+    for netns, link in ((HERE, made.link), (one.netns_path, "eth0")):
+        shows = shown(netns, "ip", "-6", "addr", "show", link)
+        assert "fe80::" in shows
+        assert "tentative" not in shows
+
+
 async def test_a_generated_subnet_is_unique_local_and_the_same_after_a_restart(open_networks: Open) -> None:
     networks = await open_networks(ipv6=True)
     first = networks.get("bridge").of_version(6)[0].subnet

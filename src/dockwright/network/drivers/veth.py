@@ -40,6 +40,10 @@ class Pairs:
             if network.owns_link and link.alias != self._owner:  # new, or its maker died before it could say so
                 netlink.set_alias(link.index, self._owner)
             has_ipv6 = bool(network.of_version(6)) and settings.has_gateway(6)
+            if has_ipv6:
+                # While its own link-local address is being probed, for up to two seconds, it asks for nobody's address, and
+                # nothing from outside reaches a container (linux, net/ipv6/ndisc.c).
+                write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "accept_dad", "0")
             write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "disable_ipv6", "0" if has_ipv6 else "1")
             addresses = [
                 ipaddress.ip_interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
