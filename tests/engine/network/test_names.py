@@ -97,14 +97,6 @@ async def test_containers_of_one_alias_are_a_group_in_turns(named: Networks) -> 
     assert sorted(await dig(asker, "pool", "A")) == ["10.214.1.3", "10.214.1.5"]
 
 
-async def test_a_link_is_a_name_that_only_one_knows(named: Networks) -> None:
-    asker = await start(named, "asker", Join("blue", links=("db:database",)))
-    other = await start(named, "web", Join("blue"))
-    await start(named, "db", Join("blue"))
-    assert await dig(asker, "database", "A") == ["10.214.1.4"]
-    assert await dig(other, "database", "A") == []
-
-
 async def test_a_renamed_container_is_found_by_its_new_name(named: Networks) -> None:
     asker = await start(named, "asker", Join("blue"))
     await start(named, "web", Join("blue"))
@@ -176,6 +168,17 @@ async def test_what_is_not_ours_is_asked_of_the_containers_own_servers(named: Ne
     for ours in ("web", "db", "web.blue"):
         await status(asker, ours, "AAAA")
     assert upstream.asked == ["example.org", "nosuch.example.org"]
+
+
+async def test_a_link_is_a_name_that_only_one_knows(named: Networks, upstream: Upstream) -> None:
+    servers = Resolver((named.get("blue").gateway,))
+    asker = await start(named, "asker", Join("blue", links=("db:database",)), resolver=servers)
+    other = await start(named, "web", Join("blue"), resolver=servers)
+    await start(named, "db", Join("blue"))
+    assert await dig(asker, "database", "A") == ["10.214.1.4"]
+    assert upstream.asked == []
+    assert await dig(other, "database", "A") == ["192.0.2.53"]  # nobody's here: what the outside makes of it
+    assert upstream.asked == ["database"]
 
 
 async def test_on_an_internal_network_no_name_leaves(named: Networks, upstream: Upstream) -> None:
