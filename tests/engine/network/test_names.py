@@ -97,6 +97,22 @@ async def test_containers_of_one_alias_are_a_group_in_turns(named: Networks) -> 
     assert sorted(await dig(asker, "pool", "A")) == ["10.214.1.3", "10.214.1.5"]
 
 
+async def test_what_was_answered_before_is_answered_anew_when_names_change(named: Networks) -> None:
+    asker = await start(named, "asker", Join("blue"))
+    web = await start(named, "web", Join("blue", aliases=("front",)))
+    for _ in range(3):
+        assert await dig(asker, "front", "A") == [web.places[0].ip]
+    await start(named, "db", Join("blue", aliases=("front",)))
+    assert len({(await dig(asker, "front", "A"))[0] for _ in range(4)}) == 2  # each is first in turn
+    await named.disconnect(IDS["web"], "blue")
+    assert await dig(asker, "front", "A") == ["10.214.1.4"]
+    await named.connect(IDS["web"], Join("green"))
+    assert await status(asker, "web") == "NXDOMAIN"
+    await named.connect(IDS["asker"], Join("green"))
+    assert await dig(asker, "web", "A") == [named.attachment(IDS["web"]).places[0].ip]  # type: ignore[union-attr]
+    assert await dig(asker, "web.green", "A") == [named.attachment(IDS["web"]).places[0].ip]  # type: ignore[union-attr]
+
+
 async def test_a_renamed_container_is_found_by_its_new_name(named: Networks) -> None:
     asker = await start(named, "asker", Join("blue"))
     await start(named, "web", Join("blue"))
