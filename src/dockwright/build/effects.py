@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -37,7 +37,8 @@ from dockwright.build.lending import DEFAULT_AGENT
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Image
 from dockwright.oci import Healthcheck as ImageHealthcheck
-from dockwright.oci import History, RunConfig
+from dockwright.oci import History, Platform, RunConfig
+from dockwright.oci import digest as digests
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -59,6 +60,7 @@ class Made:
     image: Image | None
     scope: Scope
     own_command: bool = False
+    platform: Platform | None = None
 
 
 def changes_files(one: Instruction) -> bool:
@@ -114,6 +116,9 @@ class Effects:
         if one.heredocs and one.command.shell:
             arguments, script = _with_heredocs(one, made.config.shell or DEFAULT_SHELL)
         env = {"PATH": DEFAULT_PATH, **made.scope.variables}
+        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
+        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
+        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
         made.vertex = Execute(
             title=self.title,
             lines=self.lines,
@@ -127,10 +132,9 @@ class Effects:
             network=one.network if one.network != "default" else self.network,
             security=one.security,
             mounts=tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)]),
+            platform=made.platform,
+            past=past(made.history),
         )
-        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
-        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
-        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
 
     async def _mount(self, text: str, number: int, one: Run) -> MountOf:
         try:
@@ -252,6 +256,11 @@ def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
     if mount.kind == "ssh":
         return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
     return mount
+
+
+def past(history: Iterable[History]) -> str:
+    """A digest of what was done so far, in words."""
+    return digests.of(msgspec.json.encode([one.created_by for one in history]))
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

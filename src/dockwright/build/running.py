@@ -153,8 +153,9 @@ class Runner:
         undo.push_undo(parts.runtime(None).delete, step_id, force=True)
 
     async def _forget(self, step_id: str) -> None:
-        if any(found.key == step_id for found in self._parts.snapshots.walk()):
-            await self._parts.snapshots.remove(step_id)
+        for found in self._parts.snapshots.walk():
+            if found.key == step_id or found.key.startswith(f"{step_id}."):
+                await self._parts.snapshots.remove(found.key)
 
     async def _remove_cgroup(self, path: str) -> None:
         """Once what was killed in it has gone; one that stays is told in the log, and keeps nobody from starting."""
