@@ -1,12 +1,11 @@
 """Files at http addresses, fetched once while they stay the same: a server is asked whether they have, where it can tell.
 
-    <folder>/state.json             what the server said of the file last
-    <folder>/<sha256>/<name>        the file, mode 600, its time the server's `Last-Modified`, else 1970
+<folder>/state.json             what the server said of the file last
+<folder>/<sha256>/<name>        the file, mode 600, its time the server's `Last-Modified`, else 1970
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import posixpath
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -161,12 +161,12 @@ class Downloads:
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise Unavailable(f"cannot fetch {redacted(url)}: {error or type(error).__name__}") from error
             state.digest = f"sha256:{hashed.hexdigest()}"
-            await workers.bulk(self._place, folder, file.fileno(), name, url, state, file.flush)
+            await workers.bulk(self._place, folder, file, name, url, state)
         return state
 
-    def _place(self, folder: Path, fd: int, name: str, url: str, state: State, flush: object) -> None:
-        assert callable(flush)
-        flush()
+    def _place(self, folder: Path, file: BinaryIO, name: str, url: str, state: State) -> None:
+        file.flush()
+        fd = file.fileno()
         os.fchmod(fd, MODE)
         seconds = _seconds(state.last_modified)
         os.utime(fd, (seconds, seconds))
@@ -197,7 +197,7 @@ async def _response(url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.
                 yield response
             finally:
                 response.close()
-    except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise Unavailable(f"cannot fetch {redacted(url)}: {error or type(error).__name__}") from error
 
 
