@@ -66,4 +66,4 @@ async def test_chosen_stages_are_built_whatever_the_cache_has(bench: Bench) -> N
     )
     await bench.build(text)
     outcome = await bench.build(text, no_cache=frozenset({"one"}))
-    assert {title[1:4]: cached for title, cached in outcome.cached.items()} == {"One": False, "two": True, "sta": True}
+    assert {title[1:4]: cached for title, cached in outcome.cached.items()} == {"one": False, "two": True, "sta": True}
