@@ -228,9 +228,7 @@ class Runner:
         attachment = self._parts.networks.attachment(step_id)
         texts = {
             "hosts": hostfiles.hosts(defaults, attachment, HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host),
-            "resolv.conf": hostfiles.resolv_conf(
-                defaults, named=attachment is not None and attachment.dns, of_host=of_host
-            ),
+            "resolv.conf": hostfiles.resolv_conf(defaults, attachment, of_host=of_host),
         }
         for name, text in texts.items():
             (folder / name).write_text(text)
