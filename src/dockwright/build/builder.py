@@ -14,6 +14,8 @@ import msgspec
 
 from dockwright import workers
 from dockwright.build import pruning
+from dockwright.build.attestations import Attestations
+from dockwright.build.attesting import Attesting
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
@@ -60,6 +62,7 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    attestations: Attestations = field(default_factory=Attestations)
 
 
 class Builder:
@@ -109,16 +112,27 @@ class Builder:
         for found in checks.check(dockerfile, ignored=context.ignored):
             rule, line = found.rule, found.line
             said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
-        steps = Steps(said.tell)
+        steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
         time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
         async with self._parts.images.lease() as lease:
             work = Work(context, request.limits, lease, steps, time_ns, request.no_cache, request.lender)
             trees = await Solving(self._solver, work).solve(*(plan.vertex for plan in plans))
-            parts = [
-                Part(plan.platform, tree, _config(plan, tree.diff_ids, time_ns))
-                for plan, tree in zip(plans, trees, strict=True)
-            ]
+            attesting = Attesting(
+                request.attestations,
+                self._runner,
+                self._mounter,
+                find_image,
+                request.limits,
+                request.lender,
+                steps,
+                began_ns if request.keep_times else None,
+            )
+            parts = []
+            for plan, tree in zip(plans, trees, strict=True):
+                said_of = await attesting.provenance(plan, request.options, request.dockerfile, text)
+                said_of += await attesting.sbom(tree, {})
+                parts.append(Part(plan.platform, tree, _config(plan, tree.diff_ids, time_ns), tuple(said_of)))
             result = Result(tuple(parts), len(request.platforms) > 1, time_ns)
             exporter = Exporter(
                 self._parts.images, self._mounter, self.contexts, lease, steps, request.lender.credential

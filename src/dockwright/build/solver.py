@@ -17,7 +17,7 @@ from dockwright import workers
 from dockwright.build import files, foreign
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
-from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
+from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex, in_order
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
@@ -202,27 +202,11 @@ class Solving:
         return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
 
     def _plan(self, wanted: Sequence[Vertex]) -> None:
-        for one in _in_order(wanted):
+        for one in in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
                 self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
         self.work.steps.plan(tuple(self._steps.values()))
-
-
-def _in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
-    """All that vertices need and themselves, each after what it needs."""
-    found: dict[Vertex, None] = {}
-    left = [(vertex, False) for vertex in reversed(wanted)]
-    while left:
-        one, inputs_done = left.pop()
-        if one in found:
-            continue
-        if inputs_done:
-            found[one] = None
-        else:
-            left.append((one, True))
-            left += [(before, False) for before in reversed(one.inputs)]
-    return list(found)
 
 
 def _key(kind: str, *parts: object) -> str:

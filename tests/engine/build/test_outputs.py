@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 import os
 import subprocess
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.build.conftest import Bench
+from tests.engine.build.conftest import Bench, Kept, give, the
 from tests.registries import registry
 
 from dockwright import faults
-from dockwright.build import Built
-from dockwright.build.outputs import DirectorySink, FileSink, Output, parse
+from dockwright.build.outputs import DirectorySink, FileSink, parse
 from dockwright.engine import Engine
 from dockwright.errors import HostFailure, Invalid, NotFound, Unsupported
 from dockwright.network import NetworkOptions
@@ -36,45 +33,11 @@ FILES: dict[str, str | bytes] = {"a.txt": "A", "amd64.txt": "for amd64", "arm64.
 AMD, ARM = Platform("amd64", "linux"), Platform("arm64", "linux")
 
 
-@dataclass
-class Kept:
-    """A sink that keeps what it gets."""
-
-    data: bytearray = field(default_factory=bytearray)
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    async def tar(self, chunks: AsyncIterator[bytes]) -> None:
-        async for chunk in chunks:
-            self.data += chunk
-
-    async def tree(self, root: Path) -> None:
-        self.files |= await asyncio.to_thread(_files, root)
-
-    @property
-    def members(self) -> dict[str, bytes]:
-        """The tar's files."""
-        with tarfile.open(fileobj=io.BytesIO(bytes(self.data))) as tar:
-            return {one.name: tar.extractfile(one).read() for one in tar if one.isfile()}  # type: ignore[union-attr]
-
-
-async def give(bench: Bench, text: str, *outputs: Output, **options: Any) -> Built:
-    """Build `text` with `outputs`; what the builder says at the end."""
-    outcome = await bench.build(text, FILES, outputs=outputs, **options)
-    built = outcome.progress[-1]
-    assert isinstance(built, Built)
-    return built
-
-
 def inspect(path: Path, form: str = "oci-archive") -> Any:
     """What skopeo makes of an archive: its inspection."""
     done = subprocess.run(["skopeo", "inspect", f"{form}:{path}"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def the(layout: dict[str, bytes], digest: str) -> Any:
-    """A document of a layout."""
-    return json.loads(layout["blobs/sha256/" + digest.partition(":")[2]])
 
 
 async def test_the_same_inputs_give_the_same_bytes_on_another_data_root(bench: Bench, tmp_path: Path) -> None:
@@ -316,11 +279,6 @@ async def test_an_image_is_pushed_as_it_was_asked_for(bench: Bench, tmp_path: Pa
         # What the registry gives back runs.
         await bench.engine.provide(name, "missing")
         assert await bench.output(name, "cat", "/made") == "made\n"
-
-
-def _files(root: Path) -> dict[str, bytes]:
-    found = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink())
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

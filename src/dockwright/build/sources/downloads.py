@@ -1,12 +1,11 @@
 """Files at http addresses, fetched once while they stay the same: a server is asked whether they have, where it can tell.
 
-    <folder>/state.json             what the server said of the file last
-    <folder>/<sha256>/<name>        the file, mode 600, its time the server's `Last-Modified`, else 1970
+<folder>/state.json             what the server said of the file last
+<folder>/<sha256>/<name>        the file, mode 600, its time the server's `Last-Modified`, else 1970
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import posixpath
@@ -197,7 +196,7 @@ async def _response(url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.
                 yield response
             finally:
                 response.close()
-    except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise Unavailable(f"cannot fetch {redacted(url)}: {error or type(error).__name__}") from error
 
 

@@ -103,7 +103,7 @@ class Repositories:
         await own.run("remote", "add", "origin", ref.remote, cwd=tree)
         if modules and await workers.quick((tree / ".gitmodules").is_file):
             anywhere = own.without("GIT_DIR", "GIT_WORK_TREE").with_config(
-                **{"protocol__file__allow": "always" if self.files else "user"}
+                protocol__file__allow="always" if self.files else "user"
             )
             update = ("submodule", "update", "-q", "--init", "--recursive")
             code, _, _ = await anywhere.ask(*update, "--depth=1", cwd=tree)
