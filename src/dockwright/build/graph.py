@@ -70,6 +70,11 @@ class Execute(Vertex):
     past: str = ""
 
     @property
+    def reads_more(self) -> bool:
+        """Whether its result depends on more than its tree and what is said of it: other trees, the context."""
+        return self.security != "sandbox" or any(one.mount.kind == "bind" or one.source for one in self.mounts)
+
+    @property
     def inputs(self) -> tuple[Vertex, ...]:
         return (self.base, *(mount.source for mount in self.mounts if mount.source is not None))
 

@@ -23,6 +23,8 @@ from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
+from dockwright.build.remote_cache import fetching
+from dockwright.build.remote_cache.importing import Imported
 from dockwright.build.running import Limits, Runner
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
@@ -49,6 +51,7 @@ class Work:
     time_ns: int | None
     no_cache: bool = False
     lender: Lender = field(default_factory=LendsNothing)
+    imported: Imported = field(default_factory=Imported)
 
 
 class Solver:
@@ -66,6 +69,8 @@ class Solving:
 
     solver: Solver
     work: Work
+    # What each step came to, by its key.
+    records: dict[str, Tree] = field(default_factory=dict)
     _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
     _steps: dict[Vertex, Step] = field(default_factory=dict)
 
@@ -151,12 +156,30 @@ class Solving:
 
     async def _step(self, vertex: Vertex, key: str, below: Tree, change: Change) -> Tree:
         with self.work.steps.step(self._steps[vertex]) as going:
-            found = None if self.work.no_cache else await self._known(key)
+            found = (
+                None
+                if self.work.no_cache
+                else await self._known(key) or await self._imported(vertex, key, below, going)
+            )
             going.cached = found is not None
             if found is None:
                 found = await self._shared(vertex, key, below, change, going)
         # The layers below are those of this build's base: equal files may have come in another blob.
-        return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        self.records[key] = tree = Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        return tree
+
+    async def _imported(self, vertex: Vertex, key: str, below: Tree, going: Going) -> Tree | None:
+        """What a cache from elsewhere has of the step. It is in ours from then on."""
+        found = self.work.imported.find(key)
+        if found is None and isinstance(vertex, Execute) and not vertex.reads_more:
+            found = self.work.imported.find_by_history(below.chain, vertex.past)
+        if found is None:
+            return None
+        fetched = await fetching.fetch(self.solver.images, self.work.lease, found, below, going)
+        if fetched is None:
+            return None
+        await self.solver.cache.add(key, fetched[0], vertex.title, fetched[1])
+        return fetched[0]
 
     async def _shared(self, vertex: Vertex, key: str, below: Tree, change: Change, going: Going) -> Tree:
         async with self.solver.flights.join(

@@ -1,9 +1,9 @@
 """Build caches that outlive their host: in a registry, in a directory, inside an image.
 
-    asked                   what may be asked for
-    place, places           where they are kept
-    form                    BuildKit's format of them
-    importing, exporting    between that and the solver's keys
+asked                   what may be asked for
+place, places           where they are kept
+form                    BuildKit's format of them
+importing, exporting    between that and the solver's keys
 """
 
 from dockwright.build.remote_cache.asked import CacheFrom, CacheTo, classic, parse_from, parse_to

@@ -135,6 +135,7 @@ class DirectoryPlace:
         part = path.with_name(f".{path.name}.part")
         state = digests.hasher(descriptor.digest)
         async with UndoStack() as undo:
+            await workers.quick(_make_directory, part.parent)
             undo.push_undo(workers.quick, part.unlink, missing_ok=True)
             file = await workers.quick(_create, part)
             undo.push_undo(workers.quick, file.close)
@@ -190,9 +191,15 @@ class DirectoryPlace:
             raise NotFound(f"{self._blob(descriptor)}: {error.strerror}") from error
 
 
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostFailure(f"{path}: {error.strerror}") from error
+
+
 def _create(path: Path) -> BinaryIO:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")
     except OSError as error:
         raise HostFailure(f"{path}: {error.strerror}") from error
