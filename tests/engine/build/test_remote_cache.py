@@ -14,7 +14,9 @@ from tests.engine.build.conftest import Bench, give
 from tests.registries import registry
 
 from dockwright.build.outputs import parse as output
-from dockwright.build.remote_cache import CacheFrom, CacheTo, classic, form, parse_from, parse_to
+from dockwright.build.remote_cache import CacheFrom, CacheTo, DirectoryPlace, classic, form
+from dockwright.build.remote_cache import parse_from as parsed_from
+from dockwright.build.remote_cache import parse_to as parsed_to
 from dockwright.engine import Engine
 from dockwright.errors import Corrupt, DockwrightError, Invalid, Unsupported
 from dockwright.network import NetworkOptions
@@ -29,6 +31,14 @@ TEXT = (
     "FROM busybox\nCOPY a.txt /a\nRUN cat /a > /made && cat /proc/sys/kernel/random/uuid >> /made\nCOPY --from=other /other /o\nRUN echo last > /last\n"
 )
 EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def parse_from(attributes: dict[str, str]) -> CacheFrom:
+    return parsed_from(attributes, DirectoryPlace.at)
+
+
+def parse_to(attributes: dict[str, str]) -> CacheTo:
+    return parsed_to(attributes, DirectoryPlace.at)
 
 
 @pytest.fixture
@@ -178,6 +188,13 @@ def test_an_option_that_is_not_honoured_is_refused_by_its_name(
 ) -> None:
     with pytest.raises((Invalid, Unsupported), match=why):
         parse(attributes)
+
+
+def test_a_directory_is_read_and_written_only_through_who_it_belongs_to(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="needs a client"):
+        parsed_from({"type": "local", "src": str(tmp_path)})
+    with pytest.raises(Invalid, match="needs a client"):
+        parsed_to({"type": "local", "dest": str(tmp_path)})
 
 
 def test_options_are_read_as_clients_write_them() -> None:

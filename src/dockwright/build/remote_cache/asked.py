@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from dockwright.build.outputs import parsing
 from dockwright.build.outputs.output import Compression
 from dockwright.build.remote_cache.place import Reader, Writer
-from dockwright.build.remote_cache.places import DirectoryPlace
 from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import Reference, reference
 
 Mode = Literal["min", "max"]
+OpenReader = Callable[[str, str, str], Reader]
+OpenWriter = Callable[[str, str], Writer]
 _KNOWN = ("registry", "local", "inline")
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
@@ -54,10 +54,9 @@ class CacheTo:
         return self.reference is None and self.place is None
 
 
-def parse_from(
-    attributes: Mapping[str, str], place: Callable[[str], Reader] = lambda path: DirectoryPlace(Path(path))
-) -> CacheFrom:
-    """`place` gives the reader of a local cache by its `src`. Raises `Invalid` and `Unsupported`, naming the option."""
+def parse_from(attributes: Mapping[str, str], place: OpenReader | None = None) -> CacheFrom:
+    """`place` gives the reader of a local cache by its `src`, `tag` and `digest` (empty for none); whoever asks from outside
+    of this process has to be read through, as a path is its own. Raises `Invalid` and `Unsupported`, naming the option."""
     given = dict(attributes)
     kind = _kind(given, "cache-from")
     if kind == "inline":
@@ -66,22 +65,16 @@ def parse_from(
         source = given.pop("src", "") or given.pop("store", "")
         if not source:
             raise Invalid("cache-from: type=local needs src=PATH")
-        found = place(source)
-        if isinstance(found, DirectoryPlace):
-            found = DirectoryPlace(found.path, given.pop("tag", "latest"), given.pop("digest", ""))
-        else:
-            given.pop("tag", ""), given.pop("digest", "")  # the face has seen to them
-        wanted = CacheFrom(place=found)
+        if place is None:
+            raise Invalid("cache-from: type=local needs a client that reads its directory")
+        wanted = CacheFrom(place=place(source, given.pop("tag", "latest"), given.pop("digest", "")))
     else:
         wanted = CacheFrom(_reference(given, "cache-from"))
     _end(given, "cache-from", kind)
     return wanted
 
 
-def parse_to(
-    attributes: Mapping[str, str],
-    place: Callable[[str, str], Writer] = lambda path, tag: DirectoryPlace(Path(path), tag),
-) -> CacheTo:
+def parse_to(attributes: Mapping[str, str], place: OpenWriter | None = None) -> CacheTo:
     """`place` gives the writer of a local cache by its `dest` and `tag`. Raises as `parse_from`."""
     given = dict(attributes)
     kind = _kind(given, "cache-to")
@@ -109,6 +102,8 @@ def parse_to(
     if kind == "local":
         if "dest" not in given and "store" not in given:
             raise Invalid("cache-to: type=local needs dest=PATH")
+        if place is None:
+            raise Invalid("cache-to: type=local needs a client that writes its directory")
         writer = place(given.pop("dest", "") or given.pop("store", ""), given.pop("tag", "latest"))
     else:
         name = _reference(given, "cache-to")

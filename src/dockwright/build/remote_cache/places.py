@@ -96,6 +96,11 @@ class DirectoryPlace:
     tag: str = "latest"
     digest: str = ""
 
+    @classmethod
+    def at(cls, path: str, tag: str = "latest", digest: str = "") -> DirectoryPlace:
+        """On this process's own disk: for `parse_from` and `parse_to` of an embedded engine."""
+        return cls(Path(path), tag, digest)
+
     @property
     def name(self) -> str:
         """See `Reader.name`."""
