@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dockwright import archive, workers
@@ -23,6 +24,7 @@ from dockwright.undo import UndoStack
 
 # What a lone file at an address is called in the context that it is.
 LONE = "context"
+_HEAD_BYTES = 512
 
 
 class Sources:
@@ -75,7 +77,7 @@ class Sources:
     async def tree(self, stack: AsyncExitStack, ref: GitRef, lender: Lender, keep_git_dir: bool | None) -> Path:
         """The directory that `ref` means, held until `stack` unwinds."""
         if ref.keep_git_dir is None and keep_git_dir is not None:
-            ref = GitRef(**{**ref.__dict__, "keep_git_dir": keep_git_dir})
+            ref = replace(ref, keep_git_dir=keep_git_dir)
         commit = await self.repositories.resolve(ref, lender)
         return await self.repositories.checkout(stack, ref, commit, lender)
 
@@ -91,11 +93,11 @@ class Sources:
 def _unpack(file: Path, folder: Path, lone: str) -> None:
     """An archive's members, else a copy of the file, in `folder`. Blocking."""
     with file.open("rb") as opened:
-        head = opened.read(archive.HEAD_BYTES)
+        head = opened.read(_HEAD_BYTES)
         opened.seek(0)
         if not archive.is_packed(head):
-            inside = lone.strip("/") or LONE
-            target = folder / os.path.basename(inside)
+            target = folder / posixpath.normpath("/" + lone).strip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
             target.chmod(0o644)
             return

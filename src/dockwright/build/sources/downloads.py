@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -160,12 +161,12 @@ class Downloads:
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise Unavailable(f"cannot fetch {redacted(url)}: {error or type(error).__name__}") from error
             state.digest = f"sha256:{hashed.hexdigest()}"
-            await workers.bulk(self._place, folder, file.fileno(), name, url, state, file.flush)
+            await workers.bulk(self._place, folder, file, name, url, state)
         return state
 
-    def _place(self, folder: Path, fd: int, name: str, url: str, state: State, flush: object) -> None:
-        assert callable(flush)
-        flush()
+    def _place(self, folder: Path, file: BinaryIO, name: str, url: str, state: State) -> None:
+        file.flush()
+        fd = file.fileno()
         os.fchmod(fd, MODE)
         seconds = _seconds(state.last_modified)
         os.utime(fd, (seconds, seconds))

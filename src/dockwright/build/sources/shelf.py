@@ -15,7 +15,7 @@ import secrets
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,6 @@ class Shelf:
 
 def _size(folder: Path) -> int:
     total = 0
-    walk: Callable[[str], None]
 
     def walk(path: str) -> None:
         nonlocal total
