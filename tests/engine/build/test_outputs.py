@@ -243,7 +243,7 @@ async def test_forced_compression_converts_the_base_too(bench: Bench) -> None:
 
 
 async def test_a_fault_in_an_export_leaves_no_image(bench: Bench) -> None:
-    for step in ("build.export", "image.compress", "image.record"):
+    for step in ("build.export", "image.compress", "image.product"):
         with faults.armed(step), pytest.raises(HostFailure):
             await give(bench, TEXT, parse({"type": "image", "name": "app:1", "compression": "gzip"}))
         with pytest.raises(NotFound):
