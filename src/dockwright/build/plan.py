@@ -244,7 +244,7 @@ class Planner:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            self._images[key] = Base(title=f"FROM {name}", image=image, lines=(line.start, line.end))
+            self._images[key] = Base(title=f"FROM {name}", image=image, reference=name, lines=(line.start, line.end))
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:

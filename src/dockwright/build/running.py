@@ -67,6 +67,8 @@ class Limits:
     cpuset_mems: str = ""
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
+    # As `--security-opt` of a container has them.
+    security_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ class Runner:
             cpuset_cpus=limits.cpuset_cpus,
             cpuset_mems=limits.cpuset_mems,
             ulimits=list(limits.ulimits),
+            security_opt=list(limits.security_options),
             ipc_mode="private",
             cgroupns_mode=self._parts.defaults.cgroupns_mode,
         )
