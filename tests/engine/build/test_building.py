@@ -264,7 +264,7 @@ async def test_a_command_that_is_not_there_is_told_by_name(bench: Bench) -> None
 
 
 @pytest.mark.parametrize(
-    "step", ["build.mount", "snapshot.mount", "build.run", "image.layer", "snapshot.adopt", "image.record"]
+    "step", ["build.mount", "snapshot.mount", "build.run", "image.layer", "snapshot.adopt", "image.product"]
 )
 async def test_a_fault_at_any_step_leaves_nothing_and_the_next_build_works(bench: Bench, step: str) -> None:
     with faults.armed(step), pytest.raises(HostFailure):
