@@ -96,9 +96,12 @@ class Builder:
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
         dockerfile = parse(text, request.dockerfile)
-        for found in checks.check(dockerfile, ignored=context.ignored):
+        choice = checks.Choice.of(dockerfile, request.options.arguments)
+        findings = checks.check(dockerfile, choice, ignored=context.ignored)
+        for found in findings:
             said.tell(Warned(found.line.start, found.rule.name, found.message))
         plan = await Planner(dockerfile, request.options, find_image).plan()
+        checks.refuse(choice, findings)
         time_ns = None if request.keep_times else _latest(plan, request.options)
         async with self._parts.images.lease() as lease:
             work = Work(context, request.limits, lease, said.tell, time_ns, request.no_cache)
