@@ -4,7 +4,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench protos lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.ready          ## system packages, then .venv (safe to run again)
@@ -30,6 +30,11 @@ lint: setup                    ## ruff, mypy --strict, import-linter
 
 bench: setup                   ## the table of the README, beside dockerd where it is installed
 	$(SUDO) $(BIN)/python -m bench
+
+protos:                        ## generate the code of BuildKit's messages from its definitions
+	cd src && PATH=$(CURDIR)/$(BIN):$$PATH $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=quiet:. \
+	  --grpclib_python_out=. dockwright/buildkit/proto/*.proto
+	cd src/dockwright/buildkit/proto && grep -L '^class' *_grpc.py | xargs rm -f
 
 lock:                          ## write requirements/*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

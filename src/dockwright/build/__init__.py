@@ -13,7 +13,7 @@ from dockwright.build.builder import Builder, BuildRequest
 from dockwright.build.cache import BUILD_SCHEMA, Cache
 from dockwright.build.context import Context
 from dockwright.build.plan import Options
-from dockwright.build.progress import Built, Ended, Progress, Said, Started, Warned
+from dockwright.build.progress import Built, Ended, Failed, Moved, Planned, Progress, Said, Started, Step, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
 from dockwright.build.running import Limits, StepFailed
 
@@ -26,12 +26,17 @@ __all__ = [
     "CacheUse",
     "Context",
     "Ended",
+    "Failed",
     "Limits",
+    "Moved",
     "Options",
+    "Planned",
     "Progress",
     "Pruned",
     "Said",
     "Started",
+    "Step",
     "StepFailed",
+    "Steps",
     "Warned",
 ]

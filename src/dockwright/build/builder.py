@@ -19,7 +19,7 @@ from dockwright.build.context import Context
 from dockwright.build.dockerfile import checks, parse
 from dockwright.build.mounting import Mounter
 from dockwright.build.plan import Options, Plan, Planner
-from dockwright.build.progress import Built, Progress, Said, Warned
+from dockwright.build.progress import Built, Progress, Said, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
 from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
@@ -99,12 +99,13 @@ class Builder:
         choice = checks.Choice.of(dockerfile, request.options.arguments)
         findings = checks.check(dockerfile, choice, ignored=context.ignored)
         for found in findings:
-            said.tell(Warned(found.line.start, found.rule.name, found.message))
+            rule, line = found.rule, found.line
+            said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
         plan = await Planner(dockerfile, request.options, find_image).plan()
         checks.refuse(choice, findings)
         time_ns = None if request.keep_times else _latest(plan, request.options)
         async with self._parts.images.lease() as lease:
-            work = Work(context, request.limits, lease, said.tell, time_ns, request.no_cache)
+            work = Work(context, request.limits, lease, Steps(said.tell), time_ns, request.no_cache)
             tree = await Solving(self._solver, work).solve(plan.vertex)
             config = _config(plan, tree.diff_ids, time_ns)
             image = await self._parts.images.assemble(lease, config, tree.layers, request.names)

@@ -74,10 +74,12 @@ class Effects:
     title: str
     find_source: FindSource
     network: str
+    lines: tuple[int, int] = (0, 0)
 
     async def apply(self, raw: Instruction) -> None:
         """Change `made` as the instruction says. Raises `DockerfileError`."""
         one = self.made.scope.see(raw)
+        self.lines = (raw.line.start, raw.line.end)
         match one:
             case Run():
                 await self._run(one)
@@ -113,6 +115,7 @@ class Effects:
         env = {"PATH": DEFAULT_PATH, **made.scope.variables}
         made.vertex = Execute(
             title=self.title,
+            lines=self.lines,
             base=made.vertex,
             arguments=arguments,
             env=tuple(f"{name}={value}" for name, value in env.items() if name not in PREDEFINED),
@@ -167,6 +170,7 @@ class Effects:
         self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
         self.made.vertex = Copy(
             title=self.title,
+            lines=self.lines,
             base=self.made.vertex,
             source=source,
             paths=one.paths,
@@ -195,7 +199,11 @@ class Effects:
         path = posixpath.normpath(posixpath.join(self._directory(), one.path)).replace("//", "/")
         self._set(working_dir=path)
         self.made.vertex = MakeDirectory(
-            title=self.title, base=self.made.vertex, path=path, owner=self.made.config.user
+            title=self.title,
+            lines=self.lines,
+            base=self.made.vertex,
+            path=path,
+            owner=self.made.config.user,
         )
         self._tell(one.line.text, empty=False)
 

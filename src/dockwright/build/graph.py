@@ -14,9 +14,10 @@ from dockwright.image import Image
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Vertex:
-    """One operation. `title` is what people see (`[build 2/5] RUN make`)."""
+    """One operation. `title` is what people see (`[build 2/5] RUN make`); `lines` are where it stands in the Dockerfile."""
 
     title: str
+    lines: tuple[int, int] = (0, 0)
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:

@@ -87,11 +87,12 @@ class Planner:
         triggers = self._triggers(stage, made)
         own = [*triggers, *stage.instructions]
         total = 1 + sum(changes_files(one) for one in own)
-        label = stage.base.name or f"stage-{stage.number}"
+        alone = len(self._dockerfile.stages) == 1
+        label = "" if alone else f"{stage.base.name or f'stage-{stage.number}'} "
         count = 1
         for one in own:
             count += changes_files(one)
-            title = f"[{label} {count}/{total}] {one.line.text}"
+            title = f"[{label}{count}/{total}] {one.line.text}"
             await Effects(stage, made, title, self.source, self._options.network).apply(one)
         self._made[stage.number] = made
         return made
@@ -147,7 +148,7 @@ class Planner:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            self._images[key] = Base(title=f"FROM {name}", image=image)
+            self._images[key] = Base(title=f"FROM {name}", image=image, lines=(line.start, line.end))
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:

@@ -6,7 +6,6 @@ Two builds that come to the same step at the same time run it once: the second o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
 from dockwright.build.mounting import Mounter
-from dockwright.build.progress import Ended, Said, Started, Tell
+from dockwright.build.progress import Step, Steps
+from dockwright.build.progress import Work as Going
 from dockwright.build.running import Limits, Runner
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
@@ -43,7 +43,7 @@ class Work:
     context: Context
     limits: Limits
     lease: Lease
-    tell: Tell
+    steps: Steps
     time_ns: int | None
     no_cache: bool = False
 
@@ -64,12 +64,11 @@ class Solving:
     solver: Solver
     work: Work
     _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
-    _begun: int = 0
-    _total: int = 0
+    _steps: dict[Vertex, Step] = field(default_factory=dict)
 
     async def solve(self, vertex: Vertex) -> Tree:
         """The tree of `vertex`. Raises what its steps raise; nothing of it goes on then."""
-        self._total = sum(not isinstance(one, Scratch) for one in _reachable(vertex))
+        self._plan(vertex)
         try:
             async with asyncio.TaskGroup() as group:
                 return await self._tree(vertex, group)
@@ -99,12 +98,11 @@ class Solving:
         raise Unsupported(f"{type(vertex).__name__} cannot be built")
 
     async def _base(self, vertex: Base) -> Tree:
-        number = self._begin(vertex.title)
         image = vertex.image
         tree = Tree(image.config.diff_ids, tuple(image.variant.manifest.layers or ()))
-        await self.work.lease.hold([image.id])
-        await self.work.lease.hold_layers(tree.diff_ids)
-        self.work.tell(Ended(number, vertex.title, cached=False, seconds=0.0))
+        with self.work.steps.step(self._steps[vertex]):
+            await self.work.lease.hold([image.id])
+            await self.work.lease.hold_layers(tree.diff_ids)
         return tree
 
     async def _execute(self, vertex: Execute, known: dict[Vertex, Tree]) -> Tree:
@@ -146,23 +144,20 @@ class Solving:
         return await self._step(vertex, key, below, change)
 
     async def _step(self, vertex: Vertex, key: str, below: Tree, change: Change) -> Tree:
-        number = self._begin(vertex.title)
-        began = time.monotonic()
-        found = None if self.work.no_cache else await self._known(key)
-        cached = found is not None
-        if found is None:
-
-            def say(data: bytes) -> None:
-                self.work.tell(Said(number, data))
-
-            async with self.solver.flights.join(
-                key, lambda tell: self._run(vertex, key, below, change, tell), say
-            ) as made:
-                found = made
-                await self.work.lease.hold_layers(found.diff_ids)
-        self.work.tell(Ended(number, vertex.title, cached, time.monotonic() - began))
+        with self.work.steps.step(self._steps[vertex]) as going:
+            found = None if self.work.no_cache else await self._known(key)
+            going.cached = found is not None
+            if found is None:
+                found = await self._shared(vertex, key, below, change, going)
         # The layers below are those of this build's base: equal files may have come in another blob.
         return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+
+    async def _shared(self, vertex: Vertex, key: str, below: Tree, change: Change, going: Going) -> Tree:
+        async with self.solver.flights.join(
+            key, lambda tell: self._run(vertex, key, below, change, tell), going.say
+        ) as made:
+            await self.work.lease.hold_layers(made.diff_ids)
+            return made
 
     @asynccontextmanager
     async def _run(self, vertex: Vertex, key: str, below: Tree, change: Change, say: Say) -> AsyncIterator[Tree]:
@@ -200,20 +195,28 @@ class Solving:
         tree = None if mount.source is None else known[mount.source]
         return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
 
-    def _begin(self, title: str) -> int:
-        self._begun += 1
-        self.work.tell(Started(self._begun, self._total, title))
-        return self._begun
+    def _plan(self, vertex: Vertex) -> None:
+        for one in _in_order(vertex):
+            if not isinstance(one, Scratch):
+                inputs = [self._steps[before] for before in one.inputs if before in self._steps]
+                self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
+        self.work.steps.plan(tuple(self._steps.values()))
 
 
-def _reachable(vertex: Vertex) -> set[Vertex]:
-    found: set[Vertex] = set()
-    left = [vertex]
+def _in_order(vertex: Vertex) -> list[Vertex]:
+    """All that `vertex` needs and itself, each after what it needs."""
+    found: dict[Vertex, None] = {}
+    left = [(vertex, False)]
     while left:
-        if (one := left.pop()) not in found:
-            found.add(one)
-            left += one.inputs
-    return found
+        one, inputs_done = left.pop()
+        if one in found:
+            continue
+        if inputs_done:
+            found[one] = None
+        else:
+            left.append((one, True))
+            left += [(before, False) for before in reversed(one.inputs)]
+    return list(found)
 
 
 def _key(kind: str, *parts: object) -> str:

@@ -28,11 +28,11 @@ async def messages(progress: AsyncGenerator[Progress, None], *, quiet: bool) -> 
 async def _told(steps: AsyncIterator[Progress]) -> AsyncGenerator[tuple[str, dict[str, object] | None], None]:
     async for one in steps:
         match one:
-            case Started():
+            case Started() if one.number > 0:
                 yield f"Step {one.number}/{one.total} : {_LABEL.sub('', one.title)}\n", None
-            case Said():
+            case Said() if one.number > 0:
                 yield one.data.decode("utf-8", "replace"), None
-            case Ended() if one.cached:
+            case Ended() if one.cached and one.number > 0:
                 yield " ---> Using cache\n", None
             case Warned():
                 yield f"[Warning] line {one.line}: {one.rule}: {one.message}\n", None
