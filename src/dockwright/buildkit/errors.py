@@ -6,7 +6,7 @@ BuildKit's details are JSON in a `google.protobuf.Any`, with a type URL of its o
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -72,7 +72,7 @@ def of(error: errors.DockwrightError, details: Sequence[Detail] = ()) -> GRPCErr
     return GRPCError(code, str(error), list(details) or None)
 
 
-def answering(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def answering(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Decorator of a service's method: our errors become statuses."""
 
     @wraps(call)
