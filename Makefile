@@ -16,7 +16,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml tools/system-packages.sh
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: setup                    ## a daemon of its own, a Debian image, a web page served from a container
+demo: setup                    ## a daemon of its own, a Debian image, a web application built, run and rebuilt
 	$(SUDO) bash tools/demo.sh
 
 test: setup lint               ## everything, real containers included

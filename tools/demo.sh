@@ -28,30 +28,42 @@ daemon=$!
 for _ in $(seq 100); do dockwright version >/dev/null 2>&1 && break; sleep 0.1; done
 dockwright version --format 'Dockwright {{.Server.Version}}, API {{.Server.APIVersion}}'
 
-say "A base image out of the distribution's own package archive (about 20 s)"
-bash "$here/tools/debian-rootfs.sh" "$root/rootfs.tar" python3
+say "A base image out of the distribution's own signed package archive (about 20 s)"
 . /etc/os-release
 image="$ID:$VERSION_CODENAME"
-dockwright import "$root/rootfs.tar" "$image" >/dev/null
-rm "$root/rootfs.tar"
+dockwright image bootstrap "$image" 2>&1 | tail -n 1
 dockwright images
 
-say "A container that serves a web page"
-dockwright run --detach --name web --publish 127.0.0.1::8000 "$image" python3 -c '
-import http.server, platform, sys
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(f"Hello from {platform.node()}, process 1 of its own world\n".encode())
-http.server.HTTPServer(("", 8000), Page).serve_forever()'
-port=$(dockwright port web 8000 | sed 's/.*://')
-for _ in $(seq 50); do curl --silent --fail "http://127.0.0.1:$port/" && break; sleep 0.1; done
+say "A small web application is built of it: examples/guestbook"
+dockwright build --build-arg "BASE=$image" --tag guestbook "$here/examples/guestbook"
+
+say "It runs: published on localhost, its data on a volume, its health looked after"
+dockwright run --detach --name web --publish 127.0.0.1::8000 --volume book:/data guestbook >/dev/null
+url="http://127.0.0.1:$(dockwright port web 8000 | sed 's/.*://')/"
+for _ in $(seq 100); do
+  [ "$(dockwright inspect --format '{{.State.Health.Status}}' web)" != starting ] && break
+  sleep 0.1
+done
+curl --silent --show-error --fail --data "Ada was here" "$url"
+curl --silent --show-error --fail "$url"
 
 say "ps, exec and logs"
 dockwright ps
-dockwright exec web cat /etc/os-release | head -n 1
-dockwright logs web
+dockwright exec web python3 --version
+dockwright logs --tail 3 web
+
+say "A comment in its source is changed, and it is built again: what went before comes from the cache"
+cp -r "$here/examples/guestbook" "$root/guestbook"
+echo "# changed" >>"$root/guestbook/guestbook.py"
+before=$(date +%s%N)
+dockwright build --quiet --build-arg "BASE=$image" --tag guestbook "$root/guestbook"
+echo "rebuilt in $((($(date +%s%N) - before) / 1000000)) ms"
+
+say "The new image takes the old one's place; the guest book stays"
+dockwright rm --force web
+dockwright run --detach --name web --publish 127.0.0.1::8000 --volume book:/data guestbook >/dev/null
+url="http://127.0.0.1:$(dockwright port web 8000 | sed 's/.*://')/"
+for _ in $(seq 100); do curl --silent --fail "$url" && break; sleep 0.1; done
 
 say "The engine as a library, without a daemon"
 "$here/.venv/bin/python" "$here/examples/embedded.py" "$root/embedded"

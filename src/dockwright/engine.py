@@ -242,7 +242,7 @@ class Engine:
 
         async with aclosing(self.builder.build(asked, directory, find)) as progress:
             async for one in progress:
-                if isinstance(one, Built):
+                if isinstance(one, Built) and one.image_id is not None:
                     return one.image_id
         raise HostFailure("the build ended without an image")
 

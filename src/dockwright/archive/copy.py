@@ -51,10 +51,10 @@ async def read(where: Path | int, path: str) -> AsyncGenerator[bytes, None]:
                 yield chunk
 
 
-async def export(where: Path | int) -> AsyncGenerator[bytes, None]:
-    """A tar of the whole tree."""
+async def export(where: Path | int, latest_ns: int | None = None) -> AsyncGenerator[bytes, None]:
+    """A tar of the whole tree; times after `latest_ns` become that."""
     with await workers.quick(Root, where) as root:
-        async with aclosing(bridge.produce(lambda: pack_tree(root))) as chunks:
+        async with aclosing(bridge.produce(lambda: pack_tree(root, latest_ns=latest_ns))) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -255,13 +255,8 @@ class _LayerApplier(Unpacker):
 
 class _LayerPacker(Packer):
     def __init__(self, root: Root, without: frozenset[bytes], latest_ns: int | None) -> None:
-        super().__init__(root, subsecond=True)
-        self._without, self._latest_ns = without, latest_ns
-
-    def header(self, entry: Entry) -> None:
-        if self._latest_ns is not None:
-            entry.mtime_ns = min(entry.mtime_ns, self._latest_ns)
-        super().header(entry)
+        super().__init__(root, subsecond=True, latest_ns=latest_ns)
+        self._without = without
 
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         if name in self._without:

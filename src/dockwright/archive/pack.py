@@ -29,11 +29,11 @@ class Packer:
     """Makes one tar of one tree. Blocking; nothing outside of the root is read, whatever changes meanwhile.
 
     Members are sorted by name, hard links are kept, sockets are left out, attributes go along.
-    `subsecond` keeps the nanoseconds of times, at a kilobyte a file.
+    `subsecond` keeps the nanoseconds of times, at a kilobyte a file. Times after `latest_ns` become that.
     """
 
-    def __init__(self, root: Root, *, subsecond: bool) -> None:
-        self._root, self._subsecond = root, subsecond
+    def __init__(self, root: Root, *, subsecond: bool, latest_ns: int | None = None) -> None:
+        self._root, self._subsecond, self._latest_ns = root, subsecond, latest_ns
         self._links: dict[tuple[int, int], bytes] = {}
         self._pending: list[bytes] = []
         self._pending_bytes = 0
@@ -88,6 +88,8 @@ class Packer:
 
     def header(self, entry: Entry) -> None:
         """Write the entry's header."""
+        if self._latest_ns is not None:
+            entry.mtime_ns = min(entry.mtime_ns, self._latest_ns)
         self._put(tar.encode(entry, subsecond=self._subsecond))
 
     def _walk(self, start: int, name: bytes) -> Iterator[bytes]:
@@ -183,9 +185,9 @@ class Packer:
         yield self._gathered()
 
 
-def pack_tree(root: Root, path: bytes = b"", name: bytes = b"") -> Iterator[bytes]:
-    """A tar of what is at `path`, members named under `name`; whole seconds, as Docker gives them."""
-    return Packer(root, subsecond=False).tree(path, name)
+def pack_tree(root: Root, path: bytes = b"", name: bytes = b"", latest_ns: int | None = None) -> Iterator[bytes]:
+    """A tar of what is at `path`, members named under `name`; whole seconds, as Docker gives them, `latest_ns` at most."""
+    return Packer(root, subsecond=False, latest_ns=latest_ns).tree(path, name)
 
 
 def _as_directory(name: bytes) -> bytes:

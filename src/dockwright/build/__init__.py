@@ -4,6 +4,7 @@
     plan, effects, graph    instructions become operations
     solver, cache           operations become trees of files, each once
     running, files, mounting                what an operation does
+    lending, lenders                        secrets, ssh agents and credentials of whoever asks for a build
     builder, context, progress, pruning     one build, and all of them
 
 What does not belong here: HTTP, registries, how layers are kept.
@@ -12,6 +13,8 @@ What does not belong here: HTTP, registries, how layers are kept.
 from dockwright.build.builder import Builder, BuildRequest
 from dockwright.build.cache import BUILD_SCHEMA, Cache
 from dockwright.build.context import Context
+from dockwright.build.lenders import HostLender
+from dockwright.build.lending import Lender
 from dockwright.build.plan import Options
 from dockwright.build.progress import Built, Ended, Failed, Moved, Planned, Progress, Said, Started, Step, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
@@ -27,6 +30,8 @@ __all__ = [
     "Context",
     "Ended",
     "Failed",
+    "HostLender",
+    "Lender",
     "Limits",
     "Moved",
     "Options",

@@ -7,7 +7,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -16,8 +16,13 @@ from dockwright import workers
 from dockwright.build import pruning
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
-from dockwright.build.dockerfile import checks, parse
+from dockwright.build.dockerfile import Dockerfile, checks, parse
+from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
+from dockwright.build.outputs.exporting import Exporter
+from dockwright.build.outputs.output import Output, ToStore
+from dockwright.build.outputs.result import Exported, Part, Result
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.progress import Built, Progress, Said, Steps, Warned
 from dockwright.build.pruning import CacheUse, Pruned
@@ -50,6 +55,11 @@ class BuildRequest:
     no_cache: bool = False
     limits: Limits = field(default_factory=Limits)
     keep_times: bool = False
+    lender: Lender = field(default_factory=LendsNothing)
+    # Without any, one image in the store with `names`.
+    outputs: Sequence[Output] = ()
+    # More than one: an index. Without any, `options.platform`.
+    platforms: Sequence[Platform] = ()
 
 
 class Builder:
@@ -101,16 +111,31 @@ class Builder:
         for found in findings:
             rule, line = found.rule, found.line
             said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
-        plan = await Planner(dockerfile, request.options, find_image).plan()
+        steps = Steps(said.tell)
+        plans = await self._plans(dockerfile, request, find_image)
         checks.refuse(choice, findings)
-        time_ns = None if request.keep_times else _latest(plan, request.options)
+        time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
         async with self._parts.images.lease() as lease:
-            work = Work(context, request.limits, lease, Steps(said.tell), time_ns, request.no_cache)
-            tree = await Solving(self._solver, work).solve(plan.vertex)
-            config = _config(plan, tree.diff_ids, time_ns)
-            image = await self._parts.images.assemble(lease, config, tree.layers, request.names)
+            work = Work(context, request.limits, lease, steps, time_ns, request.no_cache, request.lender)
+            trees = await Solving(self._solver, work).solve(*(plan.vertex for plan in plans))
+            parts = [
+                Part(plan.platform, tree, _config(plan, tree.diff_ids, time_ns))
+                for plan, tree in zip(plans, trees, strict=True)
+            ]
+            result = Result(tuple(parts), len(request.platforms) > 1, time_ns)
+            exporter = Exporter(
+                self._parts.images, self._mounter, self.contexts, lease, steps, request.lender.credential
+            )
+            outputs = request.outputs or [ToStore(tuple(request.names))]
+            exported = [await exporter.export(output, result) for output in outputs]
         await self._cache.keep_uses()
-        said.tell(Built(image.id, tuple(request.names)))
+        said.tell(_built(exported))
+
+    async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
+        wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
+        several = len(wanted) > 1
+        options = [replace(request.options, platform=platform) for platform in wanted]
+        return [await Planner(dockerfile, one, find_image, several=several).plan() for one in options]
 
 
 class _Channel:
@@ -154,9 +179,16 @@ class _Channel:
         return one
 
 
-def _latest(plan: Plan, options: Options) -> int:
+def _built(exported: list[Exported]) -> Built:
+    image_id = next((one.image_id for one in exported if one.image_id is not None), None)
+    names = dict.fromkeys(name for one in exported for name in one.names)
+    response = {key: value for one in reversed(exported) for key, value in one.response.items()}
+    return Built(image_id, tuple(names), response)
+
+
+def _latest(plan: Plan, request: BuildRequest) -> int:
     """The latest time of files in the image: `SOURCE_DATE_EPOCH`, else when the base image was made."""
-    given = options.arguments.get("SOURCE_DATE_EPOCH")
+    given = request.options.arguments.get("SOURCE_DATE_EPOCH")
     if given is not None:
         if not re.fullmatch(r"[0-9]{1,12}", given):
             raise Invalid(f"invalid SOURCE_DATE_EPOCH {given!r}: seconds since 1970 are wanted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -33,10 +33,12 @@ from dockwright.build.dockerfile.instructions.workdir import Workdir
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
 from dockwright.build.graph import Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.build.lending import DEFAULT_AGENT
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Image
 from dockwright.oci import Healthcheck as ImageHealthcheck
-from dockwright.oci import History, RunConfig
+from dockwright.oci import History, Platform, RunConfig
+from dockwright.oci import digest as digests
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -58,6 +60,7 @@ class Made:
     image: Image | None
     scope: Scope
     own_command: bool = False
+    platform: Platform | None = None
 
 
 def changes_files(one: Instruction) -> bool:
@@ -113,6 +116,9 @@ class Effects:
         if one.heredocs and one.command.shell:
             arguments, script = _with_heredocs(one, made.config.shell or DEFAULT_SHELL)
         env = {"PATH": DEFAULT_PATH, **made.scope.variables}
+        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
+        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
+        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
         made.vertex = Execute(
             title=self.title,
             lines=self.lines,
@@ -125,21 +131,19 @@ class Effects:
             script=script,
             network=one.network if one.network != "default" else self.network,
             security=one.security,
-            mounts=tuple([await self._mount(text, one) for text in one.mounts]),
+            mounts=tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)]),
+            platform=made.platform,
+            past=past(made.history),
         )
-        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
-        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
-        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
 
-    async def _mount(self, text: str, one: Run) -> MountOf:
+    async def _mount(self, text: str, number: int, one: Run) -> MountOf:
         try:
             mount = mounts.parse(text)
         except Invalid as error:
             raise one.line.error(str(error)) from None
-        if mount.kind in ("secret", "ssh") and not mount.required:
-            return MountOf(mount)
-        if mount.kind in ("secret", "ssh"):
-            raise one.line.error(f"a mount of type {mount.kind} needs a client that brings it along")
+        mount = _named(mount, number)
+        if mount.target:
+            mount = replace(mount, target=posixpath.join("/", self._directory(), mount.target))
         if mount.from_:
             return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
         return MountOf(mount)
@@ -241,6 +245,22 @@ class Effects:
                 self._set(healthcheck=_health(one))
             case _:
                 raise Unsupported(f"{one.keyword} is not supported by this release")
+
+
+def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
+    """A secret or ssh mount with the ID and the place that it has when it names none."""
+    if mount.kind == "secret":
+        id = mount.source or mount.id or posixpath.basename(mount.target) or mount.env
+        target = mount.target or ("" if mount.env else f"/run/secrets/{posixpath.basename(id)}")
+        return replace(mount, id=id, source="", target=target)
+    if mount.kind == "ssh":
+        return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
+    return mount
+
+
+def past(history: Iterable[History]) -> str:
+    """A digest of what was done so far, in words."""
+    return digests.of(msgspec.json.encode([one.created_by for one in history]))
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

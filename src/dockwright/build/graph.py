@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions.mounts import Mount
 from dockwright.image import Image
+from dockwright.oci import Platform
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,6 +62,10 @@ class Execute(Vertex):
     security: str = "sandbox"
     mounts: tuple[MountOf, ...] = ()
     unkeyed: tuple[str, ...] = ()
+    # What its programs are made for; None is this host.
+    platform: Platform | None = None
+    # A digest of the history up to this step: what images of other builders are compared by.
+    past: str = ""
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:

@@ -37,17 +37,34 @@ class Mounter:
     @asynccontextmanager
     async def shown(self, tree: Tree) -> AsyncIterator[Path]:
         """Where the files of `tree` can be read, for as long as the context lasts."""
-        name = "view-" + secrets.token_hex(16)
-        target = self._directory / name / "rootfs"
+        async with self.place("view") as folder:
+            target = folder / "rootfs"
+            await workers.quick(target.mkdir)
+            async with self.placed(tree, target, folder.name):
+                yield target
+
+    @asynccontextmanager
+    async def place(self, kind: str) -> AsyncIterator[Path]:
+        """A directory for mounts, for as long as the context lasts; after a crash the next start takes it away with them."""
+        folder = self._directory / f"{kind}-{secrets.token_hex(16)}"
         async with UndoStack() as undo:
-            undo.push_undo(workers.quick, shutil.rmtree, target.parent, ignore_errors=True)
-            await workers.quick(target.mkdir, parents=True)
+            undo.push_undo(workers.quick, shutil.rmtree, folder, ignore_errors=True)
+            await workers.quick(folder.mkdir, parents=True)
+            yield folder
+
+    @asynccontextmanager
+    async def placed(self, tree: Tree, target: Path, key: str, *, readonly: bool = True) -> AsyncIterator[None]:
+        """The files of `tree`, mounted at the directory `target` of a `place`; what is written there is thrown away.
+
+        `key` is the name of that place, followed by `.N` where it has several.
+        """
+        async with UndoStack() as undo:
             if tree.chain is not None:
-                await self._snapshots.view(name, tree.chain)
-                undo.push_undo(self._snapshots.remove, name)
+                await (self._snapshots.view if readonly else self._snapshots.prepare)(key, tree.chain)
+                undo.push_undo(self._snapshots.remove, key)
                 undo.push_undo(self._snapshots.unmount, target)
-                await self._snapshots.mount(name, target, readonly=True)
-            yield target
+                await self._snapshots.mount(key, target, readonly=readonly)
+            yield
 
     async def point(
         self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context
@@ -66,7 +83,7 @@ class Mounter:
                 return MountPoint(type="bind", destination=mount.target, source=str(source), rw=not mount.readonly)
             case "bind":
                 return await self._bind(stack, mount, tree, context)
-        return None  # secrets and agents that are not required, and not there
+        return None  # secrets and agents are lent, see `lent.borrowed`
 
     async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context) -> MountPoint:
         if tree is None and not mount.readonly:

@@ -52,9 +52,13 @@ class Plan:
 class Planner:
     """Plans one build. Use once."""
 
-    def __init__(self, dockerfile: Dockerfile, options: Options, find_image: FindImage) -> None:
+    def __init__(
+        self, dockerfile: Dockerfile, options: Options, find_image: FindImage, *, several: bool = False
+    ) -> None:
+        """`several`: the same is planned for other platforms too, and titles tell for which."""
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
         self._platform = options.platform or platforms.host()
+        self._several = several
         self._made: dict[int, Made] = {}
         self._images: dict[tuple[str, str], Base] = {}
 
@@ -92,7 +96,7 @@ class Planner:
         count = 1
         for one in own:
             count += changes_files(one)
-            title = f"[{label}{count}/{total}] {one.line.text}"
+            title = f"[{f'{self._platform} ' if self._several else ''}{label}{count}/{total}] {one.line.text}"
             await Effects(stage, made, title, self.source, self._options.network).apply(one)
         self._made[stage.number] = made
         return made
@@ -107,17 +111,26 @@ class Planner:
         if earlier is not None:
             below = await self._stage(earlier)
             scope = Scope(dockerfile.escape, given, self._global, dict(below.scope.env))
-            return Made(below.vertex, below.config, list(below.history), below.author, below.image, scope)
-        if name == "scratch":
-            return Made(Scratch(), RunConfig(), [], "", None, Scope(dockerfile.escape, given, self._global))
+            return Made(
+                below.vertex,
+                below.config,
+                list(below.history),
+                below.author,
+                below.image,
+                scope,
+                platform=below.platform,
+            )
         platform = self._platform_of(stage)
+        if name == "scratch":
+            scope = Scope(dockerfile.escape, given, self._global)
+            return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
         vertex = await self.image(name, platform, base.line)
         image = vertex.image
         run = image.config.run
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         history = list(image.config.history or ())
         scope = Scope(dockerfile.escape, given, self._global, env)
-        return Made(vertex, run, history, image.config.author, image, scope)
+        return Made(vertex, run, history, image.config.author, image, scope, platform=image.platform)
 
     def _platform_of(self, stage: Stage) -> Platform:
         text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
@@ -106,10 +106,12 @@ class Warned:
 
 @dataclass(frozen=True)
 class Built:
-    """The image is there, with these names."""
+    """All that was asked for is there: the image with these names, where one was. `response` is what BuildKit's clients are
+    told (`containerimage.digest`)."""
 
-    image_id: Digest
+    image_id: Digest | None
     names: tuple[str, ...]
+    response: Mapping[str, str] = field(default_factory=dict)
 
 
 Progress = Planned | Started | Said | Moved | Ended | Failed | Warned | Built

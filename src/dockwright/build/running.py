@@ -21,9 +21,10 @@ from pathlib import Path
 import msgspec
 
 from dockwright import cgroup, faults, workers
-from dockwright.build import stubs
+from dockwright.build import lent, stubs
 from dockwright.build.effects import SCRIPT
 from dockwright.build.graph import Execute
+from dockwright.build.lending import Lender
 from dockwright.container import hostfiles
 from dockwright.container.config import Config, HostConfig, Ulimit
 from dockwright.container.mounts import MountPoint
@@ -66,6 +67,24 @@ class Limits:
     cgroup_parent: str = ""
 
 
+@dataclass(frozen=True)
+class Step:
+    """One run of a command: `variables` are lent to it, and come after its own."""
+
+    vertex: Execute
+    points: list[MountPoint]
+    variables: list[str]
+    limits: Limits
+    network: str | None
+
+    def env(self) -> list[str]:
+        """Its own variables win over what is lent to it by a name that it did not choose."""
+        own = [*self.vertex.env, *self.vertex.unkeyed]
+        agent = f"{lent.AGENT_VARIABLE}="
+        has_agent = any(one.startswith(agent) for one in own)
+        return own + [one for one in self.variables if not (has_agent and one.startswith(agent))]
+
+
 class Runner:
     """Runs steps. `directory` is on the exec root; `parts` are the engine's."""
 
@@ -96,7 +115,14 @@ class Runner:
             yield step_id, rootfs
 
     async def run(
-        self, step_id: str, rootfs: Path, vertex: Execute, points: list[MountPoint], limits: Limits, output: Output
+        self,
+        step_id: str,
+        rootfs: Path,
+        vertex: Execute,
+        points: list[MountPoint],
+        limits: Limits,
+        output: Output,
+        lender: Lender,
     ) -> None:
         """Run the command of `vertex` in the snapshot that `changed` gave; what it says goes to `output`.
 
@@ -104,11 +130,13 @@ class Runner:
         """
         runtime = self._parts.runtime(None)
         network = await self._network(step_id, vertex.network)
-        targets = await workers.quick(self._write_bundle, step_id, rootfs, vertex, points, limits, network)
-        made = await workers.quick(stubs.look, rootfs, targets)
-        faults.point("build.run")
-        code, complaint = await self._execute(step_id, runtime, output)
-        await workers.quick(stubs.clear, rootfs, made)
+        async with lent.borrowed(lender, [one.mount for one in vertex.mounts], self._directory / step_id) as given:
+            step = Step(vertex, [*points, *given.points], given.variables, limits, network)
+            targets = await workers.quick(self._write_bundle, step_id, rootfs, step)
+            made = await workers.quick(stubs.look, rootfs, targets)
+            faults.point("build.run")
+            code, complaint = await self._execute(step_id, runtime, output)
+            await workers.quick(stubs.clear, rootfs, made)
         if complaint:
             raise StepFailed(f"failed to run {' '.join(vertex.arguments)!r}: {complaint}", 127)
         if code:
@@ -120,12 +148,14 @@ class Runner:
         undo.push_undo(workers.bulk, remove_directory, folder)
         undo.push_undo(self._forget, step_id)
         undo.push_undo(parts.snapshots.unmount, folder / "rootfs")
+        undo.push_undo(parts.snapshots.unmount, folder / lent.SECRETS)
         undo.push_undo(parts.networks.detach, step_id)
         undo.push_undo(parts.runtime(None).delete, step_id, force=True)
 
     async def _forget(self, step_id: str) -> None:
-        if any(found.key == step_id for found in self._parts.snapshots.walk()):
-            await self._parts.snapshots.remove(step_id)
+        for found in self._parts.snapshots.walk():
+            if found.key == step_id or found.key.startswith(f"{step_id}."):
+                await self._parts.snapshots.remove(found.key)
 
     async def _remove_cgroup(self, path: str) -> None:
         """Once what was killed in it has gone; one that stays is told in the log, and keeps nobody from starting."""
@@ -151,23 +181,16 @@ class Runner:
         parent = parent or self._parts.defaults.cgroup_parent
         return f"/{parent.strip('/')}/{step_id}"
 
-    def _write_bundle(
-        self,
-        step_id: str,
-        rootfs: Path,
-        vertex: Execute,
-        points: list[MountPoint],
-        limits: Limits,
-        network: str | None,
-    ) -> list[str]:
+    def _write_bundle(self, step_id: str, rootfs: Path, step: Step) -> list[str]:
         """Write the specification; where it mounts something."""
+        vertex, limits = step.vertex, step.limits
         if vertex.security == "insecure":
             raise Unsupported("RUN --security=insecure needs an entitlement, which this release gives to nobody")
         folder = self._directory / step_id
         files = self._files(folder, step_id, vertex, limits)
         config = Config(
             user=vertex.user,
-            env=[*vertex.env, *vertex.unkeyed],
+            env=step.env(),
             cmd=list(vertex.arguments),
             working_dir=vertex.working_dir,
         )
@@ -189,8 +212,8 @@ class Runner:
             rootfs=rootfs,
             hostname=HOSTNAME,
             cgroup_path=self._cgroup(step_id, limits.cgroup_parent),
-            network=network,
-            points=points,
+            network=step.network,
+            points=step.points,
             host_files=files,
             process_of=_no_process,
             default_ulimits=self._parts.defaults.ulimits,

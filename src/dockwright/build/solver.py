@@ -6,7 +6,7 @@ Two builds that come to the same step at the same time run it once: the second o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.build import files
+from dockwright.build import files, foreign
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
+from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
@@ -46,6 +48,7 @@ class Work:
     steps: Steps
     time_ns: int | None
     no_cache: bool = False
+    lender: Lender = field(default_factory=LendsNothing)
 
 
 class Solver:
@@ -66,12 +69,12 @@ class Solving:
     _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
     _steps: dict[Vertex, Step] = field(default_factory=dict)
 
-    async def solve(self, vertex: Vertex) -> Tree:
-        """The tree of `vertex`. Raises what its steps raise; nothing of it goes on then."""
-        self._plan(vertex)
+    async def solve(self, *wanted: Vertex) -> list[Tree]:
+        """The tree of each vertex. Raises what their steps raise; nothing of them goes on then."""
+        self._plan(wanted)
         try:
             async with asyncio.TaskGroup() as group:
-                return await self._tree(vertex, group)
+                return list(await asyncio.gather(*(self._tree(vertex, group) for vertex in wanted)))
         except BaseExceptionGroup as failed:
             raise first(failed) from None
 
@@ -112,10 +115,13 @@ class Solving:
         key = _key("exec", below.chain, *said, vertex.security, mounts, self.work.limits, self.work.time_ns)
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            if vertex.platform is not None and (why := await workers.quick(foreign.trouble, vertex.platform)):
+                raise Unsupported(f"{vertex.title}: {why}")
             async with AsyncExitStack() as stack:
                 points = [await self._mount(stack, mount, known) for mount in vertex.mounts]
                 chosen = [point for point in points if point is not None]
-                await self.solver.runner.run(step_id, rootfs, vertex, chosen, self.work.limits, say)
+                work = self.work
+                await self.solver.runner.run(step_id, rootfs, vertex, chosen, work.limits, say, work.lender)
 
         return await self._step(vertex, key, below, change)
 
@@ -195,18 +201,18 @@ class Solving:
         tree = None if mount.source is None else known[mount.source]
         return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
 
-    def _plan(self, vertex: Vertex) -> None:
-        for one in _in_order(vertex):
+    def _plan(self, wanted: Sequence[Vertex]) -> None:
+        for one in _in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
                 self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
         self.work.steps.plan(tuple(self._steps.values()))
 
 
-def _in_order(vertex: Vertex) -> list[Vertex]:
-    """All that `vertex` needs and itself, each after what it needs."""
+def _in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
+    """All that vertices need and themselves, each after what it needs."""
     found: dict[Vertex, None] = {}
-    left = [(vertex, False)]
+    left = [(vertex, False) for vertex in reversed(wanted)]
     while left:
         one, inputs_done = left.pop()
         if one in found:

@@ -36,6 +36,7 @@ from dockwright.image.describing import Users
 from dockwright.image.leases import Lease
 from dockwright.image.listing import Filters
 from dockwright.image.making import Commit, Import
+from dockwright.image.products import Products
 from dockwright.image.progress import Board, Progress
 from dockwright.image.removal import ImageUser
 from dockwright.image.retention import Retention
@@ -64,6 +65,7 @@ class Images:
 
     def __init__(self, store: Store, transfers: Transfers) -> None:
         self._store, self._transfers = store, transfers
+        self.products = Products(store, transfers)
 
     @classmethod
     async def open(

@@ -53,6 +53,23 @@ def push(
     return told(work, board, transfers.background, f"push {asked.familiar}")
 
 
+def push_target(
+    transfers: Transfers, target: Descriptor, name: Reference, *, tagged: bool, credentials: Credentials | None
+) -> AsyncGenerator[Progress, None]:
+    """Send all of `target`, stored under a lease of the caller's, to the repository of `name`: under its tag, or by its digest
+    alone. Close the generator to give up. Raises as `push` does.
+    """
+    board = Board()
+
+    async def work() -> None:
+        repository = transfers.repository(name, credentials)
+        board.tell(f"The push refers to repository [{name.name}]")
+        sending = _Push(transfers, repository, name, None, board)
+        await sending.send(target, str(name.tag) if tagged else target.digest)
+
+    return told(work, board, transfers.background, f"push {name.familiar}")
+
+
 def _meant(transfers: Transfers, asked: Reference, *, all_tags: bool) -> list[tuple[Reference, ImageRow]]:
     records = transfers.store.records
     tags = [
@@ -92,9 +109,16 @@ class _Push:
 
     async def run(self, row: ImageRow) -> None:
         """Send everything, then give it its tag."""
+        target = await self._target(row)
+        await self.send(target, self.name.tag or target.digest)
+        if target.digest != row.digest:
+            self._told_a_part(row, target)
+        await self._publish(row)
+
+    async def send(self, target: Descriptor, told_as: str) -> None:
+        """Send everything that `target` leads to, then itself under the tag or digest `told_as`."""
         store = self.transfers.store
         async with store.leases.lease() as lease:
-            target = await self._target(row)
             content = _Content()
             await self._walk(target, content)
             await self._hold(lease, target, content)
@@ -102,14 +126,11 @@ class _Push:
             await self.transfers.sources.add(self.name, content.blobs)
             faults.point("push.manifest")
             for document in content.documents.values():
-                told_as = self.name.tag if document.digest == target.digest else document.digest
+                called = told_as if document.digest == target.digest else document.digest
                 body = await read(store.blobs, document.digest)
-                await self.repository.push_manifest(told_as or document.digest, document, body)
-        self.board.tell(f"{self.name.tag}: digest: {target.digest} size: {target.size}")
-        self.board.tell_aux({"Tag": self.name.tag, "Digest": target.digest, "Size": target.size})
-        if target.digest != row.digest:
-            self._told_a_part(row, target)
-        await self._publish(row)
+                await self.repository.push_manifest(called, document, body)
+        self.board.tell(f"{told_as}: digest: {target.digest} size: {target.size}")
+        self.board.tell_aux({"Tag": told_as, "Digest": target.digest, "Size": target.size})
 
     async def _target(self, row: ImageRow) -> Descriptor:
         """What is sent: the image whole where all of it is here, else the one platform that is."""

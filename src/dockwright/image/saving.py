@@ -20,7 +20,7 @@ from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, Index, Platform, Reference, reference, write
 from dockwright.oci import digest as digests
 
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass
@@ -51,11 +51,11 @@ async def save(store: Store, names: Sequence[str], platforms: Sequence[Platform]
         for folder in ("blobs/", "blobs/sha256/"):
             yield tarformat.encode(Entry(folder.encode(), tarformat.DIRECTORY, 0o755))
         for digest in sorted(blobs):
-            async with aclosing(_blob(store, blobs[digest])) as chunks:
+            async with aclosing(blob_member(store, blobs[digest])) as chunks:
                 async for chunk in chunks:
                     yield chunk
         for path, content in _documents(images, referrers):
-            yield _file(path, content)
+            yield file_member(path, content)
         yield tarformat.END
     for image in images:
         await store.publish("save", image.row)
@@ -143,8 +143,9 @@ def _found(store: Store, name: str) -> ImageRow | None:
         return None
 
 
-async def _blob(store: Store, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
-    yield tarformat.encode(Entry(_path(descriptor).encode(), size=descriptor.size))
+async def blob_member(store: Store, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
+    """A blob as a member of a layout's tar. Raises `Corrupt` for one of another size, `NotFound`."""
+    yield tarformat.encode(Entry(blob_path(descriptor).encode(), size=descriptor.size))
     left = descriptor.size
     async with aclosing(store.open_layer(descriptor)) as chunks:
         async for chunk in chunks:
@@ -162,14 +163,14 @@ def _documents(images: list[_Saved], referrers: list[Descriptor]) -> list[tuple[
     index = Index(manifests=(*entries, *(_bare(descriptor) for descriptor in referrers)))
     manifest = [
         {
-            "Config": _path(image.variant.manifest.config),
+            "Config": blob_path(image.variant.manifest.config),
             "RepoTags": [name.familiar for name in image.names] or None,
-            "Layers": [_path(layer) for layer in image.variant.manifest.layers or ()],
+            "Layers": [blob_path(layer) for layer in image.variant.manifest.layers or ()],
         }
         for image in images
         if image.variant is not None
     ]
-    return [("index.json", write(index)), ("manifest.json", msgspec.json.encode(manifest)), ("oci-layout", _LAYOUT)]
+    return [("index.json", write(index)), ("manifest.json", msgspec.json.encode(manifest)), ("oci-layout", LAYOUT)]
 
 
 def _index_entries(image: _Saved) -> list[Descriptor]:
@@ -186,9 +187,11 @@ def _bare(target: Descriptor) -> Descriptor:
     return Descriptor(target.media_type, target.digest, target.size, platform=target.platform)
 
 
-def _path(descriptor: Descriptor) -> str:
+def blob_path(descriptor: Descriptor) -> str:
+    """Where a layout has a blob."""
     return f"blobs/{digests.algorithm(descriptor.digest)}/{digests.encoded(descriptor.digest)}"
 
 
-def _file(path: str, content: bytes) -> bytes:
+def file_member(path: str, content: bytes) -> bytes:
+    """A small file as a member of a tar."""
     return tarformat.encode(Entry(path.encode(), size=len(content))) + content + tarformat.padding(len(content))

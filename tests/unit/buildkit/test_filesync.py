@@ -24,7 +24,6 @@ from dockwright.buildkit.proto.filesync_grpc import FileSyncBase, FileSyncStub
 from dockwright.buildkit.proto.fsutil_pb2 import Packet, Stat
 from dockwright.errors import Invalid, Unavailable
 
-
 CONTEXT = Wanted("context")
 
 

@@ -36,7 +36,7 @@ async def _told(steps: AsyncIterator[Progress]) -> AsyncGenerator[tuple[str, dic
                 yield " ---> Using cache\n", None
             case Warned():
                 yield f"[Warning] line {one.line}: {one.rule}: {one.message}\n", None
-            case Built():
+            case Built() if one.image_id is not None:
                 yield "", {"ID": one.image_id}
                 yield f"Successfully built {one.image_id.partition(':')[2][:12]}\n", None
                 for name in one.names:

@@ -14,7 +14,7 @@ _KEYS = {
     "bind": {"source", "from", "readwrite", "readonly"},
     "cache": {"id", "source", "from", "readonly", "readwrite", "sharing", "mode", "uid", "gid"},
     "tmpfs": {"size"},
-    "secret": {"id", "required", "mode", "uid", "gid", "env"},
+    "secret": {"id", "source", "required", "mode", "uid", "gid", "env"},
     "ssh": {"id", "required", "mode", "uid", "gid"},
 }
 _SPELLINGS = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
@@ -56,7 +56,7 @@ def parse(text: str) -> Mount:
     mount = _build(kind, options)
     if kind in ("bind", "cache", "tmpfs") and not mount.target:
         raise Invalid(f"a mount of type {kind} needs a target")
-    if kind == "secret" and not (mount.id or mount.target or mount.env):
+    if kind == "secret" and not (mount.id or mount.source or mount.target or mount.env):
         raise Invalid("a mount of type secret needs an id, a target or an env")
     return mount
 
