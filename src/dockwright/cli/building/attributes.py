@@ -89,9 +89,10 @@ def network(options: Options) -> str:
 def entitlements(options: Options) -> list[str]:
     """What the build is allowed beyond the usual. Raises `errors.Invalid`."""
     found = [part for text in options.many("allow") for part in text.split(",") if part]
+    found = [one for one in found if one != "buildx.local.delete"]  # our own matter
     for one in found:
         if one not in ("network.host", "security.insecure"):
-            raise errors.Invalid(f"unknown entitlement {one}: network.host or security.insecure")
+            raise errors.Invalid(f"unknown entitlement {one}: network.host, security.insecure or buildx.local.delete")
     if network(options) == "host" and "network.host" not in found:
         found.append("network.host")
     return found

@@ -28,6 +28,18 @@ def merge(source: Path, target: Path) -> None:
         raise HostFailure(f"cannot write {error.filename or target}: {error.strerror}") from error
 
 
+def empty(directory: Path) -> None:
+    """Remove what is in `directory`, where it is there. Raises `HostFailure`."""
+    try:
+        for entry in list(os.scandir(directory)) if directory.exists() else ():
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+    except OSError as error:
+        raise HostFailure(f"cannot remove {error.filename or directory}: {error.strerror}") from error
+
+
 def _merge(source: Path, target: Path) -> None:
     if not os.path.lexists(target):
         os.rename(source, target)

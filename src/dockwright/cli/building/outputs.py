@@ -107,6 +107,17 @@ def _checked(one: Output) -> Output:
     return one
 
 
+def allowed(found: Iterable[Output], entitlements: Iterable[str]) -> None:
+    """Raise `errors.Invalid` for a directory that would be replaced, and is not one of the working directory's."""
+    here = os.path.realpath(os.getcwd())
+    for one in found:
+        if one.kind != "local" or one.attributes.get("mode") != "delete" or "buildx.local.delete" in entitlements:
+            continue
+        if not os.path.realpath(one.directory).startswith(here.rstrip("/") + "/"):
+            what = f'local output mode=delete for destination "{one.directory}"'
+            raise errors.Invalid(f"{what} requires --allow=buildx.local.delete")
+
+
 def named(found: list[Output], tags: list[str], annotations: Iterable[str]) -> list[Output]:
     """With the build's names and annotations on everything that can have them. Raises `errors.Invalid`."""
     notes = _annotations(annotations)

@@ -20,7 +20,7 @@ from dockwright.buildkit.filesync import receive
 from dockwright.buildkit.proto.filesync_grpc import FileSendBase
 from dockwright.buildkit.proto.filesync_pb2 import BytesMessage
 from dockwright.buildkit.proto.fsutil_pb2 import Packet
-from dockwright.cli.building.merging import merge
+from dockwright.cli.building.merging import empty, merge
 from dockwright.cli.building.outputs import STDOUT, Output
 from dockwright.cli.building.services.headers import headers
 from dockwright.errors import HostFailure
@@ -60,7 +60,7 @@ class Results(FileSendBase):
         if output is None:
             raise GRPCError(Status.NOT_FOUND, f"exporter {number} not found")
         if output.kind == "local":
-            await _tree(_Packets(stream), output.directory)
+            await _tree(_Packets(stream), output.directory, replace=output.attributes.get("mode") == "delete")
         elif output.directory:
             await _layout(stream, output.directory)
         else:
@@ -122,12 +122,14 @@ def _write(fd: int, data: bytes) -> None:
         raise HostFailure(f"cannot write the result: {error.strerror}") from error
 
 
-async def _tree(stream: _Packets, directory: str) -> None:
-    """Over what `directory` has: received beside it, then moved in."""
+async def _tree(stream: _Packets, directory: str, *, replace: bool) -> None:
+    """Over what `directory` has, or in its stead: received beside it, then moved in."""
     parent = await workers.quick(_parent, directory)
     temporary = Path(tempfile.mkdtemp(prefix=".dockwright-", dir=parent))
     try:
         await receive(stream, temporary, owner=(os.getuid(), os.getgid()))
+        if replace:
+            await workers.bulk(empty, Path(directory))
         await workers.bulk(merge, temporary / "fs", Path(directory))
     finally:
         await workers.bulk(shutil.rmtree, temporary, ignore_errors=True)
