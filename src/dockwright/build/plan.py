@@ -16,7 +16,7 @@ from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
-from dockwright.build.dockerfile.scope import Scope, expand_at, global_scope
+from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
 from dockwright.build.effects import COMMENT, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
 from dockwright.build.named import IMAGE, STAGE, Named
@@ -82,8 +82,9 @@ class Planner:
     async def plan(self) -> Plan:
         """Raises `DockerfileError`, and `NotFound` for images that are not there."""
         target = self._target()
+        given = automatic(target.base.name, self._platform, platforms.host())
         self._global, self._empty = global_scope(
-            self._dockerfile.arguments, self._options.arguments, self._automatic(target), self._dockerfile.escape
+            self._dockerfile.arguments, self._options.arguments, given, self._dockerfile.escape
         )
         made = await self._stage(target)
         config = made.config
@@ -100,17 +101,6 @@ class Planner:
         found = self._dockerfile.stage(self._options.target)
         if found is None:
             raise Invalid(f"target stage {self._options.target!r} could not be found")
-        return found
-
-    def _automatic(self, target: Stage) -> dict[str, str]:
-        found = {"TARGETSTAGE": target.base.name or "default"}
-        for side, platform in (("TARGET", self._platform), ("BUILD", platforms.host())):
-            found |= {
-                f"{side}PLATFORM": str(platform),
-                f"{side}OS": platform.os,
-                f"{side}ARCH": platform.architecture,
-                f"{side}VARIANT": platform.variant,
-            }
         return found
 
     async def _stage(self, stage: Stage) -> Made:
