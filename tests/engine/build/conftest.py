@@ -32,7 +32,11 @@ class Outcome:
     def cached(self) -> dict[str, bool]:
         """Each step's title, and whether the cache had it. Base images and what is fetched are left out."""
         steps = [one for one in self.progress if isinstance(one, Ended) and one.number > 0]
-        return {one.title: one.cached for one in steps if not one.title.startswith(("FROM ", "ADD ", "[context"))}
+        return {
+            one.title: one.cached
+            for one in steps
+            if "FROM " not in one.title and not one.title.startswith(("ADD ", "[context"))
+        }
 
     @property
     def said(self) -> str:
