@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockwright.build.policy import BuilderOptions
 from dockwright.container.parts import Defaults
 from dockwright.distribution import RegistryOptions
 from dockwright.image import Retention, TransferLimits
@@ -42,6 +43,7 @@ class Settings:
     labels: list[str] = field(default_factory=list)
     plugin_directories: tuple[Path, ...] = DIRECTORIES
     gc: Retention = field(default_factory=Retention)
+    builder: BuilderOptions = field(default_factory=BuilderOptions)
 
     @classmethod
     def under(cls, root: Path) -> Settings:

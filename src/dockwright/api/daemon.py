@@ -19,6 +19,7 @@ from aiohttp import web
 import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
+from dockwright.api.builder_settings import builder_options
 from dockwright.api.registry_settings import features, registry_options, transfer_limits
 from dockwright.api.reloading import LEVELS, Configuration, level
 from dockwright.api.server import Daemon
@@ -115,6 +116,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         labels=values["label"],
         plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
         gc=_retention(values),
+        builder=builder_options(values["builder"]),
         registry=registry_options(values),
         transfers=transfer_limits(values),
     )

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
 from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
-from dockwright.build.effects import Effects, Made, changes_files
-from dockwright.build.graph import Base, Scratch, Vertex
+from dockwright.build.effects import COMMENT, Effects, Made, changes_files
+from dockwright.build.graph import Base, Copy, Scratch, Vertex
+from dockwright.build.named import IMAGE, STAGE, Named
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
@@ -47,19 +49,34 @@ class Plan:
     author: str
     platform: Platform
     base: Image | None
+    # What is built whatever the cache has.
+    fresh: frozenset[Vertex] = frozenset()
 
 
 class Planner:
     """Plans one build. Use once."""
 
     def __init__(
-        self, dockerfile: Dockerfile, options: Options, find_image: FindImage, *, several: bool = False
+        self,
+        dockerfile: Dockerfile,
+        options: Options,
+        find_image: FindImage,
+        *,
+        several: bool = False,
+        named: Named | None = None,
+        fresh: frozenset[str] = frozenset(),
     ) -> None:
-        """`several`: the same is planned for other platforms too, and titles tell for which."""
+        """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
+        whatever the cache has."""
+        self._named = named or Named()
+        self._fresh_stages = {one.lower() for one in fresh}
+        self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
         self._platform = options.platform or platforms.host()
         self._several = several
         self._made: dict[int, Made] = {}
+        self._begun: set[int] = set()
+        self._contexts: dict[str, Vertex] = {}
         self._images: dict[tuple[str, str], Base] = {}
 
     async def plan(self) -> Plan:
@@ -74,7 +91,9 @@ class Planner:
         if self._options.labels:
             labels = {**(config.labels or {}), **self._options.labels}
             config = msgspec.structs.replace(config, labels=labels)
-        return Plan(made.vertex, config, tuple(made.history), made.author, self._platform, made.image)
+        return Plan(
+            made.vertex, config, tuple(made.history), made.author, self._platform, made.image, frozenset(self._fresh)
+        )
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -87,6 +106,12 @@ class Planner:
     async def _stage(self, stage: Stage) -> Made:
         if stage.number in self._made:
             return self._made[stage.number]
+        self._begun.add(stage.number)
+        platform = self._platform_of(stage)
+        if stage.base.name and (given := self._named.find(stage.base.name, platform)) is not None:
+            self._made[stage.number] = made = await self._of_context(stage.base.name, given, platform, stage)
+            self._begun.discard(stage.number)
+            return made
         made = await self._begin(stage)
         triggers = self._triggers(stage, made)
         own = [*triggers, *stage.instructions]
@@ -94,11 +119,19 @@ class Planner:
         alone = len(self._dockerfile.stages) == 1
         label = "" if alone else f"{stage.base.name or f'stage-{stage.number}'} "
         count = 1
-        for one in own:
+        for number, one in enumerate(own):
             count += changes_files(one)
             title = f"[{f'{self._platform} ' if self._several else ''}{label}{count}/{total}] {one.line.text}"
-            await Effects(stage, made, title, self.source, self._options.network).apply(one)
+            place = f"{stage.base.name or stage.number}/{number}/{platform}"
+            before = made.vertex
+            effects = Effects(
+                stage, made, title, self.source, self._options.network, place=place, files=self._named.files
+            )
+            await effects.apply(one)
+            if made.vertex is not before and stage.base.name.lower() in self._fresh_stages:
+                self._fresh.add(made.vertex)
         self._made[stage.number] = made
+        self._begun.discard(stage.number)
         return made
 
     async def _begin(self, stage: Stage) -> Made:
@@ -121,16 +154,56 @@ class Planner:
                 platform=below.platform,
             )
         platform = self._platform_of(stage)
+        if (context := self._named.find(name, platform)) is not None:
+            return await self._of_context(name, context, platform, stage)
         if name == "scratch":
             scope = Scope(dockerfile.escape, given, self._global)
             return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
-        vertex = await self.image(name, platform, base.line)
+        return self._on_image(await self.image(name, platform, base.line))
+
+    def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
         run = image.config.run
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         history = list(image.config.history or ())
-        scope = Scope(dockerfile.escape, given, self._global, env)
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
         return Made(vertex, run, history, image.config.author, image, scope, platform=image.platform)
+
+    async def _of_context(self, name: str, given: Context | str, platform: Platform, stage: Stage) -> Made:
+        """A stage that is a named context."""
+        vertex = await self._context(name, given, platform, stage.base.line)
+        if isinstance(vertex, Base):
+            return self._on_image(vertex)
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global)
+        if isinstance(vertex, Scratch):
+            return Made(vertex, RunConfig(), [], "", None, scope, platform=platform)
+        if isinstance(given, str) and given.startswith(STAGE):
+            return self._made[self._stage_of(name, given, stage.base.line).number]
+        history = [History(created_by=f"FROM {name}", comment=COMMENT)]
+        files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
+        return Made(files, RunConfig(), history, "", None, scope, platform=platform)
+
+    async def _context(self, name: str, given: Context | str, platform: Platform, line: Line) -> Vertex:
+        """The files of a named context. Raises `DockerfileError`, and as `find_image` does."""
+        if isinstance(given, str) and given.startswith(IMAGE):
+            image = given.removeprefix(IMAGE)
+            return Scratch() if image == "scratch" else await self.image(image, platform, line)
+        if isinstance(given, str) and given.startswith(STAGE):
+            return (await self._stage(self._stage_of(name, given, line))).vertex
+        if name not in self._contexts:
+            try:
+                self._contexts[name] = self._named.source(name, given, (line.start, line.end))
+            except Invalid as error:
+                raise line.error(str(error)) from None
+        return self._contexts[name]
+
+    def _stage_of(self, name: str, given: str, line: Line) -> Stage:
+        found = self._dockerfile.stage(given.removeprefix(STAGE))
+        if found is None:
+            raise line.error(f"the context {name} is {given}, and there is no such stage")
+        if found.number in self._begun:
+            raise line.error(f"the context {name} is {given}, which needs it itself")
+        return found
 
     def _platform_of(self, stage: Stage) -> Platform:
         text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text
@@ -176,4 +249,6 @@ class Planner:
         later = self._dockerfile.stage(name)
         if later is not None:
             raise line.error(f"the stage {name} does not stand before this one", hint="move it up")
+        if (context := self._named.find(name, self._platform)) is not None:
+            return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)

@@ -46,6 +46,14 @@ class LocalBlobs:
         """Where the blob is, or would be: for `sendfile` and for reading in worker threads. Never to be written."""
         return self._blobs / digests.algorithm(digest) / digests.encoded(digest)
 
+    def disk_bytes(self, digest: Digest) -> int | None:
+        """What the blob takes on the disk; None where it is not stored. Blocking, and quick: lists ask for thousands."""
+        try:
+            at = os.stat(f"{self._blobs}/{digests.algorithm(digest)}/{digests.encoded(digest)}")
+        except FileNotFoundError:
+            return None
+        return at.st_blocks * 512
+
     def begin(self) -> Partial:
         """An anonymous ingest for code that runs in a worker thread already."""
         return Partial(self._ingests / secrets.token_hex(16), self._blobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -164,6 +165,7 @@ def created_s(created: str | None) -> int:
     return created_ns(created) // 10**9
 
 
+@lru_cache(4096)
 def created_ns(created: str | None) -> int:
     """An RFC 3339 time in nanoseconds since 1970; 0 for none, or one that is none."""
     if not created:

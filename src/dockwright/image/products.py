@@ -76,7 +76,7 @@ class Products:
 
     async def keep(self, target: Descriptor, names: Sequence[Reference]) -> Image:
         """Make an image of `target`, all of which is stored, and name it."""
-        faults.point("image.record")
+        faults.point("image.product")
         await self._store.records.add(target, names)
         return await self._store.image(self._store.records.images[target.digest])
 

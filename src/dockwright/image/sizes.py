@@ -92,10 +92,5 @@ def union_bytes(all_of_them: dict[Digest, Footprint]) -> int:
 
 
 def _blobs(store: Store, wanted: Iterable[Digest]) -> dict[Digest, int]:
-    found = {}
-    for digest in wanted:
-        try:
-            found[digest] = store.blobs.path(digest).stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return found
+    found = {digest: store.blobs.disk_bytes(digest) for digest in wanted}
+    return {digest: size for digest, size in found.items() if size is not None}

@@ -222,7 +222,7 @@ async def test_a_cached_layer_outlives_its_image_until_it_is_pruned(bench: Bench
     await bench.engine.images.remove("gone:1")
     assert all((await bench.build(text, names=("gone:1",))).cached.values())
     await bench.engine.images.remove("gone:1")
-    pruned = await bench.engine.builder.prune({}, everything=True, keep_bytes=0)
+    pruned = await bench.engine.builder.prune({}, everything=True)
     assert pruned.freed_bytes > 0
     assert await bench.engine.builder.usage() == []
     assert not any((await bench.build(text)).cached.values())
@@ -236,14 +236,14 @@ async def test_what_to_prune_is_chosen(bench: Bench) -> None:
         "FROM busybox\nRUN echo one > /x\nRUN echo two > /y\nRUN --mount=type=cache,target=/c touch /c/z\n"
     )
     assert {use.kind for use in await bench.engine.builder.usage()} == {"regular", "exec.cachemount"}
-    some = await bench.engine.builder.prune({"description": ["echo two"]}, everything=False, keep_bytes=0)
+    some = await bench.engine.builder.prune({"description": ["echo two"]}, everything=False)
     assert len(some.ids) == 1
-    none = await bench.engine.builder.prune({"until": ["1h"]}, everything=True, keep_bytes=0)
+    none = await bench.engine.builder.prune({"until": ["1h"]}, everything=True)
     assert none.ids == []
-    caches = await bench.engine.builder.prune({"type": ["exec.cachemount"]}, everything=True, keep_bytes=0)
+    caches = await bench.engine.builder.prune({"type": ["exec.cachemount"]}, everything=True)
     assert len(caches.ids) == 1
     with pytest.raises(DockwrightError, match="invalid filter 'colour'"):
-        await bench.engine.builder.prune({"colour": ["red"]}, everything=True, keep_bytes=0)
+        await bench.engine.builder.prune({"colour": ["red"]}, everything=True)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ async def test_a_command_that_is_not_there_is_told_by_name(bench: Bench) -> None
 
 
 @pytest.mark.parametrize(
-    "step", ["build.mount", "snapshot.mount", "build.run", "image.layer", "snapshot.adopt", "image.record"]
+    "step", ["build.mount", "snapshot.mount", "build.run", "image.layer", "snapshot.adopt", "image.product"]
 )
 async def test_a_fault_at_any_step_leaves_nothing_and_the_next_build_works(bench: Bench, step: str) -> None:
     with faults.armed(step), pytest.raises(HostFailure):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,12 +13,13 @@ import msgspec
 from aiohttp import web
 
 from dockwright import archive, workers
-from dockwright.api import fetching, parameters, progress
+from dockwright.api import parameters, progress
 from dockwright.api.call import Call
 from dockwright.api.filters import Filters
 from dockwright.api.render import builds
 from dockwright.api.router import Router
 from dockwright.build import BuildRequest, Context, Limits, Options
+from dockwright.build.policy import Space
 from dockwright.container.config import Ulimit
 from dockwright.credentials import REGISTRIES_HEADER, from_registries_header, key_of
 from dockwright.engine import Pull
@@ -31,8 +31,7 @@ from dockwright.undo import UndoStack, shielded
 T = TypeVar("T")
 
 ROUTER = Router()
-_FILTERS = ("description", "id", "type", "unused-for", "until")
-_AMOUNTS = ("keep-storage", "max-used-space", "reserved-space")
+_FILTERS = ("description", "id", "inuse", "type", "unused-for", "until")
 # What would have to be honoured, and is not.
 _REFUSED = {
     "squash": "squashing layers is not supported: a multi-stage build gives an image of few layers",
@@ -62,32 +61,28 @@ async def _build(call: Call) -> AsyncGenerator[progress.Message, None]:
         await engine.provide(name, pull, credentials.get(key_of(reference.parse(name).domain)), platform)
         return await engine.images.resolve(name, platform)
 
-    folder = engine.builder.contexts / secrets.token_hex(16)
-    async with UndoStack() as undo:
-        undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-        request = await _receive(call, folder, request)
-        context = await workers.quick(Context.at, folder, request.dockerfile)
+    async with AsyncExitStack() as stack:
+        context = await stack.enter_async_context(_context(call, request))
         steps = engine.builder.build(request, context, find)
         async with aclosing(builds.messages(steps, quiet=call.flag("q"))) as told:
             async for message in told:
                 yield message
 
 
-async def _receive(call: Call, folder: Path, request: BuildRequest) -> BuildRequest:
-    """The context, unpacked into `folder`; where a lone Dockerfile was sent, the request with its text."""
-    await workers.quick(folder.mkdir, mode=0o700, parents=True)
-    remote = call.text("remote")
-    if not remote:
+@asynccontextmanager
+async def _context(call: Call, request: BuildRequest) -> AsyncIterator[Context]:
+    """The context: what was sent, or what `remote` names."""
+    builder, remote = call.engine.builder, call.text("remote")
+    if remote and remote != "client-session":
+        async with builder.sources.context(remote, request.dockerfile, request.lender) as found:
+            yield found
+        return
+    folder = builder.contexts / secrets.token_hex(16)
+    async with UndoStack() as undo:
+        undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
+        await workers.quick(folder.mkdir, mode=0o700, parents=True)
         await _unpack(folder, call.chunks())
-        return request
-    if not remote.startswith(("http://", "https://")) or remote.partition("#")[0].endswith(".git"):
-        raise Unsupported(f"a context from {remote} is not supported by this release: send a tar, or the URL of one")
-    async with aclosing(fetching.fetch(fetching.address(remote))) as chunks:
-        first = await anext(chunks, b"")
-        if archive.is_packed(first):
-            await _unpack(folder, _joined(first, chunks))
-            return request
-        return replace(request, text=first + b"".join([chunk async for chunk in chunks]))
+        yield await workers.quick(Context.at, folder, request.dockerfile)
 
 
 async def _unpack(folder: Path, chunks: AsyncIterable[bytes]) -> None:
@@ -95,12 +90,6 @@ async def _unpack(folder: Path, chunks: AsyncIterable[bytes]) -> None:
         await archive.write(folder, "/", chunks, owner=(0, 0))
     except Corrupt as error:  # it came with the request: the caller's fault
         raise Invalid(f"the build's context cannot be read: {error}") from error
-
-
-async def _joined(first: bytes, rest: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    yield first
-    async for chunk in rest:
-        yield chunk
 
 
 def _request(call: Call) -> BuildRequest:
@@ -153,9 +142,12 @@ async def prune(call: Call) -> web.StreamResponse:
     chosen = {name: filters.get(name) for name in _FILTERS if filters.get(name)}
     if "unused-for" in chosen:
         chosen["until"] = chosen.pop("unused-for") + chosen.get("until", [])
-    amounts = [call.number(name) or 0 for name in _AMOUNTS]
-    if call.number("min-free-space"):
-        raise Unsupported("min-free-space is not supported by this release: use max-used-space")
-    pruning = call.engine.builder.prune(chosen, everything=call.flag("all"), keep_bytes=max(amounts))
+    # `keep-storage` is what `reserved-space` was called.
+    space = Space(
+        call.number("reserved-space") or call.number("keep-storage") or 0,
+        call.number("max-used-space") or 0,
+        call.number("min-free-space") or 0,
+    )
+    pruning = call.engine.builder.prune(chosen, everything=call.flag("all"), space=space)
     done = await shielded(pruning, limit_s=None)
     return call.answer({"CachesDeleted": done.ids, "SpaceReclaimed": done.freed_bytes})
