@@ -66,6 +66,11 @@ def vertex(digest: str) -> Detail:
     return Detail(_ROOT + "Vertex+json", msgspec.json.encode({"digest": digest}))
 
 
+def kept(image: str) -> Detail:
+    """The image that was kept of the step that failed: our own, other clients leave it aside."""
+    return Detail("dockwright/errdefs.Kept+json", msgspec.json.encode({"image": image}))
+
+
 def of(error: errors.DockwrightError, details: Sequence[Detail] = ()) -> GRPCError:
     """One of our errors as a status."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Status.UNKNOWN)

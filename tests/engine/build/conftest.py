@@ -26,7 +26,7 @@ class Outcome:
     def cached(self) -> dict[str, bool]:
         """Each step's title, and whether the cache had it. The base images are left out."""
         steps = [one for one in self.progress if isinstance(one, Ended) and one.number > 0]
-        return {one.title: one.cached for one in steps if not one.title.startswith("FROM ")}
+        return {one.title: one.cached for one in steps if "FROM " not in one.title}
 
     @property
     def said(self) -> str:

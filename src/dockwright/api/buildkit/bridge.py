@@ -16,9 +16,12 @@ from dockwright.api.buildkit.solves import Buildkit, Job, Ref, Returned
 from dockwright.buildkit.errors import Detail, answering
 from dockwright.buildkit.proto import gateway_pb2 as wire
 from dockwright.buildkit.proto.gateway_grpc import LLBBridgeBase
+from dockwright.buildkit.proto.llb_pb2 import Definition, Input, Op, OpMetadata, SourceOp
 from dockwright.errors import Invalid, NotFound, Unsupported
+from dockwright.oci import digest as digests
 
 Metadata = MultiDict[str | bytes] | None
+_RESULT = "dockwright-result://"
 _BUILD_ID = "buildkit-controlapi-buildid"
 
 
@@ -54,10 +57,14 @@ class Bridge(LLBBridgeBase):
             raise Unsupported(
                 "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
             )
-        ref = await self._buildkit.prepare(job, request.Frontend, dict(request.FrontendOpt))
-        if request.Evaluate:
-            await self._buildkit.run(job, ref, [])
-        result = wire.Result(ref=wire.Ref(id=ref.id))
+        inputs = {name: _result_id(one) for name, one in request.FrontendInputs.items()}
+        returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendOpt), inputs)
+        result = wire.Result(metadata=returned.metadata)
+        for ref in returned.refs:
+            if request.Evaluate:
+                await self._buildkit.evaluate(job, ref)
+            result.ref.id = ref.id
+            getattr(result.ref, "def").CopyFrom(_definition(ref))
         await stream.send_message(wire.SolveResponse(result=result))
 
     @answering
@@ -65,7 +72,7 @@ class Bridge(LLBBridgeBase):
         job = await self._job(stream.metadata)
         request = await stream.recv_message()
         assert request is not None
-        await self._buildkit.run(job, _ref(job, request.Ref), [])
+        await self._buildkit.evaluate(job, _ref(job, request.Ref))
         await stream.send_message(wire.EvaluateResponse())
 
     @answering
@@ -118,6 +125,25 @@ def _unanswered(call: str) -> GRPCError:
     return GRPCError(
         Status.UNIMPLEMENTED, f"{call} is not supported: build functions of this engine's clients do not need it"
     )
+
+
+def _definition(ref: Ref) -> Definition:
+    """The result as others may pass it on: one source, which only we understand."""
+    op = Op(source=SourceOp(identifier=_RESULT + ref.id)).SerializeToString(deterministic=True)
+    # As every definition, it ends with an operation that names what it is about.
+    last = Op(inputs=[Input(digest=digests.of(op))]).SerializeToString(deterministic=True)
+    definition = Definition(metadata={str(digests.of(one)): OpMetadata() for one in (op, last)})
+    getattr(definition, "def").extend((op, last))
+    return definition
+
+
+def _result_id(definition: Definition) -> str:
+    """The id of the result that `definition` is. Raises `Unsupported` for any other."""
+    for data in getattr(definition, "def"):
+        identifier = Op.FromString(data).source.identifier
+        if identifier.startswith(_RESULT):
+            return identifier.removeprefix(_RESULT)
+    raise Unsupported("an input that is no result of another build of this engine")
 
 
 def _ref(job: Job, ref_id: str) -> Ref:

@@ -11,13 +11,15 @@ from grpclib.server import Stream
 
 from dockwright.api.buildkit import capabilities, failures
 from dockwright.api.buildkit.sinks import SessionSink
-from dockwright.api.buildkit.solves import Buildkit, Job, Returned
+from dockwright.api.buildkit.solves import Buildkit, Job
 from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
+from dockwright.build.policy import Space
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
 from dockwright.errors import DockwrightError, Invalid, Unsupported
+from dockwright.undo import shielded
 
 T = TypeVar("T")
 _MAPPED = ("local", "tar", "oci", "docker")
@@ -42,17 +44,17 @@ class Control(ControlBase):
             outputs = self._outputs(request)
         except DockwrightError as error:
             raise failures.of(error) from error
+        job.entitlements = frozenset(request.Entitlements)
         if request.Frontend:
-            ref = await self._buildkit.prepare(job, request.Frontend, dict(request.FrontendAttrs))
-            returned = Returned([ref], {})
+            returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendAttrs))
         else:  # the client has a build function, which speaks with the bridge
             returned = await job.returned
         response = {name: value.decode("utf-8", "replace") for name, value in returned.metadata.items()}
-        if not outputs and not returned.refs:
-            return response
         for ref in returned.refs:
-            built = await self._buildkit.run(job, ref, outputs)
-            response |= built.response
+            if not outputs:
+                await self._buildkit.evaluate(job, ref)
+                continue
+            response |= (await self._buildkit.run(job, ref, outputs)).response
         return response
 
     def _outputs(self, request: wire.SolveRequest) -> list[Output]:
@@ -61,7 +63,7 @@ class Control(ControlBase):
             exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
         return [
             parse(
-                {**dict(one.Attrs), "type": one.Type},
+                {**_attributes(one), "type": one.Type},
                 SessionSink(self._buildkit.sessions, request.Session, number) if one.Type in _MAPPED else None,
             )
             for number, one in enumerate(exporters)
@@ -105,8 +107,8 @@ class Control(ControlBase):
             filters.setdefault("until", []).append(f"{request.keepDuration}ns")
         builder = self._buildkit.engine.builder
         before = {use.id: use for use in await builder.usage()}
-        keep_bytes = request.maxUsedSpace or request.reservedSpace
-        pruned = await builder.prune(filters, everything=request.all, keep_bytes=keep_bytes)
+        space = Space(request.reservedSpace, request.maxUsedSpace, request.minFreeSpace)
+        pruned = await shielded(builder.prune(filters, everything=request.all, space=space), limit_s=None)
         for use_id in pruned.ids:
             if (use := before.get(use_id)) is not None:
                 await stream.send_message(_record(use))
@@ -136,6 +138,11 @@ def _check(request: wire.SolveRequest) -> None:
         )
     if request.Cache.Exports:
         raise Unsupported("cache exports are not supported by this release")
+
+
+def _attributes(exporter: wire.Exporter) -> dict[str, str]:
+    """Without what says that the image is for this engine's store: all are."""
+    return {name: value for name, value in exporter.Attrs.items() if (name, exporter.Type) != ("load", "moby")}
 
 
 def _record(use: CacheUse) -> wire.UsageRecord:

@@ -8,6 +8,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from dockwright.api.buildkit.board import Teller, Text
+from dockwright.build import StepFailed
 from dockwright.build.dockerfile import DockerfileError
 from dockwright.buildkit import errors as wire
 from dockwright.buildkit.errors import Detail
@@ -22,6 +23,10 @@ def of(error: DockwrightError, text: Text | None = None, teller: Teller | None =
         details.append(wire.vertex(failed.step.id))
     lines = failed.step.lines if failed is not None and failed.step is not None else (0, 0)
     message = str(error)
+    if isinstance(error, StepFailed):
+        message = error.process
+        if error.image_id:
+            details.append(wire.kept(error.image_id))
     if isinstance(error, DockerfileError):
         lines = (error.span.line, error.span.line)
         message = f"dockerfile parse error on line {error.span.line}: {error.message}"

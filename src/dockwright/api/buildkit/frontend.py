@@ -5,27 +5,26 @@ from __future__ import annotations
 import posixpath
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from pathlib import Path
 
 from dockwright import workers
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Teller, Text
+from dockwright.api.buildkit.contexts import Contexts, first
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
-from dockwright.api.buildkit.sessions import Session, Sessions
+from dockwright.api.buildkit.sessions import Sessions
 from dockwright.build import BuildRequest, Context, Steps
-from dockwright.build.dockerfile import Dockerfile, parse
+from dockwright.build.describing import answer
+from dockwright.build.dockerfile import parse
 from dockwright.build.progress import Work
 from dockwright.build.reads import context_paths
-from dockwright.buildkit.filesync import Wanted
 from dockwright.engine import Engine
-from dockwright.errors import Invalid, NotFound, Unsupported
-from dockwright.ignoring import Patterns, read_ignore_file
+from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
 from dockwright.oci import Platform, reference
 
 
-class NeedsAll(Invalid):
+class NeedsAll(DockwrightError):
     """A base image's triggers read the context: what the Dockerfile reads of it is not enough."""
 
 
@@ -37,25 +36,21 @@ class Prepared:
     context: Context
     images: BaseImages
     text: Text
-    dockerfile: Dockerfile
 
 
 class BaseImages:
     """Finds base images for one build: pulls what is missing, and tells of it."""
 
-    def __init__(self, engine: Engine, asked: Asked, lender: SessionLender, steps: Steps) -> None:
+    def __init__(self, engine: Engine, asked: Asked, lender: SessionLender, steps: Steps, *, whole: bool) -> None:
         self._engine, self._asked, self._lender, self._steps = engine, asked, lender, steps
-        self._whole = False
-
-    def whole_context(self) -> None:
-        """The context is whole: triggers of base images may read of it what they want."""
-        self._whole = True
+        # The context is whole: triggers of base images may read of it what they want.
+        self.whole = whole
 
     async def find(self, name: str, platform: Platform) -> Image:
         """As the builder's `FindImage`. Raises `NeedsAll`."""
         with self._steps.work(f"[internal] load metadata for {_full(name)}") as work:
             image = await self._find(name, platform, work)
-        if image.config.run.on_build and not self._whole:
+        if image.config.run.on_build and not self.whole:
             raise NeedsAll
         return image
 
@@ -95,93 +90,66 @@ class Frontend:
     async def prepare(self, stack: AsyncExitStack, asked: Asked, *, whole: bool = False) -> Prepared:
         """Fetch the Dockerfile and what it reads, or the `whole` context.
 
-        Raises `DockerfileError`, `NotFound`, and as `Locals.synced`.
+        Raises `DockerfileError`, `NotFound`, and as `Locals.synced` and `Sources.context`.
         """
-        remote = asked.text(asked.text("contextkey", "context"))
-        if remote:
-            raise Unsupported(f"a context from {remote} is not supported by this release")
-        text, own_ignore = await self._dockerfile(stack, asked)
-        self.text = text
-        dockerfile = parse(text.data, asked.filename)
-        images = BaseImages(self._engine, asked, self._lender, self._steps)
-        ignored, lines = await self._ignored(stack, asked, own_ignore)
-        root = await self._context(stack, asked, lines, None if whole else context_paths(dockerfile), images)
+        contexts = self._contexts(stack, asked)
+        remote = await contexts.remote() if contexts.address else None
+        text, own_ignore = await self._dockerfile(contexts, remote)
+        paths = context_paths(parse(text.data, asked.filename))
+        whole = whole or remote is not None or paths is None
+        images = BaseImages(self._engine, asked, self._lender, self._steps, whole=whole)
+        context = remote
+        if context is None:
+            ignored = await contexts.ignored("context", own_ignore, "[internal] load .dockerignore")
+            context = await contexts.main(ignored, None if whole else paths)
         request = BuildRequest(
             dockerfile=asked.filename,
             text=text.data,
             options=asked.options,
-            no_cache=bool(asked.no_cache),
+            no_cache=asked.no_cache,
             limits=asked.limits,
             lender=self._lender,
             platforms=asked.platforms,
+            contexts=await contexts.named(),
+            explain=asked.flag("dockwright:explain"),
+            keep_failed=asked.flag("dockwright:keep-failed"),
+            keep_times=asked.flag("dockwright:keep-times"),
         )
-        return Prepared(request, Context(root, ignored), images, text, dockerfile)
+        return Prepared(request, context, images, text)
 
-    async def _dockerfile(self, stack: AsyncExitStack, asked: Asked) -> tuple[Text, bytes]:
+    async def describe(self, stack: AsyncExitStack, asked: Asked, request: str) -> dict[str, bytes]:
+        """Answer a question about the Dockerfile, `frontend.outline` say. Raises as `describing.answer`."""
+        contexts = self._contexts(stack, asked)
+        remote = await contexts.remote() if contexts.address else None
+        text, own_ignore = await self._dockerfile(contexts, remote)
+        if remote is not None:
+            ignored = remote.ignored
+        else:
+            ignored = await contexts.ignored("context", own_ignore, "[internal] load .dockerignore")
+        return answer(request, text.data, name=asked.filename, options=asked.options, ignored=ignored)
+
+    def _contexts(self, stack: AsyncExitStack, asked: Asked) -> Contexts:
+        return Contexts(
+            self._engine, self._sessions, self._locals, self._session_id, self._lender, self._steps, stack, asked
+        )
+
+    async def _dockerfile(self, contexts: Contexts, remote: Context | None) -> tuple[Text, bytes]:
+        """The Dockerfile, and the ignore file that goes with it alone."""
+        asked = contexts.asked
         name = asked.filename
-        follow = [name, f"{name}.dockerignore"]
         folder, last = posixpath.split(name)
-        lower = posixpath.join(folder, "dockerfile") if last == "Dockerfile" else ""
-        wanted = Wanted(asked.text("dockerfilekey", "dockerfile"), follow=tuple(filter(None, [*follow, lower])))
+        names = [name, posixpath.join(folder, "dockerfile")] if last == "Dockerfile" else [name]
         with self._steps.work(f"[internal] load build definition from {last}") as work:
-            root = await self._synced(stack, asked, wanted, work, "transferring dockerfile:")
-            data = await workers.quick(_first, root, [name, lower])
+            if remote is not None and not asked.text("dockerfilekey"):
+                root = remote.root
+            else:
+                root = await contexts.dockerfile(work)
+            data = await workers.quick(first, root, names)
             if data is None:
                 raise NotFound(f"failed to read dockerfile: open {name}: no such file or directory")
-            ignore = await workers.quick(_first, root, [f"{name}.dockerignore"])
-        return Text(work.step.id, name, data), ignore or b""
-
-    async def _ignored(self, stack: AsyncExitStack, asked: Asked, own: bytes) -> tuple[Patterns, tuple[str, ...]]:
-        text: bytes | None = own
-        with self._steps.work("[internal] load .dockerignore") as work:
-            if not own:
-                wanted = Wanted("context", follow=(".dockerignore",))
-                root = await self._synced(stack, asked, wanted, work, "transferring context:")
-                text = await workers.quick(_first, root, [".dockerignore"])
-        lines = (text or b"").decode(errors="replace")
-        patterns = read_ignore_file(lines)
-        return patterns, tuple(patterns.lines)
-
-    async def _context(
-        self,
-        stack: AsyncExitStack,
-        asked: Asked,
-        exclude: tuple[str, ...],
-        paths: frozenset[str] | None,
-        images: BaseImages,
-    ) -> Path:
-        with self._steps.work("[internal] load build context") as work:
-            follow = tuple(sorted(paths)) if paths is not None else ()
-            if paths is None:
-                images.whole_context()
-            # Nothing is read: a path that is never there leaves everything out.
-            wanted = Wanted(
-                "context", exclude=exclude, follow=follow if follow or paths is None else (".dockerignore",)
-            )
-            return await self._synced(stack, asked, wanted, work, "transferring context:")
-
-    async def _synced(self, stack: AsyncExitStack, asked: Asked, wanted: Wanted, work: Work, part: str) -> Path:
-        session = await self._session(asked, wanted.name)
-        work.moved(part)
-
-        def moved(size_bytes: int) -> None:
-            work.moved(part, size_bytes)
-
-        root = await stack.enter_async_context(self._locals.synced(session, wanted, moved))
-        work.moved(part, ended=True)
-        return root
-
-    async def _session(self, asked: Asked, name: str) -> Session:
-        return await self._sessions.find(asked.text(f"local-sessionid:{name}", self._session_id))
-
-
-def _first(root: Path, names: list[str]) -> bytes | None:
-    for name in filter(None, names):
-        try:
-            return Context(root).read(name)
-        except NotFound:
-            continue
-    return None
+            ignore = await workers.quick(first, root, [f"{name}.dockerignore"])
+        self.text = Text(work.step.id, name, data)
+        return self.text, ignore or b""
 
 
 def _full(name: str) -> str:
