@@ -183,7 +183,7 @@ class Engine:
             background=background,
             expediting=expediting,
         )
-        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds")
+        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds", settings.builder)
         return cls(settings, await _engine_id(database), database, parts, registries, builder)
 
     async def run(
@@ -300,6 +300,8 @@ class Engine:
         if self.settings.gc.enabled:
             keeping = self.images.keep_within(self.settings.gc, self._image_users)
             self.parts.background.start(keeping, name="image retention")
+        if self.settings.builder.upkeep:
+            self.parts.background.start(self.builder.keep_within(), name="upkeep of the build cache")
 
     def _image_users(self) -> list[ImageUser]:
         return [

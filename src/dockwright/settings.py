@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockwright.build.policy import BuilderOptions
 from dockwright.container.parts import Defaults
 from dockwright.distribution import RegistryOptions
 from dockwright.image import Retention, TransferLimits
@@ -44,6 +45,7 @@ class Settings:
     #: Hurry the kernel's RCU grace periods while containers start.
     expedite_starts: bool = False
     gc: Retention = field(default_factory=Retention)
+    builder: BuilderOptions = field(default_factory=BuilderOptions)
 
     @classmethod
     def under(cls, root: Path) -> Settings:

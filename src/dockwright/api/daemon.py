@@ -18,6 +18,7 @@ from aiohttp import web
 import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
+from dockwright.api.builder_settings import builder_options
 from dockwright.api.network_settings import network_options
 from dockwright.api.registry_settings import features, registry_options, transfer_limits
 from dockwright.api.reloading import LEVELS, Configuration, level
@@ -114,6 +115,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
         expedite_starts=values["expedite-starts"],
         gc=_retention(values),
+        builder=builder_options(values["builder"]),
         registry=registry_options(values),
         transfers=transfer_limits(values),
     )

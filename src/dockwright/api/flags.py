@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from dockwright.errors import Invalid
 
-Kind = Literal["text", "flag", "number", "list"]
+# An object is in the file alone: no flag says it.
+Kind = Literal["text", "flag", "number", "list", "object"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "bridge-accept-fwmark", "text", "What carries this firewall mark enters every bridge network: MARK or MARK/MASK"
     ),
+    Flag("builder", "object", "Bounds of the build cache and what builds may ask for, as dockerd has them", {}),
     Flag("cgroup-parent", "text", "Parent cgroup of all containers", "/dockwright"),
     Flag("config-file", "text", "The daemon's configuration file", "/etc/dockwright/daemon.json"),
     Flag("data-root", "text", "Root directory of persistent state", "/var/lib/dockwright", "g"),
@@ -221,6 +223,8 @@ def usage() -> str:
     """The help text."""
     lines = ["Usage:  dockwrightd [OPTIONS]", "", "The Dockwright engine behind the Docker Engine API.", "", "Options:"]
     for flag in FLAGS:
+        if flag.kind == "object":
+            continue
         head = f"  -{flag.short}, " if flag.short else "      "
         head += f"--{flag.name}" + ("" if flag.kind == "flag" else f" {flag.kind}")
         default = f" (default {json.dumps(flag.default)})" if flag.default not in (None, "", False) else ""
@@ -237,7 +241,7 @@ def _split(word: str) -> tuple[Flag, str | None]:
         found = value
     else:
         raise Invalid(f"dockwrightd takes no arguments, only flags: {word}")
-    if flag is None:
+    if flag is None or flag.kind == "object":
         name = word.partition("=")[0]
         _refuse(name.lstrip("-"), name)
         raise Invalid(f"unknown flag: {name}")
@@ -277,7 +281,7 @@ def _from_file(path: Path, flag: Flag, value: Any) -> Any:
         return [
             ",".join(f"{k}={v}" for k, v in item.items()) if isinstance(item, dict) else str(item) for item in value
         ]
-    kinds: dict[str, type] = {"text": str, "flag": bool, "number": int}
+    kinds: dict[str, type] = {"text": str, "flag": bool, "number": int, "object": dict}
     expected = kinds.get(flag.kind)
     if expected is None or not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise Invalid(f"{path}: {flag.file_key}: a {flag.kind} is expected")

@@ -13,7 +13,16 @@ from dockwright.archive.copy import PathStat, export, read, real_path, stat_path
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
-from dockwright.archive.selection import Chosen, Dress, LeavesOut, nothing, pack_files, pack_selection, place
+from dockwright.archive.selection import (
+    Chosen,
+    Dress,
+    LeavesOut,
+    fingerprints,
+    nothing,
+    pack_files,
+    pack_selection,
+    place,
+)
 from dockwright.archive.source import Source, Tapped, decompressed, is_packed, is_tar
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "consume",
     "decompressed",
     "export",
+    "fingerprints",
     "hide_base",
     "is_packed",
     "is_tar",

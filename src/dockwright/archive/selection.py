@@ -5,6 +5,7 @@ What COPY and ADD of a Dockerfile do: the same tar is first hashed, to know whet
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
@@ -58,6 +59,20 @@ def pack_selection(
     for one in chosen:
         yield from packer.selected(one)
     yield from packer.end()
+
+
+def fingerprints(
+    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
+) -> dict[bytes, bytes]:
+    """The sha256 of each entry that `pack_selection` would give, head and content, by its name; sorted as they would come.
+
+    Blocking. Raises `OSError` when something is not there.
+    """
+    reader = _Fingerprinter(root, dress, leaves_out, excludes)
+    for one in chosen:
+        for _ in reader.selected(one):
+            pass  # nothing is gathered
+    return reader.found()
 
 
 def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Iterator[bytes]:
@@ -117,6 +132,25 @@ class _SelectionPacker(Packer):
         if dress.mtime_ns is not None:
             entry.mtime_ns = dress.mtime_ns
         return entry
+
+
+class _Fingerprinter(_SelectionPacker):
+    """Instead of writing entries, hashes each."""
+
+    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut) -> None:
+        super().__init__(root, dress, leaves_out, excludes)
+        self._states: dict[bytes, hashlib._Hash] = {}
+        self._state = hashlib.sha256()
+
+    def header(self, entry: Entry) -> None:
+        self._state = hashlib.sha256(tar.encode(entry, subsecond=True))
+        self._states[entry.name] = self._state
+
+    def _put(self, data: bytes) -> None:
+        self._state.update(data)
+
+    def found(self) -> dict[bytes, bytes]:
+        return {name: state.digest() for name, state in self._states.items()}
 
 
 class _Placer(Unpacker):

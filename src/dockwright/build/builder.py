@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from dockwright import workers
-from dockwright.build import pruning
-from dockwright.build.cache import Cache
+from dockwright.build import entitlements, pruning
+from dockwright.build.attestations import Attestations
+from dockwright.build.attesting import Attesting
+from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
+from dockwright.build.named import Named
 from dockwright.build.outputs.exporting import Exporter
 from dockwright.build.outputs.output import Output, ToStore
 from dockwright.build.outputs.result import Exported, Part, Result
 from dockwright.build.plan import Options, Plan, Planner
+from dockwright.build.policy import BuilderOptions, Rule, Space
 from dockwright.build.progress import Built, Progress, Said, Steps, Warned
-from dockwright.build.pruning import CacheUse, Pruned
+from dockwright.build.pruning import CacheUse, Holdings, Pruned
+from dockwright.build.remote_cache.asked import CacheFrom, CacheTo
+from dockwright.build.remote_cache.exporting import CacheExporter, inline
+from dockwright.build.remote_cache.importing import Importing
 from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
+from dockwright.build.sources import Sources
+from dockwright.build.squashing import Squashing
 from dockwright.container.parts import Parts
-from dockwright.errors import Invalid
+from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Image
-from dockwright.oci import ImageConfig, Platform, RootFS
+from dockwright.oci import History, ImageConfig, Platform, RootFS
 from dockwright.tasks import told
 from dockwright.units import parse_time, rfc3339
 
@@ -41,7 +51,12 @@ FIRST_NS = 315_532_800 * 10**9
 PENDING_BYTES = 4 * 1024 * 1024
 CLIPPED = b"\n[output left out: it came faster than it was read]\n"
 
+UPKEEP_INTERVAL_S = 60.0
+# A build argument with which Docker's clients ask for an inline cache.
+INLINE_CACHE_ARG = "BUILDKIT_INLINE_CACHE"
+
 FindImage = Callable[[str, Platform], Awaitable[Image]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,8 @@ class BuildRequest:
     text: bytes | None = None
     options: Options = field(default_factory=Options)
     names: Sequence[str] = ()
-    no_cache: bool = False
+    # True, or the stages that are built whatever the cache has.
+    no_cache: bool | frozenset[str] = False
     limits: Limits = field(default_factory=Limits)
     keep_times: bool = False
     lender: Lender = field(default_factory=LendsNothing)
@@ -60,22 +76,42 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    attestations: Attestations = field(default_factory=Attestations)
+    cache_from: Sequence[CacheFrom] = ()
+    cache_to: Sequence[CacheTo] = ()
+    # One layer on top of the base image.
+    squash: bool = False
+    # What names in FROM and --from mean in place of stages and images: a directory, or an address as `plan.Named` reads it.
+    contexts: Mapping[str, Context | str] = field(default_factory=dict)
+    # What the steps may ask for beyond the usual: `network.host`, `security.insecure`.
+    entitlements: frozenset[str] = frozenset()
+    # Tell `Missed` for each step that the cache does not have; keep the tree of a step that fails as an image.
+    explain: bool = False
+    keep_failed: bool = False
 
 
 class Builder:
     """All builds of an engine."""
 
-    def __init__(self, parts: Parts, cache: Cache, data: Path, directory: Path) -> None:
+    def __init__(
+        self, parts: Parts, cache: Cache, data: Path, directory: Path, options: BuilderOptions | None = None
+    ) -> None:
         """`data` is a directory on the data root, `directory` one on the exec root."""
         self._parts, self._cache = parts, cache
+        self._options = options or BuilderOptions()
         self._runner = Runner(parts, directory)
         self.caches, self.contexts = data / "mounts", data / "contexts"
-        self._mounter = Mounter(parts.snapshots, self._runner, self.caches, directory)
-        self._solver = Solver(parts.images, cache, self._runner, self._mounter, parts.background)
+        self.sources = Sources(data / "sources", files=self._options.repositories_of_host)
+        self._mounter = Mounter(parts.snapshots, self._runner, self.caches, directory, self.contexts)
+        self._solver = Solver(parts.images, cache, self._runner, self._mounter, self.sources, parts.background)
+        self._holdings = Holdings(cache, self._mounter, self.sources.shelf, data)
+        self._built = asyncio.Event()
 
     async def clear(self) -> None:
         """At the engine's start: undo what builds of a former one left."""
         await workers.bulk(pruning.empty, self.contexts)
+        await workers.bulk(self._mounter.clear)
+        await workers.bulk(self.sources.shelf.clear)
         await self._runner.clear()
 
     def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
@@ -91,48 +127,124 @@ class Builder:
 
     async def usage(self) -> list[CacheUse]:
         """What the cache holds, the least recently used first."""
-        return await workers.bulk(pruning.usage, self._cache, self.caches)
+        return await workers.bulk(self._holdings.usage)
 
-    async def prune(self, filters: dict[str, list[str]], *, everything: bool, keep_bytes: int) -> Pruned:
-        """Delete cached results, the least recently used first, until `keep_bytes` are left. Raises `Invalid`."""
-        chosen = await workers.bulk(pruning.choose, self._cache, self.caches, filters, everything, keep_bytes)
-        await self._cache.remove(use.id for use in chosen if use.kind == "regular")
-        await workers.bulk(pruning.remove_caches, self.caches, chosen)
-        await self._parts.images.collect()
-        return Pruned([use.id for use in chosen], sum(use.size_bytes for use in chosen))
+    async def prune(
+        self, filters: Mapping[str, Sequence[str]], *, everything: bool, space: Space | None = None
+    ) -> Pruned:
+        """Delete cached results, the least recently used first, until the rest has `space`. Raises `Invalid`.
+
+        Without `everything`, cache mounts stay. What a build uses now stays in any case.
+        """
+        return await self._follow(Rule(space or Space(), filters, everything=everything))
+
+    async def keep_up(self) -> list[Pruned]:
+        """Follow the rules of the cache's upkeep, one after the other."""
+        rules = await workers.quick(self._options.upkeep_rules, self.caches.parent)
+        return [await self._follow(rule) for rule in rules]
+
+    async def keep_within(self) -> None:
+        """Follow the rules after builds, once a minute at most. Ends when cancelled."""
+        while True:
+            await self._built.wait()
+            self._built.clear()
+            try:
+                await self.keep_up()
+            except DockwrightError as error:
+                log.warning("upkeep of the build cache: %s", error)
+            await asyncio.sleep(UPKEEP_INTERVAL_S)
+
+    async def _follow(self, rule: Rule) -> Pruned:
+        chosen = await workers.bulk(self._holdings.choose, rule)
+        gone = await workers.bulk(self._holdings.remove_folders, chosen)
+        await self._cache.remove(use.id for use in gone if use.folder is None)
+        if gone:
+            await self._parts.images.collect()
+        return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
 
     async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel) -> None:
         text = request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
         dockerfile = parse(text, request.dockerfile)
-        for found in checks.check(dockerfile, ignored=context.ignored):
+        choice = checks.Choice.of(dockerfile, request.options.arguments)
+        findings = checks.check(dockerfile, choice, ignored=context.ignored)
+        for found in findings:
             rule, line = found.rule, found.line
             said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
-        steps = Steps(said.tell)
+        steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
+        checks.refuse(choice, findings)
+        entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
-        async with self._parts.images.lease() as lease:
-            work = Work(context, request.limits, lease, steps, time_ns, request.no_cache, request.lender)
-            trees = await Solving(self._solver, work).solve(*(plan.vertex for plan in plans))
+        images, credential = self._parts.images, request.lender.credential
+        async with images.lease() as lease:
+            imported = await Importing(images, credential, steps).read(request.cache_from)
+            work = Work(
+                context,
+                request.limits,
+                lease,
+                steps,
+                time_ns,
+                request.no_cache is True,
+                request.lender,
+                frozenset(vertex for plan in plans for vertex in plan.fresh),
+                _called(request),
+                request.explain,
+                request.keep_failed,
+                imported,
+            )
+            solving = Solving(self._solver, work)
+            trees = await solving.solve(*(plan.vertex for plan in plans))
+            attesting = Attesting(
+                request.attestations,
+                self._runner,
+                self._mounter,
+                find_image,
+                request.limits,
+                request.lender,
+                steps,
+                began_ns if request.keep_times else None,
+            )
             parts = [
-                Part(plan.platform, tree, _config(plan, tree.diff_ids, time_ns))
+                await self._part(request, solving, attesting, plan, tree, text)
                 for plan, tree in zip(plans, trees, strict=True)
             ]
             result = Result(tuple(parts), len(request.platforms) > 1, time_ns)
-            exporter = Exporter(
-                self._parts.images, self._mounter, self.contexts, lease, steps, request.lender.credential
-            )
+            exporter = Exporter(images, self._mounter, self.contexts, lease, steps, credential)
             outputs = request.outputs or [ToStore(tuple(request.names))]
             exported = [await exporter.export(output, result) for output in outputs]
+            caches = CacheExporter(images, lease, steps, credential, solving.records, parts, _told(time_ns))
+            exported += [Exported(response=await caches.export(wanted)) for wanted in request.cache_to]
         await self._cache.keep_uses()
+        self._built.set()
         said.tell(_built(exported))
+
+    async def _part(
+        self, request: BuildRequest, solving: Solving, attesting: Attesting, plan: Plan, tree: Tree, text: bytes
+    ) -> Part:
+        """One platform's result with everything that is said of it."""
+        time_ns = solving.work.time_ns
+        attestations = await attesting.provenance(plan, request.options, request.dockerfile, text)
+        attestations += await attesting.sbom(tree, {})
+        cache = b""
+        if any(one.inline for one in request.cache_to) or request.options.arguments.get(INLINE_CACHE_ARG) == "1":
+            cache = inline(solving.records, tree, _told(time_ns))
+        history = plan.history
+        if request.squash:
+            below = plan.base.config.diff_ids if plan.base is not None else ()
+            squashing = Squashing(self._parts.images, self._runner, solving.work.lease)
+            tree, history = await squashing.squash(tree, len(below), plan.history, time_ns)
+        return Part(plan.platform, tree, _config(plan, history, tree.diff_ids, time_ns), tuple(attestations), cache)
 
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
         several = len(wanted) > 1
         options = [replace(request.options, platform=platform) for platform in wanted]
-        return [await Planner(dockerfile, one, find_image, several=several).plan() for one in options]
+        named = Named(request.contexts, files=self._options.repositories_of_host)
+        fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
+        planners = [Planner(dockerfile, one, find_image, several=several, named=named, fresh=fresh) for one in options]
+        return [await planner.plan() for planner in planners]
 
 
 class _Channel:
@@ -183,6 +295,12 @@ def _built(exported: list[Exported]) -> Built:
     return Built(image_id, tuple(names), response)
 
 
+def _called(request: BuildRequest) -> str:
+    """What later builds of the same thing have in common with this one: the Dockerfile's name and the image's."""
+    image = request.names[0].rpartition("/")[2].partition(":")[0] if request.names else ""
+    return f"{request.dockerfile}|{image}"
+
+
 def _latest(plan: Plan, request: BuildRequest) -> int:
     """The latest time of files in the image: `SOURCE_DATE_EPOCH`, else when the base image was made."""
     given = request.options.arguments.get("SOURCE_DATE_EPOCH")
@@ -197,9 +315,13 @@ def _latest(plan: Plan, request: BuildRequest) -> int:
         return FIRST_NS
 
 
-def _config(plan: Plan, diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
-    created = rfc3339(time.time_ns() if time_ns is None else time_ns)
-    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in plan.history)
+def _told(time_ns: int | None) -> str:
+    return rfc3339(time.time_ns() if time_ns is None else time_ns)
+
+
+def _config(plan: Plan, steps: Iterable[History], diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
+    created = _told(time_ns)
+    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in steps)
     return ImageConfig(
         plan.platform.architecture,
         plan.platform.os,

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dockwright.build.memory import TABLES, Memory
 from dockwright.oci import Descriptor, Digest, chain_ids
 from dockwright.store import Database, Schema
 
@@ -27,7 +28,8 @@ BUILD_SCHEMA = Schema(
             created_ns INTEGER NOT NULL,
             used_ns INTEGER NOT NULL,
             uses INTEGER NOT NULL
-        ) WITHOUT ROWID"""
+        ) WITHOUT ROWID""",
+        TABLES,
     ],
 )
 
@@ -62,6 +64,7 @@ class Cache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.memory = Memory(database)
         self._rows: dict[str, Record] = {}
         # Uses that are not stored yet: a build's are, together, at its end.
         self._used: set[str] = set()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from dockwright.build import remote
 from dockwright.build.dockerfile import Stage
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions import mounts
@@ -44,7 +45,6 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 SCRIPT = "/dev/pipes/script"
 COMMENT = "dockwright.dockerfile.v1"
-_URL = re.compile(r"(https?|git|ssh)://|git@")
 
 FindSource = Callable[[str, Stage, Line], Awaitable[Vertex]]
 
@@ -77,6 +77,9 @@ class Effects:
     title: str
     find_source: FindSource
     network: str
+    # What later builds call the step, and whether repositories may lie on this host.
+    place: str = ""
+    files: bool = False
     lines: tuple[int, int] = (0, 0)
 
     async def apply(self, raw: Instruction) -> None:
@@ -122,6 +125,7 @@ class Effects:
         made.vertex = Execute(
             title=self.title,
             lines=self.lines,
+            place=self.place,
             base=made.vertex,
             arguments=arguments,
             env=tuple(f"{name}={value}" for name, value in env.items() if name not in PREDEFINED),
@@ -131,6 +135,7 @@ class Effects:
             script=script,
             network=one.network if one.network != "default" else self.network,
             security=one.security,
+            config=made.config,
             mounts=tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)]),
             platform=made.platform,
             past=past(made.history),
@@ -149,35 +154,39 @@ class Effects:
         return MountOf(mount)
 
     async def _copy(self, one: CopyInstruction) -> None:
+        for path in one.paths:
+            if remote.is_remote(path, files=self.files):
+                raise one.line.error(f"source can't be a URL or a git ref for COPY: {path}", hint="use ADD")
         source = await self.find_source(one.from_, self.stage, one.line) if one.from_ else None
-        self._place(one, source=source, parents=one.parents)
+        self._place(one, one.paths, source=source, parents=one.parents)
 
     def _add(self, one: Add) -> None:
-        for path in one.paths:
-            if _URL.match(path):
-                raise one.line.error(f"ADD of {path} is not supported by this release", hint="use RUN with curl or git")
-        if one.checksum:
-            raise one.line.error("ADD --checksum is for URLs, which this release does not fetch")
-        if one.keep_git_dir:
-            raise one.line.error("ADD --keep-git-dir is for git repositories, which this release does not fetch")
-        self._place(one, unpack=one.unpack is not False)
+        found = remote.vertices(one, files=self.files)
+        local = tuple(path for path in one.paths if path not in found)
+        self._place(
+            one, local, unpack=one.unpack is not False, remotes=tuple(found.values()), unpack_remote=bool(one.unpack)
+        )
 
     def _place(
         self,
         one: CopyInstruction | Add,
+        paths: tuple[str, ...],
         *,
         source: Vertex | None = None,
         parents: bool = False,
         unpack: bool = False,
+        remotes: tuple[Vertex, ...] = (),
+        unpack_remote: bool = False,
     ) -> None:
-        """The files of a COPY or ADD; `source` None is the context."""
+        """The files of a COPY or ADD: `paths` of `source`, which is the context when it is None, and `remotes`."""
         self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
         self.made.vertex = Copy(
             title=self.title,
             lines=self.lines,
+            place=self.place,
             base=self.made.vertex,
             source=source,
-            paths=one.paths,
+            paths=paths,
             destination=self._absolute(one.destination),
             inline=tuple(_filled(document, self.made.scope, one.line) for document in one.inline),
             owner=one.chown,
@@ -186,6 +195,8 @@ class Effects:
             parents=parents,
             unpack=unpack,
             link=one.link,
+            remotes=remotes,
+            unpack_remote=unpack_remote,
         )
         self._tell(one.line.text, empty=False)
 
@@ -205,6 +216,7 @@ class Effects:
         self.made.vertex = MakeDirectory(
             title=self.title,
             lines=self.lines,
+            place=self.place,
             base=self.made.vertex,
             path=path,
             owner=self.made.config.user,
@@ -259,8 +271,8 @@ def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
 
 
 def past(history: Iterable[History]) -> str:
-    """A digest of what was done so far, in words."""
-    return digests.of(msgspec.json.encode([one.created_by for one in history]))
+    """A digest of what was done so far, in words. BuildKit signs them."""
+    return digests.of(msgspec.json.encode([one.created_by.removesuffix(" # buildkit") for one in history]))
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from dockwright import archive
 from dockwright.archive import Chosen, Dress, LeavesOut, Root
-from dockwright.build.context import Context
 from dockwright.build.graph import Copy
 from dockwright.container.spec import users
 from dockwright.errors import DockwrightError, Invalid, NotFound
@@ -65,31 +64,70 @@ def select(vertex: Copy, tree: Tree) -> Selected:
     return Selected(tuple(found), tuple(archives), single and not vertex.inline)
 
 
-def digest(vertex: Copy, tree: Tree, selected: Selected) -> Digest:
-    """What the selected files and their looks are, whatever their times. Blocking."""
-    state = digests.hasher()
+@dataclass(frozen=True)
+class Fingerprint:
+    """What files and their looks are, whatever their times: of each by its name, and `digest` of all."""
+
+    files: dict[bytes, bytes]
+
+    @property
+    def digest(self) -> Digest:
+        """It is that of names and fingerprints in their order."""
+        state = digests.hasher()
+        for name, found in self.files.items():
+            state.update(b"%d %s %s" % (len(name), name, found))
+        return digests.finished(state)
+
+
+def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
+    """That of the selected files. Blocking."""
     dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
     with Root(tree.root) as root:
-        for chunk in archive.pack_selection(root, selected.chosen, dress, tree.leaves_out, _excludes(vertex)):
-            state.update(chunk)
+        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, _excludes(vertex))
         for path in selected.archives:
+            state = digests.hasher()
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 while chunk := file.read(1 << 20):
                     state.update(chunk)
-    return digests.finished(state)
+            found[path] = state.digest()
+    return Fingerprint(found)
 
 
-def digest_of_path(context: Context, path: str) -> Digest:
-    """What is at `path` of a context, its owners and times left aside. Blocking. Raises `NotFound`."""
-    state = digests.hasher()
+def fingerprint_of_path(tree: Tree, path: str) -> Fingerprint:
+    """That of what is at `path`, its owners and times left aside. Blocking. Raises `NotFound`."""
     inside = _inside(path)
-    with Root(context.root) as root:
+    with Root(tree.root) as root:
         if _kind(root, inside) is None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
-        for chunk in archive.pack_selection(root, [chosen], Dress((0, 0), None, 0), context.leaves_out):
-            state.update(chunk)
-    return digests.finished(state)
+        return Fingerprint(archive.fingerprints(root, [chosen], Dress((0, 0), None, 0), tree.leaves_out))
+
+
+def copy_path(tree: Tree, path: str, target: Path) -> None:
+    """Copy what is at `path` of a tree to the directory `target`: the members of a directory, or a file as `target/file`.
+
+    Blocking. Raises `NotFound`.
+    """
+    inside = _inside(path)
+    with Root(tree.root) as root, Root(target) as into:
+        kind = _kind(root, inside)
+        if kind is None:
+            raise NotFound(f"{path}: not found in the build's context")
+        chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
+        dress = Dress(None if tree.keeps_owners else (0, 0))
+        archive.place(source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)), into, b"")
+
+
+def leaves_something_out(tree: Tree) -> bool:
+    """Whether anything of what is in the directory is left out. Blocking."""
+    start = os.fsencode(tree.root)
+    for folder, directories, names in os.walk(start):
+        prefix = folder[len(start) :].strip(b"/") + b"/"
+        if any(tree.leaves_out((prefix + name).lstrip(b"/"), False) for name in names):
+            return True
+        if any(tree.leaves_out((prefix + name).lstrip(b"/"), True) for name in directories):
+            return True
+    return False
 
 
 def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int | None) -> None:

@@ -5,12 +5,15 @@ Vertices are equal only to themselves: a Dockerfile's instruction becomes one, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from dockwright.build.context import Context
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions.mounts import Mount
+from dockwright.build.sources.gitref import GitRef
 from dockwright.image import Image
-from dockwright.oci import Platform
+from dockwright.oci import Platform, RunConfig
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,6 +22,8 @@ class Vertex:
 
     title: str
     lines: tuple[int, int] = (0, 0)
+    # Its stage, and its place in it: what a build of the same Dockerfile later calls the same step.
+    place: str = ""
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:
@@ -35,9 +40,33 @@ class Scratch(Vertex):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Base(Vertex):
-    """The files of an image."""
+    """The files of an image, which the Dockerfile calls `reference`."""
 
     image: Image
+    reference: str = ""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Local(Vertex):
+    """A directory of this host, as it lies there: a named context."""
+
+    context: Context
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Repository(Vertex):
+    """A tree of a git repository."""
+
+    ref: GitRef
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Download(Vertex):
+    """A file at an http address; with `unpack`, what is in the archive that it is, or the file as `context`."""
+
+    url: str
+    checksum: str = ""
+    unpack: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,10 +91,17 @@ class Execute(Vertex):
     security: str = "sandbox"
     mounts: tuple[MountOf, ...] = ()
     unkeyed: tuple[str, ...] = ()
+    # What a container of the tree so far would be told: for a look at it when the command fails.
+    config: RunConfig = field(default_factory=RunConfig)
     # What its programs are made for; None is this host.
     platform: Platform | None = None
     # A digest of the history up to this step: what images of other builders are compared by.
     past: str = ""
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether its result depends on more than its tree and what is said of it: other trees, the context."""
+        return self.security != "sandbox" or any(one.mount.kind == "bind" or one.source for one in self.mounts)
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:
@@ -74,7 +110,10 @@ class Execute(Vertex):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Copy(Vertex):
-    """Files put into a tree. `source` None is the build's context; `owner` and `mode` are as the Dockerfile has them."""
+    """Files put into a tree. `source` None is the build's context; `owner` and `mode` are as the Dockerfile has them.
+
+    `remotes` come after the paths: whole repositories, and downloads, which `unpack_remote` unpacks where they are archives.
+    """
 
     base: Vertex
     source: Vertex | None
@@ -87,10 +126,12 @@ class Copy(Vertex):
     parents: bool = False
     unpack: bool = False
     link: bool = False
+    remotes: tuple[Vertex, ...] = ()
+    unpack_remote: bool = False
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:
-        return (self.base,) if self.source is None else (self.base, self.source)
+        return (self.base, *self.remotes) if self.source is None else (self.base, self.source, *self.remotes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,3 +145,19 @@ class MakeDirectory(Vertex):
     @property
     def inputs(self) -> tuple[Vertex, ...]:
         return (self.base,)
+
+
+def in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
+    """All that vertices need and themselves, each after what it needs."""
+    found: dict[Vertex, None] = {}
+    left = [(vertex, False) for vertex in reversed(wanted)]
+    while left:
+        one, inputs_done = left.pop()
+        if one in found:
+            continue
+        if inputs_done:
+            found[one] = None
+        else:
+            left.append((one, True))
+            left += [(before, False) for before in reversed(one.inputs)]
+    return list(found)

@@ -7,29 +7,37 @@ import os
 import secrets
 import shutil
 import stat
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dockwright import archive, workers
+from dockwright.build import files
 from dockwright.build.cache import Tree
-from dockwright.build.context import Context
 from dockwright.build.dockerfile.instructions.mounts import Mount
 from dockwright.build.running import Runner
 from dockwright.container.mounts import MountPoint
-from dockwright.errors import NotFound, Unsupported
+from dockwright.errors import NotFound
 from dockwright.oci import digest as digests
 from dockwright.snapshot import Snapshotter
 from dockwright.undo import UndoStack
 
+_NEW = ".new-"
+
 
 class Mounter:
-    """Mounts for build steps. `caches` is where cache mounts are kept, `directory` a place on the exec root."""
+    """Mounts for build steps.
 
-    def __init__(self, snapshots: Snapshotter, runner: Runner, caches: Path, directory: Path) -> None:
+    `caches` is where cache mounts are kept, `copies` where copies lie that one step needs, `directory` is on the exec root.
+    """
+
+    def __init__(self, snapshots: Snapshotter, runner: Runner, caches: Path, directory: Path, copies: Path) -> None:
         self._snapshots, self._runner = snapshots, runner
-        self._caches, self._directory = caches, directory
+        self._caches, self._directory, self._copies = caches, directory, copies
+        # How many steps have a cache mounted, by its folder's name.
+        self.used: Counter[str] = Counter()
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         # Who holds a cache alone; and which directories are in use by somebody who wants one of their own.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._private: set[Path] = set()
@@ -66,12 +74,36 @@ class Mounter:
                 await self._snapshots.mount(key, target, readonly=readonly)
             yield
 
-    async def point(
-        self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context
-    ) -> MountPoint | None:
-        """The mount point for `mount`; what it needs is released with `stack`. None for one that may be left out.
+    def folders(self) -> list[Path]:
+        """Where the cache mounts lie that there are. Blocking."""
+        if not self._caches.is_dir():
+            return []
+        return sorted(entry for entry in self._caches.iterdir() if not entry.name.startswith(_NEW))
 
-        Raises `NotFound` when its source is not there, `Unsupported`.
+    def remove(self, folder: Path) -> bool:
+        """Delete a cache mount, unless a step has it. Blocking."""
+        if self.used[folder.name] > 0:
+            return False
+        gone = folder.with_name(f"{_NEW}{secrets.token_hex(16)}")
+        try:
+            os.rename(folder, gone)
+        except FileNotFoundError:
+            return False
+        shutil.rmtree(gone, ignore_errors=True)
+        return True
+
+    def clear(self) -> None:
+        """At the engine's start: delete caches that were being made or deleted. Blocking."""
+        for entry in self._caches.iterdir() if self._caches.is_dir() else []:
+            if entry.name.startswith(_NEW):
+                shutil.rmtree(entry, ignore_errors=True)
+
+    async def point(
+        self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None
+    ) -> MountPoint | None:
+        """The mount point for `mount` of layers or of a directory; what it needs is released with `stack`.
+
+        None for what is lent, see `lent.borrowed`. Raises `NotFound` when its source is not there.
         """
         match mount.kind:
             case "tmpfs":
@@ -79,30 +111,42 @@ class Mounter:
                 options = ["nosuid", "nodev", "mode=1777", *size]
                 return MountPoint(type="tmpfs", destination=mount.target, options=options)
             case "cache":
-                source = await self._cache(stack, mount, tree)
+                source = await self._cache(stack, mount, tree, place)
                 return MountPoint(type="bind", destination=mount.target, source=str(source), rw=not mount.readonly)
             case "bind":
-                return await self._bind(stack, mount, tree, context)
-        return None  # secrets and agents are lent, see `lent.borrowed`
+                path = await self._bind(stack, mount, tree, place)
+                return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)
+        return None
 
-    async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, context: Context) -> MountPoint:
-        if tree is None and not mount.readonly:
-            raise Unsupported(
-                "a writable bind mount of the build's context: mount a stage (from=...) or copy the files"
-            )
-        if tree is None:
-            root = context.root
-        elif mount.readonly:
+    async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None) -> str:
+        """What is written to it is thrown away."""
+        if place is not None:
+            if mount.readonly and not await workers.bulk(files.leaves_something_out, place):
+                return await workers.quick(_inside, place.root, mount.source)
+            folder = await stack.enter_async_context(self._copied(place, mount.source))
+            return await workers.quick(_alone, folder)
+        assert tree is not None, "a bind has a source"
+        if mount.readonly:
             root = await stack.enter_async_context(self.shown(tree))
-        else:  # what is written is thrown away
+        else:
             _, root = await stack.enter_async_context(self._runner.changed(tree.chain))
-        source = await workers.quick(_inside, root, mount.source)
-        return MountPoint(type="bind", destination=mount.target, source=source, rw=not mount.readonly)
+        return await workers.quick(_inside, root, mount.source)
 
-    async def _cache(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None) -> Path:
-        if tree is not None:
-            raise Unsupported("a cache mount that begins with another tree's files (from=...)")
-        name = digests.of((mount.id or mount.target).encode()).partition(":")[2][:32]
+    @asynccontextmanager
+    async def _copied(self, place: files.Tree, path: str) -> AsyncIterator[Path]:
+        """A copy of what is at `path`, without what is left out of it."""
+        folder = self._copies / secrets.token_hex(16)
+        async with UndoStack() as undo:
+            undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
+            await workers.quick(folder.mkdir, mode=0o755, parents=True)
+            await workers.bulk(files.copy_path, place, path, folder)
+            yield folder
+
+    async def _cache(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None) -> Path:
+        """The directory of a cache; another base is another cache."""
+        begins = f"{tree.chain}:{mount.source}" if tree is not None else f"{place.root}:{mount.source}" if place else ""
+        called = (mount.id or mount.target) + (f"\n{begins}" if begins else "")
+        name = digests.of(called.encode()).partition(":")[2][:32]
         folder = self._caches / name
         if mount.sharing == "locked":
             await stack.enter_async_context(self._locks[name])
@@ -113,18 +157,39 @@ class Mounter:
                 folder = self._caches / f"{name}-{number}"
             self._private.add(folder)
             stack.callback(self._private.discard, folder)
-        await workers.quick(_make_cache, folder, mount)
+        self.used[folder.name] += 1
+        stack.callback(self.used.subtract, [folder.name])
+        async with self._making[folder.name]:
+            if not await workers.quick((folder / "fs").is_dir):
+                await self._begin(folder, mount, tree, place)
+        await workers.quick(os.utime, folder)
         return folder / "fs"
 
+    async def _begin(self, folder: Path, mount: Mount, tree: Tree | None, place: files.Tree | None) -> None:
+        """A cache that is empty, or what it begins with."""
+        async with AsyncExitStack() as stack:
+            if tree is not None:
+                place = files.Tree(await stack.enter_async_context(self.shown(tree)))
+            await workers.bulk(_make_cache, folder, mount, place)
 
-def _make_cache(folder: Path, mount: Mount) -> None:
-    inner = folder / "fs"
-    if inner.is_dir():
-        return
-    folder.mkdir(mode=0o710, parents=True, exist_ok=True)
-    inner.mkdir(exist_ok=True)
+
+def _make_cache(folder: Path, mount: Mount, begins: files.Tree | None) -> None:
+    new = folder.with_name(f"{_NEW}{folder.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    inner = new / "fs"
+    new.mkdir(mode=0o710, parents=True)
+    inner.mkdir()
+    if begins is not None:
+        files.copy_path(begins, mount.source or "/", inner)
     os.chown(inner, max(0, mount.uid), max(0, mount.gid))
     inner.chmod(mount.mode if mount.mode >= 0 else 0o755)
+    os.rename(new, folder)
+
+
+def _alone(folder: Path) -> str:
+    """The file in `folder`, or `folder` itself."""
+    file = folder / "file"
+    return str(file if os.listdir(folder) == ["file"] and file.is_file() else folder)
 
 
 def _inside(root: Path, path: str) -> str:

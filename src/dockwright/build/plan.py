@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
-from dockwright.build.dockerfile.scope import Scope, expand_at, global_scope
-from dockwright.build.effects import Effects, Made, changes_files
-from dockwright.build.graph import Base, Scratch, Vertex
+from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
+from dockwright.build.effects import COMMENT, Effects, Made, changes_files
+from dockwright.build.graph import Base, Copy, Scratch, Vertex
+from dockwright.build.named import IMAGE, STAGE, Named
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
@@ -47,33 +49,51 @@ class Plan:
     author: str
     platform: Platform
     base: Image | None
+    # What is built whatever the cache has.
+    fresh: frozenset[Vertex] = frozenset()
 
 
 class Planner:
     """Plans one build. Use once."""
 
     def __init__(
-        self, dockerfile: Dockerfile, options: Options, find_image: FindImage, *, several: bool = False
+        self,
+        dockerfile: Dockerfile,
+        options: Options,
+        find_image: FindImage,
+        *,
+        several: bool = False,
+        named: Named | None = None,
+        fresh: frozenset[str] = frozenset(),
     ) -> None:
-        """`several`: the same is planned for other platforms too, and titles tell for which."""
+        """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
+        whatever the cache has."""
+        self._named = named or Named()
+        self._fresh_stages = {one.lower() for one in fresh}
+        self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
         self._platform = options.platform or platforms.host()
         self._several = several
         self._made: dict[int, Made] = {}
+        self._begun: set[int] = set()
+        self._contexts: dict[str, Vertex] = {}
         self._images: dict[tuple[str, str], Base] = {}
 
     async def plan(self) -> Plan:
         """Raises `DockerfileError`, and `NotFound` for images that are not there."""
         target = self._target()
+        given = automatic(target.base.name, self._platform, platforms.host())
         self._global, self._empty = global_scope(
-            self._dockerfile.arguments, self._options.arguments, self._automatic(target), self._dockerfile.escape
+            self._dockerfile.arguments, self._options.arguments, given, self._dockerfile.escape
         )
         made = await self._stage(target)
         config = made.config
         if self._options.labels:
             labels = {**(config.labels or {}), **self._options.labels}
             config = msgspec.structs.replace(config, labels=labels)
-        return Plan(made.vertex, config, tuple(made.history), made.author, self._platform, made.image)
+        return Plan(
+            made.vertex, config, tuple(made.history), made.author, self._platform, made.image, frozenset(self._fresh)
+        )
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -83,33 +103,41 @@ class Planner:
             raise Invalid(f"target stage {self._options.target!r} could not be found")
         return found
 
-    def _automatic(self, target: Stage) -> dict[str, str]:
-        found = {"TARGETSTAGE": target.base.name or "default"}
-        for side, platform in (("TARGET", self._platform), ("BUILD", platforms.host())):
-            found |= {
-                f"{side}PLATFORM": str(platform),
-                f"{side}OS": platform.os,
-                f"{side}ARCH": platform.architecture,
-                f"{side}VARIANT": platform.variant,
-            }
-        return found
-
     async def _stage(self, stage: Stage) -> Made:
         if stage.number in self._made:
             return self._made[stage.number]
+        self._begun.add(stage.number)
+        platform = self._platform_of(stage)
+        if stage.base.name and (given := self._named.find(stage.base.name, platform)) is not None:
+            self._made[stage.number] = made = await self._of_context(stage.base.name, given, platform, stage)
+            self._begun.discard(stage.number)
+            return made
         made = await self._begin(stage)
         triggers = self._triggers(stage, made)
         own = [*triggers, *stage.instructions]
         total = 1 + sum(changes_files(one) for one in own)
-        alone = len(self._dockerfile.stages) == 1
-        label = "" if alone else f"{stage.base.name or f'stage-{stage.number}'} "
+        label = self._label(stage)
         count = 1
-        for one in own:
+        for number, one in enumerate(own):
             count += changes_files(one)
-            title = f"[{f'{self._platform} ' if self._several else ''}{label}{count}/{total}] {one.line.text}"
-            await Effects(stage, made, title, self.source, self._options.network).apply(one)
+            title = f"[{label}{count}/{total}] {one.line.text}"
+            place = f"{stage.base.name or stage.number}/{number}/{platform}"
+            before = made.vertex
+            effects = Effects(
+                stage, made, title, self.source, self._options.network, place=place, files=self._named.files
+            )
+            await effects.apply(one)
+            if made.vertex is not before and stage.base.name.lower() in self._fresh_stages:
+                self._fresh.add(made.vertex)
         self._made[stage.number] = made
+        self._begun.discard(stage.number)
         return made
+
+    def _label(self, stage: Stage) -> str:
+        """What the titles of a stage's steps begin with."""
+        platform = f"{self._platform} " if self._several else ""
+        alone = len(self._dockerfile.stages) == 1
+        return platform if alone else f"{platform}{stage.base.name or f'stage-{stage.number}'} "
 
     async def _begin(self, stage: Stage) -> Made:
         base, dockerfile = stage.base, self._dockerfile
@@ -131,16 +159,58 @@ class Planner:
                 platform=below.platform,
             )
         platform = self._platform_of(stage)
+        if (context := self._named.find(name, platform)) is not None:
+            return await self._of_context(name, context, platform, stage)
         if name == "scratch":
             scope = Scope(dockerfile.escape, given, self._global)
             return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
-        vertex = await self.image(name, platform, base.line)
+        own = sum(changes_files(one) for one in stage.instructions)
+        label = f"[{self._label(stage)}1/{1 + own}] "
+        return self._on_image(await self.image(name, platform, base.line, label))
+
+    def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
         run = image.config.run
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         history = list(image.config.history or ())
-        scope = Scope(dockerfile.escape, given, self._global, env)
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
         return Made(vertex, run, history, image.config.author, image, scope, platform=image.platform)
+
+    async def _of_context(self, name: str, given: Context | str, platform: Platform, stage: Stage) -> Made:
+        """A stage that is a named context."""
+        vertex = await self._context(name, given, platform, stage.base.line)
+        if isinstance(vertex, Base):
+            return self._on_image(vertex)
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global)
+        if isinstance(vertex, Scratch):
+            return Made(vertex, RunConfig(), [], "", None, scope, platform=platform)
+        if isinstance(given, str) and given.startswith(STAGE):
+            return self._made[self._stage_of(name, given, stage.base.line).number]
+        history = [History(created_by=f"FROM {name}", comment=COMMENT)]
+        files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
+        return Made(files, RunConfig(), history, "", None, scope, platform=platform)
+
+    async def _context(self, name: str, given: Context | str, platform: Platform, line: Line) -> Vertex:
+        """The files of a named context. Raises `DockerfileError`, and as `find_image` does."""
+        if isinstance(given, str) and given.startswith(IMAGE):
+            image = given.removeprefix(IMAGE)
+            return Scratch() if image == "scratch" else await self.image(image, platform, line)
+        if isinstance(given, str) and given.startswith(STAGE):
+            return (await self._stage(self._stage_of(name, given, line))).vertex
+        if name not in self._contexts:
+            try:
+                self._contexts[name] = self._named.source(name, given, (line.start, line.end))
+            except Invalid as error:
+                raise line.error(str(error)) from None
+        return self._contexts[name]
+
+    def _stage_of(self, name: str, given: str, line: Line) -> Stage:
+        found = self._dockerfile.stage(given.removeprefix(STAGE))
+        if found is None:
+            raise line.error(f"the context {name} is {given}, and there is no such stage")
+        if found.number in self._begun:
+            raise line.error(f"the context {name} is {given}, which needs it itself")
+        return found
 
     def _platform_of(self, stage: Stage) -> Platform:
         text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text
@@ -163,15 +233,16 @@ class Planner:
             made.config = msgspec.structs.replace(made.config, on_build=None)
         return found
 
-    async def image(self, name: str, platform: Platform, line: Line) -> Base:
-        """The image `name`, looked up once a build. Raises as `find_image` does."""
+    async def image(self, name: str, platform: Platform, line: Line, label: str = "") -> Base:
+        """The image `name`, looked up once a build; `label` goes before its title. Raises as `find_image` does."""
         key = (name, str(platform))
         if key not in self._images:
             try:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            self._images[key] = Base(title=f"FROM {name}", image=image, lines=(line.start, line.end))
+            title = f"{label}FROM {name}"
+            self._images[key] = Base(title=title, image=image, reference=name, lines=(line.start, line.end))
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:
@@ -186,4 +257,6 @@ class Planner:
         later = self._dockerfile.stage(name)
         if later is not None:
             raise line.error(f"the stage {name} does not stand before this one", hint="move it up")
+        if (context := self._named.find(name, self._platform)) is not None:
+            return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from dockwright.build.inputs import Difference
+from dockwright.build.running import StepFailed
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 
@@ -58,6 +60,21 @@ class Said:
 
     number: int
     data: bytes
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Why a step is not taken from the cache: the first input that is another than when the same step was last built.
+
+    Told where it is asked for. `text` says it in words.
+    """
+
+    number: int
+    title: str
+    input: str
+    before: str
+    now: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class Built:
     response: Mapping[str, str] = field(default_factory=dict)
 
 
-Progress = Planned | Started | Said | Moved | Ended | Failed | Warned | Built
+Progress = Planned | Started | Said | Missed | Moved | Ended | Failed | Warned | Built
 Tell = Callable[[Progress], None]
 
 
@@ -126,6 +143,10 @@ class Work:
     number: int
     tell: Tell
     cached: bool = False
+
+    def missed(self, why: Difference) -> None:
+        """Why the cache does not have it."""
+        self.tell(Missed(self.number, self.step.title, why.input, why.before, why.now, str(why)))
 
     def say(self, data: bytes) -> None:
         """Output, as it came."""
@@ -182,6 +203,8 @@ class Steps:
             yield work
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
-            self.tell(Failed(number, step.title, str(error), cancelled, step))
+            # A step's command: as BuildKit says it, which only its clients are told.
+            words = error.process if isinstance(error, StepFailed) else str(error)
+            self.tell(Failed(number, step.title, words, cancelled, step))
             raise
         self.tell(Ended(number, step.title, work.cached, time.monotonic() - began))

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dockwright.build.cache import Cache
+from dockwright.build.mounting import Mounter
+from dockwright.build.policy import Rule, free_bytes
+from dockwright.build.sources.shelf import Shelf
 from dockwright.errors import Invalid
 from dockwright.units import parse_time
 
-FILTERS = ("until", "id", "type", "description")
+FILTERS = ("until", "id", "type", "description", "inuse")
 
 
 @dataclass(frozen=True)
 class CacheUse:
-    """One thing that is kept. `kind` is `regular` (a layer) or `exec.cachemount`."""
+    """One thing that is kept. `kind` is `regular` (a layer, a download), `source.git.checkout` or `exec.cachemount`.
+
+    `folder` is where it lies when it is no layer; `in_use` tells that a step or a build has it now.
+    """
 
     id: str
     kind: str
@@ -25,6 +32,8 @@ class CacheUse:
     created_ns: int
     used_ns: int
     uses: int
+    folder: Path | None = None
+    in_use: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,50 +44,71 @@ class Pruned:
     freed_bytes: int
 
 
-def usage(cache: Cache, caches: Path) -> list[CacheUse]:
-    """Everything that is kept, the least recently used first. Blocking."""
-    found = [
-        CacheUse(row.key, row.kind, row.title, row.size_bytes, row.created_ns, row.used_ns, row.uses)
-        for row in cache.all()
-    ]
-    for folder in sorted(caches.iterdir()) if caches.is_dir() else []:
-        seen = folder.stat()
-        size = sum(one.lstat().st_blocks * 512 for one in folder.rglob("*"))
-        found.append(
-            CacheUse(folder.name, "exec.cachemount", "cache mount", size, seen.st_ctime_ns, seen.st_mtime_ns, 0)
-        )
-    return sorted(found, key=lambda use: use.used_ns)
+@dataclass(frozen=True)
+class Holdings:
+    """Everything that builds keep: rows and their layers, cache mounts, sources. The methods block."""
 
+    cache: Cache
+    mounter: Mounter
+    shelf: Shelf
+    data: Path
 
-def choose(
-    cache: Cache, caches: Path, filters: dict[str, list[str]], everything: bool, keep_bytes: int
-) -> list[CacheUse]:
-    """What a prune deletes: what matches the filters, until no more than `keep_bytes` are left.
+    def usage(self) -> list[CacheUse]:
+        """All of it, the least recently used first."""
+        found = [
+            CacheUse(row.key, row.kind, row.title, row.size_bytes, row.created_ns, row.used_ns, row.uses)
+            for row in self.cache.all()
+        ]
+        found += [_of_folder(folder, self.mounter.used[folder.name] > 0) for folder in self.mounter.folders()]
+        for kept in self.shelf.all():
+            about, folder = kept.about, self.shelf.path(kept.name)
+            found.append(
+                CacheUse(
+                    kept.name,
+                    about.kind,
+                    about.title,
+                    about.size_bytes,
+                    about.created_ns,
+                    kept.used_ns,
+                    0,
+                    folder,
+                    kept.held,
+                )
+            )
+        return sorted(found, key=lambda use: use.used_ns)
 
-    Without `everything`, cache mounts stay. Blocking. Raises `Invalid` for an unknown filter.
-    """
-    unknown = set(filters) - set(FILTERS)
-    if unknown:
-        raise Invalid(f"invalid filter '{min(unknown)}': the build cache is chosen by {', '.join(FILTERS)}")
-    now = time.time_ns()
-    until = min((parse_time(text, now) for text in filters.get("until", [])), default=now)
-    all_ = usage(cache, caches)
-    left = sum(use.size_bytes for use in all_)
-    chosen = []
-    for use in all_:
-        if keep_bytes and left <= keep_bytes:
-            break
-        if use.used_ns <= until and _matches(use, filters) and (everything or use.kind == "regular"):
-            chosen.append(use)
-            left -= use.size_bytes
-    return chosen
+    def choose(self, rule: Rule) -> list[CacheUse]:
+        """What `rule` lets go: the least recently used first. Raises `Invalid` for an unknown filter."""
+        unknown = set(rule.filters) - set(FILTERS)
+        if unknown:
+            raise Invalid(f"invalid filter '{min(unknown)}': the build cache is chosen by {', '.join(FILTERS)}")
+        now = time.time_ns()
+        until = min((parse_time(text, now) for text in rule.filters.get("until", ())), default=now)
+        until = min(until, now - int(rule.unused_s * 1e9))
+        all_ = self.usage()
+        left = sum(use.size_bytes for use in all_)
+        kept = rule.space.kept(left, free_bytes(self.data))
+        chosen = []
+        for use in all_:
+            if left <= kept:
+                break
+            may = rule.everything or use.kind != "exec.cachemount"
+            if may and not use.in_use and use.used_ns <= until and _matches(use, rule.filters):
+                chosen.append(use)
+                left -= use.size_bytes
+        return chosen
 
-
-def remove_caches(caches: Path, chosen: list[CacheUse]) -> None:
-    """Delete the directories of cache mounts. Blocking."""
-    for use in chosen:
-        if use.kind == "exec.cachemount":
-            shutil.rmtree(caches / use.id, ignore_errors=True)
+    def remove_folders(self, chosen: Sequence[CacheUse]) -> list[CacheUse]:
+        """Delete what is no layer; what of `chosen` is gone now. What somebody has begun to use meanwhile stays."""
+        gone = []
+        for use in chosen:
+            if use.folder is not None and use.folder.parent == self.shelf.directory:
+                if not self.shelf.remove(use.id):
+                    continue
+            elif use.folder is not None and not self.mounter.remove(use.folder):
+                continue
+            gone.append(use)
+        return gone
 
 
 def empty(directory: Path) -> None:
@@ -87,9 +117,18 @@ def empty(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True)
 
 
-def _matches(use: CacheUse, filters: dict[str, list[str]]) -> bool:
+def _of_folder(folder: Path, in_use: bool) -> CacheUse:
+    seen = folder.stat()
+    size = sum(one.lstat().st_blocks * 512 for one in folder.rglob("*"))
+    title = "cache mount"
+    return CacheUse(folder.name, "exec.cachemount", title, size, seen.st_ctime_ns, seen.st_mtime_ns, 0, folder, in_use)
+
+
+def _matches(use: CacheUse, filters: Mapping[str, Sequence[str]]) -> bool:
     if (ids := filters.get("id")) and not any(use.id.startswith(one) for one in ids):
         return False
     if (kinds := filters.get("type")) and use.kind not in kinds:
+        return False
+    if (wanted := filters.get("inuse")) and use.in_use not in [text.lower() in ("1", "true", "") for text in wanted]:
         return False
     return not (texts := filters.get("description")) or any(text in use.description for text in texts)

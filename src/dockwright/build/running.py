@@ -31,7 +31,7 @@ from dockwright.container.mounts import MountPoint
 from dockwright.container.parts import Parts
 from dockwright.container.spec import build as specification
 from dockwright.container.starting import remove_directory
-from dockwright.errors import HostFailure, InUse, Invalid, StartFailed, Unsupported
+from dockwright.errors import HostFailure, InUse, Invalid, StartFailed
 from dockwright.network import AttachRequest, Join
 from dockwright.runtime import Runtime, programs, strays
 from dockwright.runtime.pidfd import Process
@@ -47,7 +47,22 @@ log = logging.getLogger(__name__)
 
 
 class StepFailed(StartFailed):
-    """A RUN whose command ended with another code than 0."""
+    """A RUN whose command ended with another code than 0. `image_id` is what was kept of its tree, where that was asked for."""
+
+    image_id = ""
+
+    def __init__(self, message: str, exit_code: int, command: str = "") -> None:
+        """`command` is what ran; empty where nothing could."""
+        super().__init__(message, exit_code)
+        self.command = command
+
+    @property
+    def process(self) -> str:
+        """What BuildKit says of it."""
+        if not self.command:
+            return str(self)
+        quoted = msgspec.json.encode(self.command).decode()
+        return f"process {quoted} did not complete successfully: exit code: {self.exit_code}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,8 @@ class Limits:
     cpuset_mems: str = ""
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
+    # As `--security-opt` of a container has them.
+    security_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +158,7 @@ class Runner:
             raise StepFailed(f"failed to run {' '.join(vertex.arguments)!r}: {complaint}", 127)
         if code:
             command = " ".join(vertex.arguments)
-            raise StepFailed(f"The command '{command}' returned a non-zero code: {code}", code)
+            raise StepFailed(f"The command '{command}' returned a non-zero code: {code}", code, command)
 
     def _prepare_undo(self, undo: UndoStack, step_id: str) -> None:
         parts, folder = self._parts, self._directory / step_id
@@ -184,8 +201,6 @@ class Runner:
     def _write_bundle(self, step_id: str, rootfs: Path, step: Step) -> list[str]:
         """Write the specification; where it mounts something."""
         vertex, limits = step.vertex, step.limits
-        if vertex.security == "insecure":
-            raise Unsupported("RUN --security=insecure needs an entitlement, which this release gives to nobody")
         folder = self._directory / step_id
         files = self._files(folder, step_id, vertex, limits)
         config = Config(
@@ -196,6 +211,7 @@ class Runner:
         )
         host = HostConfig(
             network_mode=vertex.network,
+            privileged=vertex.security == "insecure",
             shm_size=limits.shm_size,
             memory=limits.memory,
             memory_swap=limits.memory_swap,
@@ -205,6 +221,7 @@ class Runner:
             cpuset_cpus=limits.cpuset_cpus,
             cpuset_mems=limits.cpuset_mems,
             ulimits=list(limits.ulimits),
+            security_opt=list(limits.security_options),
             ipc_mode="private",
             cgroupns_mode=self._parts.defaults.cgroupns_mode,
         )

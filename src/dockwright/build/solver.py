@@ -6,6 +6,7 @@ Two builds that come to the same step at the same time run it once: the second o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,26 +15,47 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.build import files, foreign
+from dockwright.build import files, foreign, places
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
-from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Scratch, Vertex
+from dockwright.build.graph import (
+    Base,
+    Copy,
+    Download,
+    Execute,
+    Local,
+    MakeDirectory,
+    MountOf,
+    Repository,
+    Scratch,
+    Vertex,
+    in_order,
+)
+from dockwright.build.inputs import Inputs, difference
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
+from dockwright.build.places import Place
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
-from dockwright.build.running import Limits, Runner
+from dockwright.build.remote_cache import fetching
+from dockwright.build.remote_cache.importing import Imported
+from dockwright.build.running import Limits, Runner, StepFailed
+from dockwright.build.sources import Sources
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
 from dockwright.flights import Flights, Slots
 from dockwright.image import Images
 from dockwright.image.leases import Lease
-from dockwright.oci import digest as digests
+from dockwright.oci import ImageConfig, RootFS
+from dockwright.oci import platform as platforms
 from dockwright.tasks import Background, first
+from dockwright.units import rfc3339
 
 PARALLEL = 4
 
+# Layers, or files that lie somewhere.
+Solved = Tree | Place
 Say = Callable[[bytes], None]
 Change = Callable[[str, Path, Say], Awaitable[None]]
 
@@ -49,13 +71,29 @@ class Work:
     time_ns: int | None
     no_cache: bool = False
     lender: Lender = field(default_factory=LendsNothing)
+    # What else is built whatever the cache has.
+    fresh: frozenset[Vertex] = frozenset()
+    # What this build and later ones of the same thing are called, so that they can be compared.
+    name: str = ""
+    explain: bool = False
+    keep_failed: bool = False
+    imported: Imported = field(default_factory=Imported)
 
 
 class Solver:
     """What all builds of an engine share."""
 
-    def __init__(self, images: Images, cache: Cache, runner: Runner, mounter: Mounter, background: Background) -> None:
+    def __init__(
+        self,
+        images: Images,
+        cache: Cache,
+        runner: Runner,
+        mounter: Mounter,
+        sources: Sources,
+        background: Background,
+    ) -> None:
         self.images, self.cache, self.runner, self.mounter = images, cache, runner, mounter
+        self.sources, self.memory = sources, cache.memory
         self.flights: Flights[str, Tree, [bytes]] = Flights(background)
         self.slots = Slots(PARALLEL)
 
@@ -66,29 +104,35 @@ class Solving:
 
     solver: Solver
     work: Work
-    _tasks: dict[Vertex, asyncio.Task[Tree]] = field(default_factory=dict)
+    # What each step came to, by its key.
+    records: dict[str, Tree] = field(default_factory=dict)
+    _tasks: dict[Vertex, asyncio.Task[Solved]] = field(default_factory=dict)
     _steps: dict[Vertex, Step] = field(default_factory=dict)
+    # What was fetched stays until the build is over.
+    _held: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def solve(self, *wanted: Vertex) -> list[Tree]:
         """The tree of each vertex. Raises what their steps raise; nothing of them goes on then."""
         self._plan(wanted)
         try:
-            async with asyncio.TaskGroup() as group:
-                return list(await asyncio.gather(*(self._tree(vertex, group) for vertex in wanted)))
+            async with self._held, asyncio.TaskGroup() as group:
+                return [_layers(one) for one in await asyncio.gather(*(self._tree(each, group) for each in wanted))]
         except BaseExceptionGroup as failed:
             raise first(failed) from None
 
-    async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Tree:
+    async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Solved:
         if vertex not in self._tasks:
             self._tasks[vertex] = group.create_task(self._make(vertex, group))
         return await self._tasks[vertex]
 
-    async def _make(self, vertex: Vertex, group: asyncio.TaskGroup) -> Tree:
+    async def _make(self, vertex: Vertex, group: asyncio.TaskGroup) -> Solved:
         match vertex:
             case Scratch():
                 return Tree()
             case Base():
                 return await self._base(vertex)
+            case Local() | Repository() | Download():
+                return await self._place(vertex)
         inputs = await asyncio.gather(*(self._tree(one, group) for one in vertex.inputs))
         known = dict(zip(vertex.inputs, inputs, strict=True))
         match vertex:
@@ -108,11 +152,27 @@ class Solving:
             await self.work.lease.hold_layers(tree.diff_ids)
         return tree
 
-    async def _execute(self, vertex: Execute, known: dict[Vertex, Tree]) -> Tree:
-        below = known[vertex.base]
-        mounts = [await self._mount_key(mount, known) for mount in vertex.mounts]
-        said = (vertex.arguments, vertex.env, vertex.working_dir, vertex.user, vertex.script, vertex.network)
-        key = _key("exec", below.chain, *said, vertex.security, mounts, self.work.limits, self.work.time_ns)
+    async def _place(self, vertex: Local | Repository | Download) -> Place:
+        with self.work.steps.step(self._steps[vertex]):
+            return await places.found(vertex, self.solver.sources, self.work.lender, self._held)
+
+    async def _execute(self, vertex: Execute, known: dict[Vertex, Solved]) -> Tree:
+        below = _layers(known[vertex.base])
+        inputs = Inputs("exec")
+        inputs.add("the base", below.chain)
+        inputs.add("the command", vertex.arguments)
+        for variable in vertex.env:
+            name, _, value = variable.partition("=")
+            inputs.add(f"the variable {name}", value)
+        for mount in vertex.mounts:
+            await self._add_mount(inputs, mount, known)
+        inputs.add("the working directory", vertex.working_dir)
+        inputs.add("the user", vertex.user)
+        inputs.add("the script", vertex.script)
+        inputs.add("the network", vertex.network)
+        inputs.add("the security mode", vertex.security)
+        inputs.add("the limits", self.work.limits)
+        inputs.add("the latest time", self.work.time_ns)
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
             if vertex.platform is not None and (why := await workers.quick(foreign.trouble, vertex.platform)):
@@ -123,40 +183,82 @@ class Solving:
                 work = self.work
                 await self.solver.runner.run(step_id, rootfs, vertex, chosen, work.limits, say, work.lender)
 
-        return await self._step(vertex, key, below, change)
+        return await self._step(vertex, inputs, below, change)
 
-    async def _copy(self, vertex: Copy, known: dict[Vertex, Tree]) -> Tree:
-        below = known[vertex.base]
+    async def _copy(self, vertex: Copy, known: dict[Vertex, Solved]) -> Tree:
+        below = _layers(known[vertex.base])
+        source = self._readable(None if vertex.source is None else known[vertex.source])
+        remotes = [self._readable(known[one]) for one in vertex.remotes]
         async with AsyncExitStack() as stack:
-            tree = await self._files(stack, None if vertex.source is None else known[vertex.source])
-            selected = await workers.bulk(files.select, vertex, tree)
-            content = await workers.bulk(files.digest, vertex, tree, selected)
-            documents = [(document.name, document.content) for document in vertex.inline]
-            looks = (vertex.owner, vertex.mode, selected.single, len(selected.archives), vertex.source is None)
-            key = _key("copy", below.chain, vertex.destination, content, documents, *looks, self.work.time_ns)
+            parts = places.pieces(vertex, source, remotes)
+            inputs = Inputs("copy")
+            inputs.add("the base", below.chain)
+            inputs.add("the destination", vertex.destination)
+            inputs.add("the owner", vertex.owner)
+            inputs.add("the mode", vertex.mode)
+            for number, part in enumerate(parts):
+                files_known = await part.look(stack, self.solver.memory)
+                name = "the files" if not number else f"the files of {vertex.remotes[number - len(parts)].title}"
+                inputs.add(name, files_known.digest, part.fingerprint)
+                inputs.add(f"the looks of {name}", msgspec.structs.astuple(files_known)[1:])
+            for document in vertex.inline:
+                inputs.add(f"the file {document.name}", document.content)
+            inputs.add("the latest time", self.work.time_ns)
 
             async def change(step_id: str, rootfs: Path, say: Say) -> None:
-                await workers.bulk(files.put, vertex, tree, selected, rootfs, self.work.time_ns)
+                for part in parts:
+                    tree, selected = await part.chosen(stack)
+                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, self.work.time_ns)
 
-            return await self._step(vertex, key, below, change)
+            return await self._step(vertex, inputs, below, change)
 
-    async def _make_directory(self, vertex: MakeDirectory, known: dict[Vertex, Tree]) -> Tree:
-        below = known[vertex.base]
+    async def _make_directory(self, vertex: MakeDirectory, known: dict[Vertex, Solved]) -> Tree:
+        below = _layers(known[vertex.base])
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
             await workers.quick(files.make_directory, rootfs, vertex.path, vertex.owner)
 
-        key = _key("mkdir", below.chain, vertex.path, vertex.owner, self.work.time_ns)
-        return await self._step(vertex, key, below, change)
+        inputs = Inputs("mkdir")
+        inputs.add("the base", below.chain)
+        inputs.add("the path", vertex.path)
+        inputs.add("the owner", vertex.owner)
+        inputs.add("the latest time", self.work.time_ns)
+        return await self._step(vertex, inputs, below, change)
 
-    async def _step(self, vertex: Vertex, key: str, below: Tree, change: Change) -> Tree:
+    async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change) -> Tree:
+        key = inputs.key
         with self.work.steps.step(self._steps[vertex]) as going:
-            found = None if self.work.no_cache else await self._known(key)
+            fresh = self.work.no_cache or vertex in self.work.fresh
+            found = None if fresh else await self._known(key) or await self._imported(vertex, key, below, going)
             going.cached = found is not None
+            await self._explain(vertex, inputs, going)
             if found is None:
                 found = await self._shared(vertex, key, below, change, going)
         # The layers below are those of this build's base: equal files may have come in another blob.
-        return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        self.records[key] = tree = Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        return tree
+
+    async def _imported(self, vertex: Vertex, key: str, below: Tree, going: Going) -> Tree | None:
+        """What a cache from elsewhere has of the step. It is in ours from then on."""
+        found = self.work.imported.find(key)
+        if found is None and isinstance(vertex, Execute) and not vertex.reads_more:
+            found = self.work.imported.find_by_history(below.chain, vertex.past)
+        if found is None:
+            return None
+        fetched = await fetching.fetch(self.solver.images, self.work.lease, found, below, going)
+        if fetched is None:
+            return None
+        await self.solver.cache.add(key, fetched[0], vertex.title, fetched[1])
+        return fetched[0]
+
+    async def _explain(self, vertex: Vertex, inputs: Inputs, going: Going) -> None:
+        """Say why the step is not taken from the cache, where that is asked for, and remember what it reads."""
+        if not vertex.place:
+            return
+        step, memory = f"{self.work.name}|{vertex.place}", self.solver.memory
+        if self.work.explain and not going.cached:
+            going.missed(difference(await memory.last_inputs(step), inputs))
+        await memory.keep_inputs(step, inputs)
 
     async def _shared(self, vertex: Vertex, key: str, below: Tree, change: Change, going: Going) -> Tree:
         async with self.solver.flights.join(
@@ -171,11 +273,33 @@ class Solving:
         async with solver.images.lease() as lease:
             await lease.hold_layers(below.diff_ids)
             async with solver.slots.slot(), solver.runner.changed(below.chain) as (step_id, rootfs):
-                await change(step_id, rootfs, say)
+                try:
+                    await change(step_id, rootfs, say)
+                except StepFailed as failed:
+                    if self.work.keep_failed and isinstance(vertex, Execute):
+                        failed.image_id = await self._keep_failed(vertex, lease, step_id, below)
+                    raise
                 layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
             tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
             await solver.cache.add(key, tree, vertex.title, size_bytes)
             yield tree
+
+    async def _keep_failed(self, vertex: Execute, lease: Lease, step_id: str, below: Tree) -> str:
+        """An image without a name, of the tree as the command has left it."""
+        images, platform = self.solver.images, vertex.platform or platforms.host()
+        layer, _ = await images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
+        run = msgspec.structs.replace(
+            vertex.config, env=vertex.env, user=vertex.user, working_dir=vertex.working_dir, entrypoint=None, cmd=None
+        )
+        config = ImageConfig(
+            platform.architecture,
+            platform.os,
+            rfc3339(time.time_ns()),
+            variant=platform.variant,
+            config=run,
+            rootfs=RootFS(diff_ids=(*below.diff_ids, layer.digest)),
+        )
+        return (await images.assemble(lease, config, (*below.layers, layer), ())).id
 
     async def _known(self, key: str) -> Tree | None:
         row = self.solver.cache.find(key)
@@ -184,46 +308,48 @@ class Solving:
         await self.work.lease.hold_layers(row.tree.diff_ids)
         return row.tree if self.solver.images.has_layers(row.tree.diff_ids) else None
 
-    async def _files(self, stack: AsyncExitStack, tree: Tree | None) -> files.Tree:
-        if tree is None:
-            return files.Tree(self.work.context.root, self.work.context.leaves_out, keeps_owners=False)
-        return files.Tree(await stack.enter_async_context(self.solver.mounter.shown(tree)))
+    def _readable(self, source: Solved | None) -> Place:
+        """Where the files of `source` can be read; None is the build's context."""
+        if source is None:
+            return places.of_context(self.work.context)
+        if isinstance(source, Place):
+            return source
 
-    async def _mount_key(self, mount: MountOf, known: dict[Vertex, Tree]) -> object:
-        if mount.source is not None:
-            return mount.mount, known[mount.source].chain
-        if mount.mount.kind != "bind":
-            return mount.mount
-        context = self.work.context
-        return mount.mount, await workers.bulk(files.digest_of_path, context, mount.mount.source)
+        async def opened(stack: AsyncExitStack) -> files.Tree:
+            return files.Tree(await stack.enter_async_context(self.solver.mounter.shown(source)))
 
-    async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Tree]) -> MountPoint | None:
-        tree = None if mount.source is None else known[mount.source]
-        return await self.solver.mounter.point(stack, mount.mount, tree, self.work.context)
+        return Place(opened, source.chain or "nothing")
+
+    async def _add_mount(self, inputs: Inputs, mount: MountOf, known: dict[Vertex, Solved]) -> None:
+        what, name = mount.mount, f"the mount {mount.mount.target or mount.mount.env}"
+        inputs.add(name, what)
+        if mount.source is None and what.kind != "bind":
+            return
+        place = self._readable(None if mount.source is None else known[mount.source])
+        if place.identity:
+            inputs.add(f"the files of {name}", place.identity)
+            return
+        async with AsyncExitStack() as stack:
+            tree = await place.opened(stack)
+            found = await workers.bulk(files.fingerprint_of_path, tree, what.source)
+            inputs.add(f"the files of {name}", found.digest, found)
+
+    async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Solved]) -> MountPoint | None:
+        source = None if mount.source is None else known[mount.source]
+        if isinstance(source, Tree):
+            return await self.solver.mounter.point(stack, mount.mount, source, None)
+        needs = source is not None or mount.mount.kind == "bind"
+        place = await self._readable(source).opened(stack) if needs else None
+        return await self.solver.mounter.point(stack, mount.mount, None, place)
 
     def _plan(self, wanted: Sequence[Vertex]) -> None:
-        for one in _in_order(wanted):
+        for one in in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
                 self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
         self.work.steps.plan(tuple(self._steps.values()))
 
 
-def _in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
-    """All that vertices need and themselves, each after what it needs."""
-    found: dict[Vertex, None] = {}
-    left = [(vertex, False) for vertex in reversed(wanted)]
-    while left:
-        one, inputs_done = left.pop()
-        if one in found:
-            continue
-        if inputs_done:
-            found[one] = None
-        else:
-            left.append((one, True))
-            left += [(before, False) for before in reversed(one.inputs)]
-    return list(found)
-
-
-def _key(kind: str, *parts: object) -> str:
-    return digests.of(msgspec.json.encode([kind, *parts], order="deterministic"))
+def _layers(solved: Solved) -> Tree:
+    assert isinstance(solved, Tree), "the planner makes layers of what a stage stands on"
+    return solved

@@ -54,6 +54,14 @@ class Git:
         """With more settings; `__` in a name stands for a dot."""
         return replace(self, config={**self.config, **{name.replace("__", "."): text for name, text in config.items()}})
 
+    def without_remote(self) -> Git:
+        """Without the address that `origin` is by our word: for a repository that says it itself."""
+        return replace(self, config={name: text for name, text in self.config.items() if name != "remote.origin.url"})
+
+    def without(self, *names: str) -> Git:
+        """Without some variables."""
+        return replace(self, environment={name: text for name, text in self.environment.items() if name not in names})
+
     def with_environment(self, **environment: str) -> Git:
         """With more variables."""
         return replace(self, environment={**self.environment, **environment})
@@ -94,6 +102,7 @@ class Git:
                     stderr=errors,
                     env=self._variables(),
                     start_new_session=True,
+                    umask=0o022,
                 )
             except FileNotFoundError as error:
                 if cwd.is_dir():

@@ -1,0 +1,120 @@
+"""Where files are that no layers hold: contexts, repositories, downloads; and layers, to be read alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from dockwright import workers
+from dockwright.build import files
+from dockwright.build.context import Context
+from dockwright.build.graph import Copy, Download, Local, Repository
+from dockwright.build.lending import Lender
+from dockwright.build.memory import Known, Memory
+from dockwright.build.sources import Sources, repositories
+from dockwright.errors import Invalid
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files to be read: `opened` says where they lie, until the stack unwinds.
+
+    `identity` is what they depend on; empty where only reading them tells. `name` is that of the only file, where there is one.
+    """
+
+    opened: Callable[[AsyncExitStack], Awaitable[files.Tree]]
+    identity: str = ""
+    name: str = ""
+
+
+def of_context(context: Context) -> Place:
+    """A directory of this host: its owners and times mean nothing."""
+
+    async def opened(stack: AsyncExitStack) -> files.Tree:
+        return files.Tree(context.root, context.leaves_out, keeps_owners=False)
+
+    return Place(opened)
+
+
+async def found(vertex: Local | Repository | Download, sources: Sources, lender: Lender, held: AsyncExitStack) -> Place:
+    """Where the files of `vertex` are; what `held` holds stays until it unwinds. Raises as the sources do."""
+    match vertex:
+        case Local():
+            return of_context(vertex.context)
+        case Repository():
+            return await _of_repository(vertex, sources, lender)
+        case Download(unpack=True):
+            context = await held.enter_async_context(sources.named(vertex.url, lender))
+            return of_context(context)
+    downloaded = await sources.downloads.fetch(held, vertex.url, vertex.checksum, lender)
+
+    async def opened(stack: AsyncExitStack) -> files.Tree:
+        return files.Tree(downloaded.root)
+
+    return Place(opened, downloaded.identity, downloaded.name if downloaded.named else "")
+
+
+async def _of_repository(vertex: Repository, sources: Sources, lender: Lender) -> Place:
+    ref = vertex.ref
+    commit = await sources.repositories.resolve(ref, lender)
+
+    async def opened(stack: AsyncExitStack) -> files.Tree:
+        root = await sources.repositories.checkout(stack, ref, commit, lender)
+        return files.Tree(root, keeps_owners=ref.mtime == "commit")
+
+    return Place(opened, repositories.identity(ref, commit))
+
+
+@dataclass
+class Piece:
+    """One source of a COPY or ADD: `vertex` is the instruction as if that were all of it."""
+
+    vertex: Copy
+    place: Place
+    known: Known | None = None
+    fingerprint: files.Fingerprint | None = None
+    _selected: tuple[files.Tree, files.Selected] | None = None
+
+    async def look(self, stack: AsyncExitStack, memory: Memory) -> Known:
+        """What the files are: remembered where that is possible, else read."""
+        key = memory.key(self.place.identity, _asked(self.vertex)) if self.place.identity else ""
+        self.known = await memory.recall(key) if key else None
+        if self.known is None:
+            tree, selected = await self.chosen(stack)
+            self.fingerprint = await workers.bulk(files.fingerprint, self.vertex, tree, selected)
+            digest = await workers.bulk(lambda one: one.digest, self.fingerprint)
+            self.known = Known(digest, selected.single, len(selected.archives), tree.keeps_owners)
+            if key:
+                await memory.remember(key, self.known)
+        return self.known
+
+    async def chosen(self, stack: AsyncExitStack) -> tuple[files.Tree, files.Selected]:
+        """The files themselves."""
+        if self._selected is None:
+            tree = await self.place.opened(stack)
+            self._selected = tree, await workers.bulk(files.select, self.vertex, tree)
+        return self._selected
+
+
+def pieces(vertex: Copy, source: Place, remotes: list[Place]) -> list[Piece]:
+    """The sources of `vertex` one by one. Raises `Invalid` for a download that nothing gives a name."""
+    local = replace(vertex, remotes=())
+    parts = [Piece(local, source)] if vertex.paths or vertex.inline else []
+    for remote, place in zip(vertex.remotes, remotes, strict=True):
+        path, unpack = "/", False
+        if isinstance(remote, Download):
+            path, unpack = _escaped(place.name or "context"), vertex.unpack_remote
+            if not place.name and not unpack and vertex.destination.endswith("/"):
+                raise Invalid(f"cannot determine filename from url: {remote.url}")
+        parts.append(Piece(replace(local, paths=(path,), inline=(), unpack=unpack, parents=False), place))
+    return parts
+
+
+def _asked(vertex: Copy) -> tuple[object, ...]:
+    return vertex.paths, vertex.exclude, vertex.parents, vertex.unpack, bool(vertex.inline)
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?\[\]\\])", r"\\\1", name)
