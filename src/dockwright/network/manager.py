@@ -115,7 +115,7 @@ class Networks(Sandboxes):
         defaults = self._options.default_options
         if not request.config_from and not request.config_only:
             request = planning.with_defaults(request, defaults)
-        planning.check(request)
+        planning.check(request, self._drivers)
         if request.config_from:
             request = planning.with_defaults(self._configured(request), defaults)
         kind = request.driver or "bridge"

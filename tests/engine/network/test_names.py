@@ -206,6 +206,21 @@ async def test_on_an_internal_network_no_name_leaves(named: Networks, upstream: 
     assert upstream.asked == []
 
 
+async def test_a_thousand_questions_at_once_are_all_answered(named: Networks) -> None:
+    asker = await start(named, "asker", Join("blue"))
+    await start(named, "web", Join("blue"))
+    code = (
+        "import socket,struct\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.connect(('127.0.0.11',53))\n"
+        "s.settimeout(10)\nseen=set()\n"
+        "for start in range(0,1000,50):\n"
+        "    for n in range(start,start+50): s.send(struct.pack('>6H',n,256,1,0,0,0)+b'\\3web\\0\\0\\1\\0\\1')\n"
+        "    for _ in range(50):\n"
+        "        a=s.recv(512); assert a[-4:]==bytes((10,214,1,3)); seen.add(a[:2])\n"
+        "print(len(seen))"
+    )
+    assert await asyncio.to_thread(inside, asker.netns_path, code) == "1000"
+
+
 async def test_garbage_is_answered_with_an_error_or_not_at_all(named: Networks) -> None:
     asker = await start(named, "asker", Join("blue"))
     code = (
