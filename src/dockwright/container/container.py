@@ -65,6 +65,8 @@ class Container(Signalled):
                 if self.live is None:  # else it was only the telling that was cancelled
                     await shielded(self._start_failed(error))
                 raise
+        # Not under the lock: another container's is taken, and somebody may hold that one and wait for this one.
+        await linking.follow(self)
 
     async def _start(self) -> None:
         if self._teardown is not None:
@@ -86,7 +88,6 @@ class Container(Signalled):
             await live.held.aclose()
             raise
         self._run(live)
-        await linking.follow(self)
         await telling.tell_volumes(self.parts, self.record, "mount")
         await telling.tell_networks(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
         await self.tell("start")
@@ -178,6 +179,7 @@ class Container(Signalled):
             except DockwrightError as error:
                 log.warning("restart of %s: %s", self.id[:12], error)
                 await self._start_failed(error)
+        await linking.follow(self)
 
     async def restart(self, timeout_s: int | None = None, signal: str = "") -> None:
         """Stop it, when it runs, and start it again."""
