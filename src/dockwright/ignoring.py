@@ -33,6 +33,11 @@ class Patterns:
         """Whether some pattern takes paths back in: then a directory that matches has to be looked into all the same."""
         return self._exceptions
 
+    @property
+    def lines(self) -> list[str]:
+        """The patterns as one would write them."""
+        return [f"{'!' if pattern.negated else ''}{pattern.text}" for pattern in self._patterns]
+
     def matches(self, path: str) -> bool:
         """Whether `path`, relative and clean, is left out."""
         matched = False

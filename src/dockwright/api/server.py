@@ -12,6 +12,7 @@ from aiohttp import web
 import dockwright
 from dockwright import errors as meanings
 from dockwright.api import errors, versions
+from dockwright.api.buildkit.solves import Buildkit
 from dockwright.api.call import Call
 from dockwright.api.hijack import AlreadySent
 from dockwright.api.routes import ROUTER
@@ -23,9 +24,6 @@ log = logging.getLogger(__name__)
 
 _SWARM = "Swarm is"
 _TO_COME = {
-    "build": "the builder is",
-    "session": "the builder is",
-    "grpc": "the builder is",
     "plugins": "plugins are",
 } | dict.fromkeys(("swarm", "nodes", "services", "tasks", "secrets", "configs"), _SWARM)
 
@@ -36,6 +34,7 @@ class Daemon:
     def __init__(self, engine: Engine, *, debug: bool = False) -> None:
         self.engine = engine
         self.debug = debug
+        self.buildkit = Buildkit(engine)
 
     def server(self) -> web.Server:
         """A server for any number of sockets. A client that goes away cancels what it alone asked for."""

@@ -160,11 +160,14 @@ class Builder:
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
         dockerfile = parse(text, request.dockerfile)
-        for found in checks.check(dockerfile, ignored=context.ignored):
+        choice = checks.Choice.of(dockerfile, request.options.arguments)
+        findings = checks.check(dockerfile, choice, ignored=context.ignored)
+        for found in findings:
             rule, line = found.rule, found.line
             said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
         steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
+        checks.refuse(choice, findings)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
         images, credential = self._parts.images, request.lender.credential

@@ -16,7 +16,7 @@ from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
-from dockwright.build.dockerfile.scope import Scope, expand_at, global_scope
+from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
 from dockwright.build.effects import COMMENT, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
 from dockwright.build.named import IMAGE, STAGE, Named
@@ -88,8 +88,9 @@ class Planner:
     async def plan(self) -> Plan:
         """Raises `DockerfileError`, and `NotFound` for images that are not there."""
         target = self._target()
+        given = automatic(target.base.name, self._platform, platforms.host())
         self._global, self._empty = global_scope(
-            self._dockerfile.arguments, self._options.arguments, self._automatic(target), self._dockerfile.escape
+            self._dockerfile.arguments, self._options.arguments, given, self._dockerfile.escape
         )
         made = await self._stage(target)
         config = made.config
@@ -110,17 +111,6 @@ class Planner:
             raise Invalid(f"target stage {self._options.target!r} could not be found")
         return found
 
-    def _automatic(self, target: Stage) -> dict[str, str]:
-        found = {"TARGETSTAGE": target.base.name or "default"}
-        for side, platform in (("TARGET", self._platform), ("BUILD", platforms.host())):
-            found |= {
-                f"{side}PLATFORM": str(platform),
-                f"{side}OS": platform.os,
-                f"{side}ARCH": platform.architecture,
-                f"{side}VARIANT": platform.variant,
-            }
-        return found
-
     async def _stage(self, stage: Stage) -> Made:
         if stage.number in self._made:
             return self._made[stage.number]
@@ -134,12 +124,11 @@ class Planner:
         triggers = self._triggers(stage, made)
         own = [*triggers, *stage.instructions]
         total = 1 + sum(changes_files(one) for one in own)
-        alone = len(self._dockerfile.stages) == 1
-        label = "" if alone else f"{stage.base.name or f'stage-{stage.number}'} "
+        label = self._label(stage)
         count = 1
         for number, one in enumerate(own):
             count += changes_files(one)
-            title = f"[{f'{self._platform} ' if self._several else ''}{label}{count}/{total}] {one.line.text}"
+            title = f"[{label}{count}/{total}] {one.line.text}"
             place = f"{stage.base.name or stage.number}/{number}/{platform}"
             before = made.vertex
             effects = Effects(
@@ -153,6 +142,12 @@ class Planner:
         if _is_named(made.scope.args.get(SCAN_STAGE), stage.base.name):
             self._scanned[stage.base.name or f"stage-{stage.number}"] = made.vertex
         return made
+
+    def _label(self, stage: Stage) -> str:
+        """What the titles of a stage's steps begin with."""
+        platform = f"{self._platform} " if self._several else ""
+        alone = len(self._dockerfile.stages) == 1
+        return platform if alone else f"{platform}{stage.base.name or f'stage-{stage.number}'} "
 
     async def _begin(self, stage: Stage) -> Made:
         base, dockerfile = stage.base, self._dockerfile
@@ -179,7 +174,9 @@ class Planner:
         if name == "scratch":
             scope = Scope(dockerfile.escape, given, self._global)
             return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
-        return self._on_image(await self.image(name, platform, base.line))
+        own = sum(changes_files(one) for one in stage.instructions)
+        label = f"[{self._label(stage)}1/{1 + own}] "
+        return self._on_image(await self.image(name, platform, base.line, label))
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
@@ -246,15 +243,16 @@ class Planner:
             made.config = msgspec.structs.replace(made.config, on_build=None)
         return found
 
-    async def image(self, name: str, platform: Platform, line: Line) -> Base:
-        """The image `name`, looked up once a build. Raises as `find_image` does."""
+    async def image(self, name: str, platform: Platform, line: Line, label: str = "") -> Base:
+        """The image `name`, looked up once a build; `label` goes before its title. Raises as `find_image` does."""
         key = (name, str(platform))
         if key not in self._images:
             try:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            self._images[key] = Base(title=f"FROM {name}", image=image, reference=name, lines=(line.start, line.end))
+            title = f"{label}FROM {name}"
+            self._images[key] = Base(title=title, image=image, reference=name, lines=(line.start, line.end))
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dockwright.build.inputs import Difference
+from dockwright.build.running import StepFailed
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 
@@ -202,6 +203,8 @@ class Steps:
             yield work
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
-            self.tell(Failed(number, step.title, str(error), cancelled, step))
+            # A step's command: as BuildKit says it, which only its clients are told.
+            words = error.process if isinstance(error, StepFailed) else str(error)
+            self.tell(Failed(number, step.title, words, cancelled, step))
             raise
         self.tell(Ended(number, step.title, work.cached, time.monotonic() - began))

@@ -51,6 +51,19 @@ class StepFailed(StartFailed):
 
     image_id = ""
 
+    def __init__(self, message: str, exit_code: int, command: str = "") -> None:
+        """`command` is what ran; empty where nothing could."""
+        super().__init__(message, exit_code)
+        self.command = command
+
+    @property
+    def process(self) -> str:
+        """What BuildKit says of it."""
+        if not self.command:
+            return str(self)
+        quoted = msgspec.json.encode(self.command).decode()
+        return f"process {quoted} did not complete successfully: exit code: {self.exit_code}"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -145,7 +158,7 @@ class Runner:
             raise StepFailed(f"failed to run {' '.join(vertex.arguments)!r}: {complaint}", 127)
         if code:
             command = " ".join(vertex.arguments)
-            raise StepFailed(f"The command '{command}' returned a non-zero code: {code}", code)
+            raise StepFailed(f"The command '{command}' returned a non-zero code: {code}", code, command)
 
     def _prepare_undo(self, undo: UndoStack, step_id: str) -> None:
         parts, folder = self._parts, self._directory / step_id
@@ -232,9 +245,7 @@ class Runner:
         attachment = self._parts.networks.attachment(step_id)
         texts = {
             "hosts": hostfiles.hosts(defaults, attachment, HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host),
-            "resolv.conf": hostfiles.resolv_conf(
-                defaults, named=attachment is not None and attachment.dns, of_host=of_host
-            ),
+            "resolv.conf": hostfiles.resolv_conf(defaults, attachment, of_host=of_host),
         }
         for name, text in texts.items():
             (folder / name).write_text(text)

@@ -6,7 +6,7 @@ BuildKit's details are JSON in a `google.protobuf.Any`, with a type URL of its o
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -66,13 +66,18 @@ def vertex(digest: str) -> Detail:
     return Detail(_ROOT + "Vertex+json", msgspec.json.encode({"digest": digest}))
 
 
+def kept(image: str) -> Detail:
+    """The image that was kept of the step that failed: our own, other clients leave it aside."""
+    return Detail("dockwright/errdefs.Kept+json", msgspec.json.encode({"image": image}))
+
+
 def of(error: errors.DockwrightError, details: Sequence[Detail] = ()) -> GRPCError:
     """One of our errors as a status."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Status.UNKNOWN)
     return GRPCError(code, str(error), list(details) or None)
 
 
-def answering(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def answering(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Decorator of a service's method: our errors become statuses."""
 
     @wraps(call)

@@ -68,6 +68,17 @@ class Client:
             self._version = exchange.negotiated(response.head)
         return self._version
 
+    @property
+    def builder_version(self) -> int:
+        """Which builder the engine prefers, as it says at `/_ping`: from 2 on it speaks BuildKit's protocol."""
+        if self.ping_head is None:
+            response = Response(self, self._checkout(), system.ping())
+            response.begin("")
+            response.read()
+            self.ping_head = response.head
+        text = self.ping_head.get("builder-version") if self.ping_head is not None else ""
+        return int(text) if text.isascii() and text.isdigit() else 1
+
     def at_least(self, version: str) -> bool:
         """Whether the engine speaks `version` or newer."""
         return exchange.version_key(self.version) >= exchange.version_key(version)

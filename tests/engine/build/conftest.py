@@ -30,9 +30,13 @@ class Outcome:
 
     @property
     def cached(self) -> dict[str, bool]:
-        """Each step's title, and whether the cache had it. The base images are left out."""
+        """Each step's title, and whether the cache had it. Base images and what is fetched are left out."""
         steps = [one for one in self.progress if isinstance(one, Ended) and one.number > 0]
-        return {one.title: one.cached for one in steps if not one.title.startswith("FROM ")}
+        return {
+            one.title: one.cached
+            for one in steps
+            if "FROM " not in one.title and not one.title.startswith(("ADD ", "[context"))
+        }
 
     @property
     def said(self) -> str:
@@ -59,7 +63,10 @@ class Bench:
         self.write(files or {})
         chosen = {name: options.pop(name) for name in ("arguments", "target", "labels") if name in options}
         request = BuildRequest(text=text.encode(), options=Options(**chosen), **options)  # type: ignore[arg-type]
-        context = await self.context()
+        return await self.run(request, await self.context())
+
+    async def run(self, request: BuildRequest, context: Context) -> Outcome:
+        """Build what is asked for."""
 
         async def find(name: str, platform: Platform) -> Image:
             return await self.engine.images.resolve(name, platform)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
-from dockwright.build.dockerfile.checks import RULES, Choice, check
+from dockwright.build.dockerfile.checks import RULES, Choice, check, refuse
+from dockwright.errors import Invalid
 from dockwright.ignoring import read_ignore_file
 
 
@@ -71,7 +72,7 @@ def test_each_rule_finds(rule: str, line: int, text: str) -> None:
         "FROM a\nWORKDIR /b\nWORKDIR c",
         "FROM a AS x\nWORKDIR /b\nFROM x\nWORKDIR c",
         'FROM a\nCMD ["b"]\nFROM c\nCMD ["d"]',
-        "FROM a\nENV PUBLIC_KEY=b KEYBOARD=c TOKENIZER=d",
+        "FROM a\nENV PUBLIC_KEY=b KEYBOARD=c TOKENIZER=d PASSWORD_FILE=e TOKEN_VERSION=f",
         "FROM a\nEXPOSE 80/tcp 90-95 $PORT",
         "FROM scratch\nENV A=b\nWORKDIR /$A",
         "FROM scratch\nARG A\nWORKDIR /$A",
@@ -86,6 +87,8 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str) -> None:
 def test_what_the_ignore_file_leaves_out_is_told() -> None:
     ignored = read_ignore_file("*.md\nsecret\ndir\n!dir/kept")
     text = "FROM a\nCOPY a.md /\nADD secret/x /\nCOPY --from=b a.md /\nCOPY *.md /\nCOPY dir /\nCOPY b /"
+    (first, *_) = check(parse(text), ignored=ignored)
+    assert first.message == 'Attempting to Copy file "a.md" that is excluded by .dockerignore'
     assert found(text, ignored=ignored) == [("CopyIgnoredFile", 2), ("CopyIgnoredFile", 3)]
 
 
@@ -102,6 +105,74 @@ def test_checks_are_skipped_by_name_or_all() -> None:
     assert Choice.of(parse("# check=skip=A;error=true\nFROM a")) == Choice(frozenset({"a"}), error=True)
 
 
+def test_a_comment_above_an_instruction_skips_checks_of_that_one() -> None:
+    text = "FROM a\n# check=skip=MaintainerDeprecated because\nMAINTAINER b\nMAINTAINER c"
+    assert found(text) == [("MaintainerDeprecated", 4)]
+    assert found("FROM a\n# check=nothing\nMAINTAINER b") == [("MaintainerDeprecated", 3)]
+
+
+def test_the_experimental_rule_runs_where_it_is_asked_for() -> None:
+    text = "# about all\nFROM a AS b\n# B is one\nARG B\n# other\nARG C D\n"
+    assert found(text) == []
+    wanted = [("InvalidDefinitionDescription", 2), ("InvalidDefinitionDescription", 6)]
+    for name in ("all", "InvalidDefinitionDescription"):
+        choice = Choice.parse(f"experimental={name}")
+        assert found(text, choice=choice) == wanted
+    assert found(text, choice=Choice.parse("skip=all;experimental=all")) == []
+
+
+def test_an_argument_of_the_build_says_it_in_the_directives_stead() -> None:
+    dockerfile = parse("# check=skip=all\nFROM a\nMAINTAINER b")
+    choice = Choice.of(dockerfile, {"BUILDKIT_DOCKERFILE_CHECK": "error=true"})
+    findings = check(dockerfile, choice)
+    with pytest.raises(Invalid, match="lint violation found for rules: MaintainerDeprecated"):
+        refuse(choice, findings)
+    refuse(Choice(), findings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM a AS Build", "Stage name 'Build' should be lowercase"),
+        ("FROM a as b", "'as' and 'FROM' keywords' casing do not match"),
+        ("FROM a\nRUN b \\\n\n c", "Empty continuation line"),
+        ("FROM a\nrun b", "Command 'run' should match the case of the command majority (uppercase)"),
+        ("FROM a AS b\nFROM c AS b", 'Duplicate stage name "b", stage names should be unique'),
+        ("FROM a AS scratch", 'Stage name should not use the same name as reserved stage "scratch"'),
+        (
+            "FROM a\nCMD b",
+            "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals",
+        ),
+        ("FROM a\nMAINTAINER b", "Maintainer instruction is deprecated in favor of using label"),
+        ("ARG TAGS=1\nFROM a:${TAG:-x}$TAGZ", "FROM argument 'TAGZ' is not declared (did you mean TAGS?)"),
+        (
+            "FROM a\nWORKDIR b",
+            'Relative workdir "b" can have unexpected results if the base image changes',
+        ),
+        ("FROM scratch\nWORKDIR /$dir", "Usage of undefined variable '$dir'"),
+        (
+            'FROM a\nCMD ["b"]\nCMD ["c"]',
+            "Multiple CMD instructions should not be used in the same stage because only the last one will be used",
+        ),
+        ("FROM a\nENV b c", '"ENV key=value" should be used instead of legacy "ENV key value" format'),
+        (
+            "FROM --platform=$TARGETPLATFORM a",
+            "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+        ),
+        ("FROM a\nARG API_KEY", 'Do not use ARG or ENV instructions for sensitive data (ARG "API_KEY")'),
+        ("ARG TAG\nFROM a:$TAG", "Default value for ARG a:$TAG results in empty or invalid base image name"),
+        ("FROM --platform=linux/amd64 a", 'FROM --platform flag should not use constant value "linux/amd64"'),
+        ("FROM a\nEXPOSE 80/TCP", "Defined protocol '80/TCP' in EXPOSE instruction should be lowercase"),
+        (
+            "FROM a\nEXPOSE 1:2",
+            "EXPOSE instruction should not define an IP address or host-port mapping, found '1:2'",
+        ),
+    ],
+)
+def test_messages_are_those_that_tools_match_on(text: str, message: str) -> None:
+    assert message in [each.message for each in check(parse(text))]
+
+
 @pytest.mark.parametrize("text", ["skip", "error=maybe", "what=ever"])
 def test_a_directive_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(DockerfileError, match="1:1: invalid check option"):
@@ -109,7 +180,7 @@ def test_a_directive_that_says_nothing_is_refused(text: str) -> None:
 
 
 def test_every_rule_has_a_page_and_a_name_of_its_own() -> None:
-    assert len({rule.name for rule in RULES}) == len(RULES) == 20
+    assert len({rule.name for rule in RULES}) == len(RULES) == 21
     urls = {rule.name: rule.url for rule in RULES}
     assert urls["StageNameCasing"].endswith("/rule/stage-name-casing/")
     assert urls["JSONArgsRecommended"].endswith("/rule/json-args-recommended/")

@@ -76,9 +76,7 @@ async def connected(service: Any) -> AsyncIterator[FileSyncStub]:
 async def fetch(stub: FileSyncStub, folder: Path, wanted: Wanted = CONTEXT) -> Received:
     async with stub.DiffCopy.open(metadata=wanted.metadata()) as stream:
         await stream.send_request()
-        received = await receive(stream, folder)
-        await stream.end()
-        return received
+        return await receive(stream, folder, end=stream.end)
 
 
 def looks(root: Path) -> dict[str, object]:

@@ -5,6 +5,7 @@ from dockwright.api.routes import (
     archive,
     attach,
     build,
+    buildkit,
     containers,
     events,
     execs,
@@ -32,6 +33,7 @@ for _family in (
     registries,
     images,
     build,
+    buildkit,
     volumes,
     networks,
 ):

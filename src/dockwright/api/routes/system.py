@@ -16,7 +16,7 @@ _DISK_TYPES = {"container", "image", "volume", "build-cache"}
 
 async def _ping(call: Call) -> web.StreamResponse:
     head = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Swarm": "inactive"}
-    head["Builder-Version"] = "1"
+    head["Builder-Version"] = "2"
     response = web.Response(text="OK", headers=head)
     response.headers["Content-Type"] = "text/plain; charset=utf-8"
     return response

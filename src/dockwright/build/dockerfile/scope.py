@@ -16,6 +16,7 @@ from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.instructions.env import Env
 from dockwright.build.dockerfile.instructions.expose import Expose
 from dockwright.build.dockerfile.lines import Line
+from dockwright.oci import Platform
 
 # Usable without an ARG, and no part of what a cached step depends on.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -87,6 +88,19 @@ class Scope:
             near = difflib.get_close_matches(name, variables, 1, 0.75)
             self.unset.append(Unset(line, name, near[0] if near else ""))
         return found.text
+
+
+def automatic(stage: str, target: Platform, host: Platform) -> dict[str, str]:
+    """The arguments that a FROM sees without being told: the platform ones, and the target stage's name."""
+    found = {"TARGETSTAGE": stage or "default"}
+    for side, platform in (("TARGET", target), ("BUILD", host)):
+        found |= {
+            f"{side}PLATFORM": str(platform),
+            f"{side}OS": platform.os,
+            f"{side}ARCH": platform.architecture,
+            f"{side}VARIANT": platform.variant,
+        }
+    return found
 
 
 def expand_at(text: str, variables: Mapping[str, str], escape: str, line: Line) -> Expanded:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ ENTRIES_LIMIT = 5_000_000
 _QUEUED_PACKETS = 128
 
 Moved = Callable[[int], None]
+End = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,21 @@ def _unheard(size_bytes: int) -> None:
 
 
 async def receive(
-    stream: PacketStream, folder: Path, *, owner: tuple[int, int] | None = (0, 0), moved: Moved = _unheard
+    stream: PacketStream,
+    folder: Path,
+    *,
+    owner: tuple[int, int] | None = (0, 0),
+    moved: Moved = _unheard,
+    end: End | None = None,
 ) -> Received:
     """Make `folder/fs` what the sender tells; `folder` is this transfer's alone meanwhile, and is made where it is missing.
 
-    `owner` is whose the files become; None keeps the sender's. `moved` hears how many bytes have come. Raises `Invalid` for
+    `owner` is whose the files become; None keeps the sender's. `moved` hears how many bytes have come. `end` says that we send
+    no more, where we are the call's client: a server in Go resets calls whose client has not said so. Raises `Invalid` for
     what is no tree of files, `Unavailable` when the sender gives up or goes away, `HostFailure` when a file cannot be written.
     """
     placer = await workers.quick(Placer, folder, owner)
-    receiver = _Receiver(stream, placer, moved)
+    receiver = _Receiver(stream, placer, moved, end)
     try:
         return await receiver.run()
     except BaseExceptionGroup as failed:
@@ -63,8 +70,8 @@ async def receive(
 
 
 class _Receiver:
-    def __init__(self, stream: PacketStream, placer: Placer, moved: Moved) -> None:
-        self._stream, self._placer, self._moved = stream, placer, moved
+    def __init__(self, stream: PacketStream, placer: Placer, moved: Moved, end: End | None) -> None:
+        self._stream, self._placer, self._moved, self._end = stream, placer, moved, end
         self._size = 0
 
     async def run(self) -> Received:
@@ -79,6 +86,8 @@ class _Receiver:
                 group.create_task(self._write(len(wanted), packets))
         await workers.bulk(self._placer.finish)
         await self._stream.send_message(Packet(type=Packet.PACKET_FIN))
+        if self._end is not None:
+            await self._end()
         while (packet := await self._stream.recv_message()) is not None and packet.type != Packet.PACKET_FIN:
             _check(packet)
         return Received(len(entries), len(wanted), self._size)

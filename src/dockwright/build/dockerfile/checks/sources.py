@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 
 from dockwright.build.dockerfile.checks.rule import Finding, Rule
@@ -12,8 +13,11 @@ from dockwright.build.dockerfile.scope import Scope, global_scope
 from dockwright.build.dockerfile.stages import Dockerfile
 from dockwright.ignoring import Patterns, has_wildcard
 
-COPY_IGNORED_FILE = Rule("CopyIgnoredFile", "what is copied is not left out by the ignore file", lambda _: iter(()))
-UNDEFINED_VAR = Rule("UndefinedVar", "variables are declared before they are used", lambda _: iter(()))
+COPY_IGNORED_FILE = Rule(
+    "CopyIgnoredFile", "Attempting to Copy file that is excluded by .dockerignore", lambda _: iter(())
+)
+UNDEFINED_VAR = Rule("UndefinedVar", "Variables should be defined before their use", lambda _: iter(()))
+RULES = (COPY_IGNORED_FILE, UNDEFINED_VAR)
 
 
 def copy_ignored_file(dockerfile: Dockerfile, ignored: Patterns) -> Iterator[Finding]:
@@ -23,10 +27,11 @@ def copy_ignored_file(dockerfile: Dockerfile, ignored: Patterns) -> Iterator[Fin
             if not isinstance(one, Copy | Add) or (isinstance(one, Copy) and one.from_):
                 continue
             for path in one.paths:
-                clean = path.strip("/")
+                clean = posixpath.normpath(path).strip("/")
                 plain = clean and "$" not in path and "://" not in path and not has_wildcard(path)
                 if plain and ignored.matches(clean) and not ignored.may_hold_exceptions(clean):
-                    message = f'{one.keyword} of "{path}", which the ignore file leaves out of the context'
+                    verb = one.keyword.capitalize()
+                    message = f'Attempting to {verb} file "{clean}" that is excluded by .dockerignore'
                     yield Finding(COPY_IGNORED_FILE, one.line, message)
 
 
@@ -47,6 +52,6 @@ def undefined_var(dockerfile: Dockerfile, environments: Mapping[str, Mapping[str
             known[stage.number] = scope.env
             for use in scope.unset:
                 near = f" (did you mean ${use.near}?)" if use.near else ""
-                yield Finding(UNDEFINED_VAR, use.line, f"usage of undefined variable '${use.name}'{near}")
+                yield Finding(UNDEFINED_VAR, use.line, f"Usage of undefined variable '${use.name}'{near}")
     except DockerfileError:
         return  # an error of the build, which tells it better

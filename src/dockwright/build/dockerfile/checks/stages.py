@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ def duplicate_stage_name(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     seen: set[str] = set()
     for stage in dockerfile.stages:
         if stage.base.name in seen:
-            yield stage.base.line, f'duplicate stage name "{stage.base.name}": stage names should be unique'
+            yield stage.base.line, f'Duplicate stage name "{stage.base.name}", stage names should be unique'
         if stage.base.name:
             seen.add(stage.base.name)
 
@@ -34,7 +35,8 @@ def reserved_stage_name(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """`scratch` and `context` mean something else already."""
     for stage in dockerfile.stages:
         if stage.base.name in _RESERVED:
-            yield stage.base.line, f'the stage has the name of the reserved stage "{stage.base.name}"'
+            message = f'Stage name should not use the same name as reserved stage "{stage.base.name}"'
+            yield stage.base.line, message
 
 
 def undefined_arg_in_from(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -48,7 +50,9 @@ def undefined_arg_in_from(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
             except BadExpansion:
                 continue  # an error of the build, and no matter of style
             for name in sorted(unset):
-                yield stage.base.line, f"FROM argument '{name}' is not declared"
+                near = difflib.get_close_matches(name, sorted(declared), 1, 0.75)
+                suggestion = f" (did you mean {near[0]}?)" if near else ""
+                yield stage.base.line, f"FROM argument '{name}' is not declared{suggestion}"
 
 
 def invalid_default_arg_in_from(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -67,14 +71,17 @@ def invalid_default_arg_in_from(dockerfile: Dockerfile) -> Iterator[tuple[Line, 
             if name != "scratch" and dockerfile.stage(name, number) is None:
                 reference.parse(name)
         except (BadExpansion, Invalid):
-            yield stage.base.line, f"the default value for {stage.base.image} gives an empty or invalid base image name"
+            message = f"Default value for ARG {stage.base.image} results in empty or invalid base image name"
+            yield stage.base.line, message
 
 
 def redundant_target_platform(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """The target platform is what FROM takes by itself."""
     for stage in dockerfile.stages:
         if re.fullmatch(r"\$(TARGETPLATFORM|\{TARGETPLATFORM\})", stage.base.platform):
-            yield stage.base.line, f"--platform={stage.base.platform} is redundant: it is the default"
+            platform = stage.base.platform
+            why = "is redundant as this is the default behavior"
+            yield stage.base.line, f"Setting platform to predefined {platform} in FROM {why}"
 
 
 def from_platform_flag_const(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -83,14 +90,26 @@ def from_platform_flag_const(dockerfile: Dockerfile) -> Iterator[tuple[Line, str
         platform = stage.base.platform
         own = stage.base.name and any(part in stage.base.name for part in platform.split("/"))
         if platform and "$" not in platform and not own:
-            yield stage.base.line, f'FROM --platform should not be the constant "{platform}"'
+            yield stage.base.line, f'FROM --platform flag should not use constant value "{platform}"'
 
 
 RULES = (
-    Rule("DuplicateStageName", "stage names are unique", duplicate_stage_name),
-    Rule("ReservedStageName", "stages are not called as reserved words", reserved_stage_name),
-    Rule("UndefinedArgInFrom", "FROM uses arguments that are declared", undefined_arg_in_from),
-    Rule("InvalidDefaultArgInFrom", "defaults of global arguments name valid images", invalid_default_arg_in_from),
-    Rule("RedundantTargetPlatform", "FROM does not name the platform it takes anyway", redundant_target_platform),
-    Rule("FromPlatformFlagConstDisallowed", "FROM does not fix a platform", from_platform_flag_const),
+    Rule("DuplicateStageName", "Stage names should be unique", duplicate_stage_name),
+    Rule("ReservedStageName", "Reserved words should not be used as stage names", reserved_stage_name),
+    Rule("UndefinedArgInFrom", "FROM command must use declared ARGs", undefined_arg_in_from),
+    Rule(
+        "InvalidDefaultArgInFrom",
+        "Default value for global ARG results in an empty or invalid base image name",
+        invalid_default_arg_in_from,
+    ),
+    Rule(
+        "RedundantTargetPlatform",
+        "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+        redundant_target_platform,
+    ),
+    Rule(
+        "FromPlatformFlagConstDisallowed",
+        "FROM --platform flag should not use a constant value",
+        from_platform_flag_const,
+    ),
 )

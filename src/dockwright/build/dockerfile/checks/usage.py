@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
-from dockwright.build.dockerfile.checks.rule import Rule
+from dockwright.build.dockerfile.checks.rule import Rule, keyword
 from dockwright.build.dockerfile.instructions.arg import Arg
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.instructions.cmd import Cmd
@@ -24,7 +23,7 @@ from dockwright.build.dockerfile.stages import Dockerfile, Stage
 _SECRET = re.compile(
     r"(?:^|_)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)", re.I
 )
-_HARMLESS = re.compile(r"(?:^|_)public(?:_|$)", re.I)
+_HARMLESS = re.compile(r"(?:^|_)(?:public|file|version)(?:_|$)", re.I)
 _PORT = re.compile(r"\d+(?:-\d+)?(?:/\w+)?")
 
 
@@ -39,7 +38,7 @@ def no_empty_continuation(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """An empty line in the middle of an instruction will end it one day."""
     for one in _all(dockerfile):
         if one.line.empty_continuation:
-            yield one.line, "empty continuation line"
+            yield one.line, "Empty continuation line"
 
 
 def json_args_recommended(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -49,25 +48,30 @@ def json_args_recommended(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
         for number, one in enumerate(stage.instructions):
             chosen = any(before < number for before in shells)  # somebody wants this shell
             if isinstance(one, Cmd | Entrypoint) and one.command.shell and one.command.arguments and not chosen:
-                yield one.line, f"JSON arguments recommended for {one.keyword}: a shell does not pass signals on"
+                why = "to prevent unintended behavior related to OS signals"
+                yield one.line, f"JSON arguments recommended for {keyword(one.line)} {why}"
 
 
 def maintainer_deprecated(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """A label says the same."""
     for one in _all(dockerfile):
         if isinstance(one, Maintainer):
-            yield one.line, "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors"
+            yield one.line, "Maintainer instruction is deprecated in favor of using label"
 
 
 def workdir_relative_path(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """Relative to what the base image happens to have."""
+    known: set[int] = set()  # stages that have a WORKDIR of their own
     for stage in dockerfile.stages:
-        absolute = dockerfile.stage(stage.base.image, stage.number) is not None  # that stage's own matter
+        base = dockerfile.stage(stage.base.image, stage.number)
+        if base is not None and base.number in known:
+            known.add(stage.number)
         for one in stage.instructions:
             if isinstance(one, Workdir):
-                if not one.path.startswith(("/", "$")) and not absolute:
-                    yield one.line, f'relative workdir "{one.path}" depends on what the base image has'
-                absolute = True
+                if not one.path.startswith(("/", "$")) and stage.number not in known:
+                    why = "can have unexpected results if the base image changes"
+                    yield one.line, f'Relative workdir "{one.path}" {why}'
+                known.add(stage.number)
 
 
 def multiple_instructions(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -77,20 +81,22 @@ def multiple_instructions(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
 
 
 def _repeated(stage: Stage) -> Iterator[tuple[Line, str]]:
-    kinds = (Cmd, Entrypoint, Healthcheck)
-    left = Counter(one.keyword for one in stage.instructions if isinstance(one, kinds))
+    last: dict[str, Line] = {}
     for one in stage.instructions:
-        if isinstance(one, kinds):
-            left[one.keyword] -= 1
-            if left[one.keyword]:
-                yield one.line, f"multiple {one.keyword} instructions in one stage: only the last one is used"
+        if isinstance(one, Cmd | Entrypoint | Healthcheck):
+            if one.keyword in last:
+                why = "should not be used in the same stage because only the last one will be used"
+                yield last[one.keyword], f"Multiple {keyword(one.line)} instructions {why}"
+            last[one.keyword] = one.line
 
 
 def legacy_key_value(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """`ENV a b` cannot hold two, and hides a missing =."""
     for one in _all(dockerfile):
         if isinstance(one, Env | Label) and one.old_form:
-            yield one.line, f'"{one.keyword} key=value" should be used instead of the old "{one.keyword} key value"'
+            word = keyword(one.line)
+            message = f'"{word} key=value" should be used instead of legacy "{word} key value" format'
+            yield one.line, message
 
 
 def secrets_in_arg_or_env(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -99,7 +105,8 @@ def secrets_in_arg_or_env(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
         if isinstance(one, Arg | Env):
             for name, _ in one.pairs:
                 if _SECRET.search(name) and not _HARMLESS.search(name):
-                    yield one.line, f'{one.keyword} "{name}" looks like a secret: use RUN --mount=type=secret'
+                    what = f'({one.keyword} "{name}")'
+                    yield one.line, f"Do not use ARG or ENV instructions for sensitive data {what}"
 
 
 def expose_invalid_format(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
@@ -108,16 +115,51 @@ def expose_invalid_format(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
         if isinstance(one, Expose):
             for port in one.ports:
                 if "$" not in port and ":" in port and not _PORT.fullmatch(port):
-                    yield one.line, f"EXPOSE should not define an IP address or host port, found '{port}'"
+                    why = f"should not define an IP address or host-port mapping, found '{port}'"
+                    yield one.line, f"EXPOSE instruction {why}"
 
 
 RULES = (
-    Rule("NoEmptyContinuation", "no empty lines inside an instruction", no_empty_continuation),
-    Rule("JSONArgsRecommended", "CMD and ENTRYPOINT have their JSON form", json_args_recommended),
-    Rule("MaintainerDeprecated", "a label instead of MAINTAINER", maintainer_deprecated),
-    Rule("WorkdirRelativePath", "the first WORKDIR is absolute", workdir_relative_path),
-    Rule("MultipleInstructionsDisallowed", "one CMD, ENTRYPOINT and HEALTHCHECK a stage", multiple_instructions),
-    Rule("LegacyKeyValueFormat", "ENV and LABEL with an equals sign", legacy_key_value),
-    Rule("SecretsUsedInArgOrEnv", "no secrets in ARG and ENV", secrets_in_arg_or_env),
-    Rule("ExposeInvalidFormat", "EXPOSE names ports of the container alone", expose_invalid_format),
+    Rule(
+        "NoEmptyContinuation",
+        "Empty continuation lines will become errors in a future release",
+        no_empty_continuation,
+    ),
+    Rule(
+        "JSONArgsRecommended",
+        "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals",
+        json_args_recommended,
+    ),
+    Rule(
+        "MaintainerDeprecated",
+        "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
+        maintainer_deprecated,
+    ),
+    Rule(
+        "WorkdirRelativePath",
+        "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base "
+        "image changes",
+        workdir_relative_path,
+    ),
+    Rule(
+        "MultipleInstructionsDisallowed",
+        "Multiple instructions of the same type should not be used in the same stage",
+        multiple_instructions,
+    ),
+    Rule(
+        "LegacyKeyValueFormat",
+        "Legacy key/value format with whitespace separator should not be used",
+        legacy_key_value,
+    ),
+    Rule(
+        "SecretsUsedInArgOrEnv",
+        "Sensitive data should not be used in the ARG or ENV commands",
+        secrets_in_arg_or_env,
+    ),
+    Rule(
+        "ExposeInvalidFormat",
+        "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future "
+        "release",
+        expose_invalid_format,
+    ),
 )

@@ -1,0 +1,51 @@
+"""What clients are told that this engine can do."""
+
+from __future__ import annotations
+
+from dockwright import __version__
+from dockwright.buildkit.proto.caps_pb2 import APICap
+from dockwright.buildkit.proto.llb_pb2 import Platform as WirePlatform
+from dockwright.buildkit.proto.worker_pb2 import BuildkitVersion, WorkerRecord
+from dockwright.engine import Engine
+from dockwright.oci import platform as platforms
+
+# Of the calls that a build function makes.
+FRONTEND = (
+    "solve.base solve.inlinereturn resolveimage resolveimage.resolvemode readfile return returnmap readdir statfile "
+    "importcaches proto.refarray reference.output frontend.inputs gateway.solve.metadata frontend.caps gateway.evaluate "
+    "gateway.solve.evaluate gateway.warnings"
+).split()
+# Of requests: what exporters and sources there are. Definitions of the low-level language are not among them.
+REQUESTS = (
+    "source.image source.local source.local.unique source.local.sessionid source.local.includepatterns "
+    "source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint source.git source.http "
+    "exporter.multiple exporter.image.annotations exporter.sourcedateepoch constraints platform meta.ignorecache "
+    "meta.description meta.exportcache file.base"
+).split()
+
+
+def caps(names: list[str]) -> list[APICap]:
+    """As the wire has them."""
+    return [APICap(ID=name, Enabled=True) for name in names]
+
+
+def worker(engine: Engine) -> WorkerRecord:
+    """This engine as a worker of BuildKit's."""
+    host = platforms.host()
+    return WorkerRecord(
+        ID=engine.id,
+        Labels={
+            "org.mobyproject.buildkit.worker.executor": "containerd",
+            "org.mobyproject.buildkit.worker.snapshotter": "overlayfs",
+            "org.mobyproject.buildkit.worker.network": "bridge",
+        },
+        platforms=[WirePlatform(Architecture=host.architecture, OS=host.os, Variant=host.variant)],
+        BuildkitVersion=version(),
+    )
+
+
+def version() -> BuildkitVersion:
+    """Of BuildKit, what this engine is equal to."""
+    return BuildkitVersion(
+        package="dockwright", version=f"v0.23.0+dockwright.{__version__}", dockerfileVersion="1.17.0"
+    )

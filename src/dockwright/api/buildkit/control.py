@@ -1,0 +1,159 @@
+"""The service `moby.buildkit.v1.Control`: what a client asks of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from dockwright.api.buildkit import capabilities, failures
+from dockwright.api.buildkit.sinks import SessionSink
+from dockwright.api.buildkit.solves import Buildkit, Job
+from dockwright.build import CacheUse
+from dockwright.build.outputs import Output, parse
+from dockwright.build.policy import Space
+from dockwright.buildkit.errors import answering
+from dockwright.buildkit.proto import control_pb2 as wire
+from dockwright.buildkit.proto.control_grpc import ControlBase
+from dockwright.errors import DockwrightError, Invalid, Unsupported
+from dockwright.undo import shielded
+
+T = TypeVar("T")
+_MAPPED = ("local", "tar", "oci", "docker")
+
+
+class Control(ControlBase):
+    """One connection's."""
+
+    def __init__(self, buildkit: Buildkit) -> None:
+        self._buildkit = buildkit
+
+    @answering
+    async def Solve(self, stream: Stream[wire.SolveRequest, wire.SolveResponse]) -> None:
+        request = _asked(await stream.recv_message())
+        async with self._buildkit.solving(request.Ref, request.Session) as job:
+            response = await self._solve(job, request)
+        await stream.send_message(wire.SolveResponse(ExporterResponse=response))
+
+    async def _solve(self, job: Job, request: wire.SolveRequest) -> dict[str, str]:
+        try:
+            _check(request)
+            outputs = self._outputs(request)
+        except DockwrightError as error:
+            raise failures.of(error) from error
+        job.entitlements = frozenset(request.Entitlements)
+        if request.Frontend:
+            returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendAttrs))
+        else:  # the client has a build function, which speaks with the bridge
+            returned = await job.returned
+        response = {name: value.decode("utf-8", "replace") for name, value in returned.metadata.items()}
+        for ref in returned.refs:
+            if not outputs:
+                await self._buildkit.evaluate(job, ref)
+                continue
+            response |= (await self._buildkit.run(job, ref, outputs)).response
+        return response
+
+    def _outputs(self, request: wire.SolveRequest) -> list[Output]:
+        exporters: Sequence[wire.Exporter] = request.Exporters
+        if not exporters and request.ExporterDeprecated:
+            exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
+        return [
+            parse(
+                {**_attributes(one), "type": one.Type},
+                SessionSink(self._buildkit.sessions, request.Session, number) if one.Type in _MAPPED else None,
+            )
+            for number, one in enumerate(exporters)
+        ]
+
+    @answering
+    async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
+        request = _asked(await stream.recv_message())
+        job = await self._buildkit.find(request.Ref)
+        async for status in job.board.statuses():
+            await stream.send_message(status)
+
+    @answering
+    async def ListWorkers(self, stream: Stream[wire.ListWorkersRequest, wire.ListWorkersResponse]) -> None:
+        await stream.recv_message()
+        await stream.send_message(wire.ListWorkersResponse(record=[capabilities.worker(self._buildkit.engine)]))
+
+    @answering
+    async def Info(self, stream: Stream[wire.InfoRequest, wire.InfoResponse]) -> None:
+        await stream.recv_message()
+        await stream.send_message(wire.InfoResponse(buildkitVersion=capabilities.version()))
+
+    @answering
+    async def DiskUsage(self, stream: Stream[wire.DiskUsageRequest, wire.DiskUsageResponse]) -> None:
+        request = _asked(await stream.recv_message())
+        if request.filter:
+            raise Unsupported("filters of the disk usage of builds are not supported")
+        uses = await self._buildkit.engine.builder.usage()
+        await stream.send_message(wire.DiskUsageResponse(record=[_record(use) for use in uses]))
+
+    @answering
+    async def Prune(self, stream: Stream[wire.PruneRequest, wire.UsageRecord]) -> None:
+        request = _asked(await stream.recv_message())
+        filters: dict[str, list[str]] = {}
+        for text in request.filter:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise Invalid(f"invalid filter {text!r}: NAME=VALUE is wanted")
+            filters.setdefault(name.rstrip("="), []).append(value.lstrip("="))
+        if request.keepDuration:
+            filters.setdefault("until", []).append(f"{request.keepDuration}ns")
+        builder = self._buildkit.engine.builder
+        before = {use.id: use for use in await builder.usage()}
+        space = Space(request.reservedSpace, request.maxUsedSpace, request.minFreeSpace)
+        pruned = await shielded(builder.prune(filters, everything=request.all, space=space), limit_s=None)
+        for use_id in pruned.ids:
+            if (use := before.get(use_id)) is not None:
+                await stream.send_message(_record(use))
+
+    async def Session(self, stream: Stream[wire.BytesMessage, wire.BytesMessage]) -> None:
+        raise GRPCError(Status.UNIMPLEMENTED, "a session begins with an upgrade of /session")
+
+    async def ListenBuildHistory(self, stream: Stream[wire.BuildHistoryRequest, wire.BuildHistoryEvent]) -> None:
+        raise GRPCError(Status.UNIMPLEMENTED, "this engine keeps no history of builds")
+
+    async def UpdateBuildHistory(
+        self, stream: Stream[wire.UpdateBuildHistoryRequest, wire.UpdateBuildHistoryResponse]
+    ) -> None:
+        raise GRPCError(Status.UNIMPLEMENTED, "this engine keeps no history of builds")
+
+
+def _asked(message: T | None) -> T:
+    if message is None:
+        raise Invalid("a call without a message")
+    return message
+
+
+def _check(request: wire.SolveRequest) -> None:
+    if getattr(request.Definition, "def"):
+        raise Unsupported(
+            "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
+        )
+    if request.Cache.Exports:
+        raise Unsupported("cache exports are not supported by this release")
+
+
+def _attributes(exporter: wire.Exporter) -> dict[str, str]:
+    """Without what says that the image is for this engine's store: all are."""
+    return {name: value for name, value in exporter.Attrs.items() if (name, exporter.Type) != ("load", "moby")}
+
+
+def _record(use: CacheUse) -> wire.UsageRecord:
+    record = wire.UsageRecord(
+        ID=use.id,
+        Size=use.size_bytes,
+        Description=use.description,
+        RecordType=use.kind,
+        UsageCount=use.uses,
+        Mutable=use.kind != "regular",
+    )
+    record.CreatedAt.FromNanoseconds(use.created_ns)
+    record.LastUsedAt.FromNanoseconds(use.used_ns)
+    return record

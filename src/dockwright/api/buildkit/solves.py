@@ -1,0 +1,209 @@
+"""Builds under way, by the name that their client gave them, and what all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+
+import msgspec
+
+from dockwright.api.buildkit import attributes, failures
+from dockwright.api.buildkit.attributes import Asked
+from dockwright.api.buildkit.board import Board, Teller
+from dockwright.api.buildkit.frontend import Frontend, NeedsAll, Prepared
+from dockwright.api.buildkit.lending import SessionLender
+from dockwright.api.buildkit.locals import Locals
+from dockwright.api.buildkit.sessions import Sessions
+from dockwright.build import BuildRequest, Built
+from dockwright.build.outputs import Output, ToStore
+from dockwright.build.progress import Missed
+from dockwright.engine import Engine
+from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
+
+# The frontends that are ours. `gateway.v0` runs an image that is a frontend: Docker's own Dockerfile frontend is what ours is.
+_INPUT = "input:"
+_DOCKERFILE, _GATEWAY = "dockerfile.v0", "gateway.v0"
+_IMAGES = ("docker/dockerfile", "docker.io/docker/dockerfile", "docker/dockerfile-upstream")
+WAIT_LIMIT_S = 10.0
+EXPLAINED = "dockwright.explain"
+
+
+@dataclass
+class Ref:
+    """A result that a build function holds: a build that has not run yet, or has."""
+
+    id: str
+    job: Job
+    asked: Asked
+    frontend: Frontend
+    prepared: Prepared
+    image_id: str = ""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class Returned:
+    """What a build function gives back: results, and what it says about them."""
+
+    refs: list[Ref]
+    metadata: Mapping[str, bytes]
+
+
+@dataclass
+class Job:
+    """One build. `returned` is what the client's build function gives back, where it has one."""
+
+    id: str
+    board: Board = field(default_factory=Board)
+    refs: dict[str, Ref] = field(default_factory=dict)
+    session_id: str = ""
+    entitlements: frozenset[str] = frozenset()
+    begun: bool = False
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    returned: asyncio.Future[Returned] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Buildkit:
+    """What BuildKit's clients share: their sessions and their builds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sessions = Sessions()
+        self._locals = Locals(engine.settings.data_root / "build" / "locals", engine.parts.background)
+        self._jobs: dict[str, Job] = {}
+        # Results that another build may ask for, and how many jobs want the images of some.
+        self._refs: dict[str, Ref] = {}
+        self._wanted: Counter[str] = Counter()
+        self._news = asyncio.Event()
+
+    @asynccontextmanager
+    async def solving(self, solve_id: str, session_id: str) -> AsyncIterator[Job]:
+        """A build that can be found by its name for as long as the context lasts. Raises `Conflict`."""
+        if solve_id in self._jobs:
+            raise Conflict(f"build {solve_id} already exists")
+        job = self._jobs[solve_id] = Job(solve_id, session_id=session_id)
+        waiting, self._news = self._news, asyncio.Event()
+        waiting.set()
+        try:
+            async with job.stack:
+                yield job
+        finally:
+            del self._jobs[solve_id]
+            job.board.end()
+            job.returned.cancel()
+
+    async def find(self, solve_id: str) -> Job:
+        """The build, waited for a while: clients ask about it while they ask for it. Raises `NotFound`."""
+        try:
+            async with asyncio.timeout(WAIT_LIMIT_S):
+                while solve_id not in self._jobs:
+                    await self._news.wait()
+        except TimeoutError:
+            raise NotFound(f"no such job {solve_id}") from None
+        return self._jobs[solve_id]
+
+    async def solve(
+        self, job: Job, frontend: str, given: Mapping[str, str], inputs: Mapping[str, str] | None = None
+    ) -> Returned:
+        """What a frontend is asked for: a build that can run, or an answer.
+
+        `inputs` are results of other builds by the name that contexts call them. Raises the status of a call that fails.
+        """
+        teller = job.board.teller()
+        lender = SessionLender(self.sessions, job.session_id, self.engine.settings.exec_root / "agents")
+        maker = Frontend(self.engine, self.sessions, self._locals, job.session_id, lender, teller)
+        try:
+            _check_frontend(frontend, given)
+            asked = attributes.read(given)
+            if request := asked.text("requestid"):
+                return Returned([], await maker.describe(job.stack, asked, request))
+            asked = await self._with_inputs(job, asked, inputs or {})
+            prepared = await maker.prepare(job.stack, asked)
+        except DockwrightError as error:
+            raise failures.of(error, maker.text, teller) from error
+        ref = Ref(secrets.token_hex(12), job, asked, maker, prepared)
+        job.refs[ref.id] = self._refs[ref.id] = ref
+        job.stack.callback(self._refs.pop, ref.id)
+        return Returned([ref], {})
+
+    async def _with_inputs(self, job: Job, asked: Asked, inputs: Mapping[str, str]) -> Asked:
+        """With images in place of results of other builds."""
+        contexts = dict(asked.contexts)
+        for name, value in contexts.items():
+            if value.startswith(_INPUT):
+                ref = self._refs.get(inputs.get(value.removeprefix(_INPUT), ""))
+                if ref is None:
+                    raise Invalid(f"the context {name}: there is no such result: {value}")
+                contexts[name] = f"docker-image://{await self.evaluate(job, ref)}"
+        return replace(asked, contexts=contexts)
+
+    async def run(self, job: Job, ref: Ref, outputs: Sequence[Output]) -> Built:
+        """Run a build. Raises the status of a call that fails."""
+        teller = job.board.teller(ref.prepared.text)
+        try:
+            try:
+                return await self._build(job, ref, outputs, teller)
+            except NeedsAll:
+                ref.prepared = await ref.frontend.prepare(job.stack, ref.asked, whole=True)
+                return await self._build(job, ref, outputs, teller)
+        except DockwrightError as error:
+            raise failures.of(error, ref.prepared.text, teller) from error
+
+    async def evaluate(self, job: Job, ref: Ref) -> str:
+        """Run a build, of `job` or another one, whose result is wanted without a name; the image's ID.
+
+        An image that had no name before goes with the last job that wanted it. Raises the status of a call that fails.
+        """
+        async with ref.turn:
+            if not ref.image_id:
+                built = await self.run(ref.job, ref, [ToStore()])
+                if built.image_id is None:
+                    raise HostFailure("the build ended without an image")
+                ref.image_id = built.image_id
+        self._wanted[ref.image_id] += 1
+        job.stack.push_async_callback(self._let_go, ref.image_id)
+        return ref.image_id
+
+    async def _let_go(self, image_id: str) -> None:
+        """Remove an image that has no name, as far as nobody uses it."""
+        self._wanted[image_id] -= 1
+        if self._wanted[image_id]:
+            return
+        del self._wanted[image_id]
+        images = self.engine.images
+        with suppress(NotFound, Conflict):
+            if not (await images.resolve(image_id)).names:
+                await images.remove(image_id)
+
+    async def _build(self, job: Job, ref: Ref, outputs: Sequence[Output], teller: Teller) -> Built:
+        prepared = ref.prepared
+        request = replace(prepared.request, outputs=outputs, entitlements=job.entitlements)
+        missed: list[dict[str, object]] = []
+        async with aclosing(self.engine.builder.build(request, prepared.context, prepared.images.find)) as progress:
+            async for one in progress:
+                if isinstance(one, Missed):
+                    missed.append({**asdict(one), "step": one.title, "reason": one.text})
+                if isinstance(one, Built):
+                    return replace(one, response={**one.response, **_explained(request, missed)})
+                teller.tell(one)
+                await job.board.room()
+        raise HostFailure("the build ended without a result")
+
+
+def _explained(request: BuildRequest, missed: list[dict[str, object]]) -> dict[str, str]:
+    """What our own command line asks for: why steps were built anew."""
+    return {EXPLAINED: msgspec.json.encode(missed).decode()} if request.explain else {}
+
+
+def _check_frontend(frontend: str, given: Mapping[str, str]) -> None:
+    if frontend == _GATEWAY:
+        source = given.get("source", "")
+        name = source.partition("@")[0].partition(":")[0]
+        if name not in _IMAGES:
+            raise Unsupported(f"the frontend image {source!r} is not supported: this engine reads Dockerfiles itself")
+    elif frontend != _DOCKERFILE:
+        raise Unsupported(f"the frontend {frontend!r} is not supported: there is {_DOCKERFILE}")

@@ -1,0 +1,14 @@
+"""What a Dockerfile says about itself: the answers to BuildKit's subrequests (`docker build --call`).
+
+    answer      requests by name, and the forms that their results have
+    outline     what a target can be given: arguments, secrets, agents
+    targets     the stages
+    lint        what the build checks find
+    places      lines as BuildKit's messages have them
+
+No image is pulled for any of them.
+"""
+
+from dockwright.build.describing.answer import REQUESTS, answer
+
+__all__ = ["REQUESTS", "answer"]

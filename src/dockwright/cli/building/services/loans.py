@@ -1,0 +1,36 @@
+"""`Secrets`: read when a step asks for one, and kept nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from dockwright import workers
+from dockwright.buildkit.errors import answering
+from dockwright.buildkit.proto.secrets_grpc import SecretsBase
+from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest, GetSecretResponse
+from dockwright.cli.building.loans import Secret
+
+
+class Secrets(SecretsBase):
+    """`secrets` by their ID."""
+
+    def __init__(self, secrets: Mapping[str, Secret]) -> None:
+        self._secrets = secrets
+
+    @answering
+    async def GetSecret(self, stream: Stream[GetSecretRequest, GetSecretResponse]) -> None:
+        """One secret."""
+        request = await stream.recv_message()
+        assert request is not None
+        found = self._secrets.get(request.ID)
+        if found is None:
+            raise GRPCError(Status.NOT_FOUND, f"secret {request.ID}: not found")
+        try:
+            data = await workers.quick(found.read)
+        except OSError as error:
+            raise GRPCError(Status.UNKNOWN, f"secret {request.ID}: {error.strerror}") from error
+        await stream.send_message(GetSecretResponse(data=data))
