@@ -69,6 +69,8 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    # An index for one platform too.
+    index: bool = False
     attestations: Attestations = field(default_factory=Attestations)
     cache_from: Sequence[CacheFrom] = ()
     cache_to: Sequence[CacheTo] = ()

@@ -51,7 +51,7 @@ class Finishing:
         """Do everything that was asked for with the result of each plan, one after another. Raises as the exporters do."""
         request, work = self.request, self.solving.work
         parts = [await self._part(plan, tree) for plan, tree in zip(plans, trees, strict=True)]
-        result = Result(tuple(parts), len(parts) > 1, work.time_ns)
+        result = Result(tuple(parts), request.index or len(parts) > 1, work.time_ns)
         credential = request.lender.credential
         exporter = Exporter(self.images, self.mounter, self.folder, work.lease, work.steps, credential)
         outputs = request.outputs or [ToStore(tuple(request.names))]

@@ -20,7 +20,7 @@ REQUESTS = (
     "source.image source.local source.local.unique source.local.sessionid source.local.includepatterns "
     "source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint source.git source.http "
     "exporter.multiple exporter.image.annotations exporter.sourcedateepoch constraints platform meta.ignorecache "
-    "meta.description meta.exportcache file.base"
+    "meta.description meta.exportcache file.base exporter.image.attestations"
 ).split()
 
 

@@ -10,11 +10,13 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright.api.buildkit import capabilities, failures
+from dockwright.api.buildkit.contents import LAYOUT, SessionContents
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
 from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
+from dockwright.build.remote_cache import CacheFrom, CacheTo, parse_from, parse_to
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
@@ -42,9 +44,11 @@ class Control(ControlBase):
         try:
             _check(request)
             outputs = self._outputs(request)
+            cache_from, cache_to = self._caches(request)
         except DockwrightError as error:
             raise failures.of(error) from error
         job.entitlements = frozenset(request.Entitlements)
+        job.cache_from, job.cache_to = cache_from, cache_to
         if request.Frontend:
             returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendAttrs))
         else:  # the client has a build function, which speaks with the bridge
@@ -61,13 +65,27 @@ class Control(ControlBase):
         exporters: Sequence[wire.Exporter] = request.Exporters
         if not exporters and request.ExporterDeprecated:
             exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
+        sessions, session_id = self._buildkit.sessions, request.Session
+        layout = SessionContents(sessions, session_id, LAYOUT)
         return [
             parse(
                 {**_attributes(one), "type": one.Type},
-                SessionSink(self._buildkit.sessions, request.Session, number) if one.Type in _MAPPED else None,
+                SessionSink(sessions, session_id, number) if one.Type in _MAPPED else None,
+                layout=layout,
             )
             for number, one in enumerate(exporters)
         ]
+
+    def _caches(self, request: wire.SolveRequest) -> tuple[list[CacheFrom], list[CacheTo]]:
+        """What is to be read and written beside this engine's own cache; of local ones the client says where they are."""
+
+        def place(path: str, tag: str = "", digest: str = "") -> SessionContents:
+            return SessionContents(self._buildkit.sessions, request.Session, f"local:{path}", digest)
+
+        return (
+            [parse_from({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Imports],
+            [parse_to({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Exports],
+        )
 
     @answering
     async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
@@ -136,8 +154,6 @@ def _check(request: wire.SolveRequest) -> None:
         raise Unsupported(
             "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
         )
-    if request.Cache.Exports:
-        raise Unsupported("cache exports are not supported by this release")
 
 
 def _attributes(exporter: wire.Exporter) -> dict[str, str]:

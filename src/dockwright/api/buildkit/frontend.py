@@ -13,7 +13,7 @@ from dockwright.api.buildkit.contexts import Contexts, first
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Sessions
-from dockwright.build import BuildRequest, Context, Steps
+from dockwright.build import BuildRequest, Context, Steps, attestations
 from dockwright.build.describing import answer
 from dockwright.build.dockerfile import parse
 from dockwright.build.progress import Work
@@ -110,6 +110,8 @@ class Frontend:
             limits=asked.limits,
             lender=self._lender,
             platforms=asked.platforms,
+            index=bool(asked.platforms),
+            attestations=attestations.parse(asked.given),
             contexts=await contexts.named(),
             explain=asked.flag("dockwright:explain"),
             keep_failed=asked.flag("dockwright:keep-failed"),

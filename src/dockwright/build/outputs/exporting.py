@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,12 +20,13 @@ from dockwright.build.outputs.documents import Written, write_down
 from dockwright.build.outputs.output import Format, Output, ToArchive, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported, Result
 from dockwright.build.progress import Steps, Work
+from dockwright.build.remote_cache.place import Writer
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Images
 from dockwright.image.layouts import Layout
 from dockwright.image.leases import Lease
-from dockwright.oci import Reference, reference
+from dockwright.oci import Descriptor, Reference, reference
 from dockwright.undo import UndoStack
 from dockwright.units import rfc3339
 
@@ -96,12 +98,21 @@ class Exporter:
                 with work.part("sending tarball"):
                     async with aclosing(self.images.products.tar(layout)) as chunks:
                         await output.sink.tar(chunks)
+            elif output.layout is not None:
+                with work.part("sending layout"):
+                    await self._to_layout(written.target, output.layout)
             else:
                 async with self._passing() as folder:
                     await self.images.products.directory(layout, folder)
                     with work.part("sending layout"):
                         await output.sink.tree(folder)
         return Exported(None, (), _response(written, [str(name) for name in names]))
+
+    async def _to_layout(self, target: Descriptor, place: Writer) -> None:
+        """Each blob that `target` leads to, what is led to before what leads there."""
+        products = self.images.products
+        for blob in [*reversed(await products.reachable(target))]:
+            await place.put(blob, partial(products.blob_from, blob))
 
     async def _to_directory(self, output: ToDirectory, result: Result) -> Exported:
         split = result.several if output.split is None else output.split

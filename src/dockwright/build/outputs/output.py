@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dockwright.build.outputs.sink import Sink
+from dockwright.build.remote_cache.place import Writer
 from dockwright.oci import Platform
 
 Kind = Literal["uncompressed", "gzip", "zstd"]
@@ -69,13 +70,17 @@ class ToStore:
 
 @dataclass(frozen=True)
 class ToArchive:
-    """An image as an OCI layout (`oci`) or for `docker load` (`docker`, a layout too); without `tar` as a directory."""
+    """An image as an OCI layout (`oci`) or for `docker load` (`docker`, a layout too); without `tar` as a directory.
+
+    `layout`, where there is one, takes that directory blob by blob instead of the sink, and writes its index by itself.
+    """
 
     format: Literal["oci", "docker"]
     sink: Sink
     names: tuple[str, ...] = ()
     tar: bool = True
     form: Format = field(default_factory=Format)
+    layout: Writer | None = None
 
 
 @dataclass(frozen=True)
