@@ -15,7 +15,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from multidict import MultiDict
 
 from dockwright.api.buildkit.sessions import Sessions
-from dockwright.build.remote_cache.place import OpenBlob
+from dockwright.build.blobs import OpenBlob
 from dockwright.buildkit.proto.content_grpc import ContentStub
 from dockwright.buildkit.proto.content_pb2 import (
     COMMIT,
@@ -70,15 +70,16 @@ class SessionContents:
             return digests.verify(descriptor.digest, b"".join([chunk async for chunk in chunks]))
 
     async def blob(self, descriptor: Descriptor) -> AsyncGenerator[bytes, None]:
-        """See `Reader.blob`. Not a byte more than its descriptor says."""
+        """See `Reader.blob`. Raises `Corrupt` for more than its descriptor says."""
         left = descriptor.size
         async with self._speaking() as stub, stub.Read.open(metadata=self._metadata()) as stream:
             await stream.send_message(ReadContentRequest(digest=descriptor.digest), end=True)
-            while left and (answer := await stream.recv_message()) is not None:
-                chunk = _data(answer)[:left]
+            while (answer := await stream.recv_message()) is not None:
+                chunk = _data(answer)
                 left -= len(chunk)
+                if left < 0:
+                    raise Corrupt(f"{self.store_id}: {descriptor.digest} is longer than {descriptor.size} bytes")
                 yield chunk
-            await stream.cancel()
 
     async def put(self, descriptor: Descriptor, open_blob: OpenBlob) -> None:
         """See `Writer.put`."""

@@ -116,7 +116,7 @@ class Control(ControlBase):
     async def Prune(self, stream: Stream[wire.PruneRequest, wire.UsageRecord]) -> None:
         request = _asked(await stream.recv_message())
         filters: dict[str, list[str]] = {}
-        for text in request.filter:
+        for text in filter(None, request.filter):
             name, equals, value = text.partition("=")
             if not equals:
                 raise Invalid(f"invalid filter {text!r}: NAME=VALUE is wanted")

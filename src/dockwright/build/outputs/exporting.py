@@ -14,13 +14,13 @@ from pathlib import Path
 import msgspec
 
 from dockwright import archive, faults, workers
+from dockwright.build.blobs import Writer
 from dockwright.build.mounting import Mounter
 from dockwright.build.outputs import directories
 from dockwright.build.outputs.documents import Written, write_down
 from dockwright.build.outputs.output import Format, Output, ToArchive, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported, Result
 from dockwright.build.progress import Steps, Work
-from dockwright.build.remote_cache.place import Writer
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Images

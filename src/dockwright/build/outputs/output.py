@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dockwright.build.blobs import Writer
 from dockwright.build.outputs.sink import Sink
-from dockwright.build.remote_cache.place import Writer
 from dockwright.oci import Platform
 
 Kind = Literal["uncompressed", "gzip", "zstd"]

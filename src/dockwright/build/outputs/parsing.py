@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import get_args
 
+from dockwright.build.blobs import Writer
 from dockwright.build.outputs.output import (
     Annotation,
     Compression,
@@ -18,7 +19,6 @@ from dockwright.build.outputs.output import (
     ToStore,
 )
 from dockwright.build.outputs.sink import Sink
-from dockwright.build.remote_cache.place import Writer
 from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import platform as platforms
 from dockwright.oci import reference

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dockwright.build.blobs import Reader, Writer
 from dockwright.build.outputs import parsing
 from dockwright.build.outputs.output import Compression
-from dockwright.build.remote_cache.place import Reader, Writer
 from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import Reference, reference
 

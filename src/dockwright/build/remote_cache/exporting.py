@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 
 from dockwright import faults
+from dockwright.build.blobs import Writer
 from dockwright.build.cache import Tree
 from dockwright.build.outputs import documents
 from dockwright.build.outputs.result import Part
@@ -18,7 +19,6 @@ from dockwright.build.remote_cache import form
 from dockwright.build.remote_cache.asked import CacheTo, Mode
 from dockwright.build.remote_cache.form import Layers
 from dockwright.build.remote_cache.importing import registry_place
-from dockwright.build.remote_cache.place import Writer
 from dockwright.credentials import Credentials
 from dockwright.errors import DockwrightError
 from dockwright.image import Images

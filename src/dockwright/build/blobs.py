@@ -1,4 +1,6 @@
-"""The seam to where a build cache is kept: a registry, a directory, a client's content store.
+"""The seam to where blobs are kept that are not this engine's: registries, directories, content stores of clients.
+
+Build caches are there, and image layouts.
 
 A place that is read:      await place.manifest(), then place.blob(descriptor) for what turns out to be wanted
 A place that is written:   place.put(descriptor, open) for each blob, then place.finish(descriptor, content), once
