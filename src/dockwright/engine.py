@@ -32,6 +32,7 @@ from dockwright.container import (
     remounting,
 )
 from dockwright.container.config import EndpointSettings
+from dockwright.container.expediting import Expediting
 from dockwright.container.parts import ContainerPaths, Defaults, Parts
 from dockwright.container.record import ContainerTable
 from dockwright.container.spec import capabilities
@@ -163,6 +164,8 @@ class Engine:
         cgroups = await workers.quick(cgroup.detect)
         background = Background("engine")
         undo.push_undo(background.aclose)
+        expediting = await Expediting.open(settings.exec_root / "expediting", wanted=settings.expedite_starts)
+        undo.push_undo(expediting.aclose)
         parts = Parts(
             paths=ContainerPaths(settings.data_root / "containers", settings.exec_root / "containers"),
             defaults=await workers.quick(_defaults, settings.containers, runtimes, cgroups.version),
@@ -178,6 +181,7 @@ class Engine:
             runtimes=runtimes,
             conmon=Conmon(await workers.quick(_program, "conmon", "it holds containers while the engine restarts")),
             background=background,
+            expediting=expediting,
         )
         builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds", settings.builder)
         return cls(settings, await _engine_id(database), database, parts, registries, builder)

@@ -42,6 +42,8 @@ class Settings:
     live_restore: bool = True
     labels: list[str] = field(default_factory=list)
     plugin_directories: tuple[Path, ...] = DIRECTORIES
+    #: Hurry the kernel's RCU grace periods while containers start.
+    expedite_starts: bool = False
     gc: Retention = field(default_factory=Retention)
     builder: BuilderOptions = field(default_factory=BuilderOptions)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker as sdk
 import pytest
@@ -137,3 +139,63 @@ def test_the_cache_is_told_and_pruned(client: sdk.DockerClient) -> None:
     assert client.api.df()["BuildCache"] == []
     assert client.containers.run("built:cache", ["cat", "/x"], remove=True) == b"for the cache\n"
     client.images.remove("built:cache")
+
+
+def test_squash_security_options_caches_and_times_of_the_classic_api(client: sdk.DockerClient) -> None:
+    text = "FROM busybox\nRUN echo gone > /gone\nRUN rm /gone && grep Seccomp: /proc/self/status && touch /made\n"
+    image, _ = _post(client, text, t="extra:1", squash="1")
+    assert len(image.attrs["RootFS"]["Layers"]) == 2
+    _, said = _post(client, text, securityopt='["seccomp=unconfined"]', nocache="1")
+    assert "Seccomp:\t0" in said
+    _, said = _post(client, text, cachefrom='["extra:1"]')
+    assert "Using cache" in said
+    kept, _ = _post(client, text, t="extra:2", **{"dockwright-keep-times": "1"})
+    assert client.containers.run("extra:2", "stat -c %Y /made", remove=True) > b"1700000000"
+    assert kept.attrs["Created"] > "2024"
+    both, _ = _post(
+        client,
+        "FROM scratch\nARG TARGETARCH\nLABEL a=$TARGETARCH\n",
+        t="extra:3",
+        platform=["linux/amd64", "linux/arm64"],
+    )
+    assert both.attrs["Config"]["Labels"] == {"a": "amd64"}
+    named, _ = _post(client, "FROM busybox\n", outputs='[{"Type": "image", "Attrs": {"name": "extra:4"}}]')
+    assert named.tags == ["extra:4"]
+    for number in range(1, 5):
+        client.images.remove(f"extra:{number}", force=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"outputs": '[{"Type": "tar", "Attrs": {}}]'}, "by BuildKit's protocol alone"),
+        ({"outputs": '[{"Type": "image", "Attrs": {"colour": "red"}}]'}, "colour"),
+        ({"outputs": "x"}, "invalid outputs"),
+        ({"securityopt": '["magic=on"]'}, "magic=on"),
+        ({"version": "2"}, "/grpc"),
+        ({"cachefrom": '["type=gha"]'}, "type gha"),
+    ],
+)
+def test_parameters_that_do_not_fit_say_why(client: sdk.DockerClient, query: dict[str, str], why: str) -> None:
+    response = client.api.post(client.api.base_url + "/build", params=query, data=_tar("FROM busybox\n"))
+    assert why in response.text
+    assert response.status_code >= 400 or "errorDetail" in response.text
+
+
+def _tar(text: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def _post(client: sdk.DockerClient, text: str, **query: object) -> tuple[Any, str]:
+    """Build `text` with parameters that the SDK does not know; the image and what was said."""
+    response = client.api.post(client.api.base_url + "/build", params=query, data=_tar(text))
+    lines = [json.loads(line) for line in response.text.splitlines()]
+    said = "".join(line.get("stream", "") for line in lines)
+    found = [line["aux"]["ID"] for line in lines if "aux" in line]
+    assert found, response.text
+    return client.images.get(found[-1]), said

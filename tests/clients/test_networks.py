@@ -174,6 +174,82 @@ def test_legacy_links_give_hosts_and_environment(docker: Run, containers: Contai
     assert "Cannot link to a non running container" in refused.stderr
 
 
+def test_a_link_follows_its_target_to_another_address(docker: Run, containers: Containers) -> None:
+    target = containers.run(network_mode="bridge", ports={"80/tcp": None})
+    web = containers.run(network_mode="bridge", links={target.name: "db"})
+    target.reload()
+    before = target.attrs["NetworkSettings"]["IPAddress"]
+    target.stop(timeout=0)
+    containers.run(network_mode="bridge")  # takes its turn in between
+    target.start()
+    target.reload()
+    after = target.attrs["NetworkSettings"]["IPAddress"]
+    assert before != after
+    said = docker("exec", web.id, "sh", "-c", "cat /etc/hosts; env").stdout
+    assert f"{after}\tdb {target.short_id} {target.name}\n" in said
+    assert f"{before}\t" not in said
+    assert f"DB_PORT_80_TCP_ADDR={after}\n" in said
+
+
+def test_a_link_is_a_name_of_its_target_and_is_removed_alone(command: Run, containers: Containers) -> None:
+    target = containers.run(network_mode="bridge")
+    web = containers.run(network_mode="bridge", links={target.name: "db"})
+    link = f"{web.name}/db"
+    names = command("ps", "--no-trunc", "--filter", f"id={target.id}", "--format", "{{.Names}}").stdout.strip()
+    assert names == f"{target.name},{link}"
+    assert command("inspect", "--format", "{{.Id}}", link).stdout.strip() == target.id
+    refused = command("rm", "--link", target.name, check=False)
+    assert "cannot remove the default link name of the container" in refused.stderr
+    assert command("rm", "--link", link).stdout.strip() == link
+    web.reload()
+    target.reload()
+    assert (web.status, target.status) == ("running", "running")
+    assert web.attrs["HostConfig"]["Links"] is None
+    assert "\tdb " not in command("exec", web.id, "cat", "/etc/hosts").stdout
+    assert command("rm", "--link", link, check=False).returncode == 1
+    web.restart(timeout=0)
+    assert "\tdb " not in command("exec", web.id, "cat", "/etc/hosts").stdout
+
+
+def test_a_container_without_its_namespace_is_disconnected_by_force_alone(
+    command: Run, name: str, client: sdk.DockerClient, containers: Containers
+) -> None:
+    network = client.networks.create(name)
+    found = containers.run(network=name, network_mode=None)
+    found.reload()
+    handle = found.attrs["NetworkSettings"]["SandboxKey"]
+    subprocess.run(["umount", handle], check=True)
+    assert "is gone" in command("network", "disconnect", name, found.name, check=False).stderr
+    command("network", "disconnect", "--force", name, found.name)
+    network.reload()
+    assert network.attrs["Containers"] == {}
+    ghost = command("network", "disconnect", "--force", name, "ghost", check=False)
+    assert ghost.returncode == 1
+    assert "endpoint ghost not found" in ghost.stderr
+    network.remove()
+
+
+def test_the_default_bridge_has_ipv6_when_the_daemon_is_told_so(
+    scratch: Path, busybox_image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "daemon.json").write_text(json.dumps({"ipv6": True, "fixed-cidr-v6": "fd00:215:6::/64"}))
+    flag = f"--config-file={tmp_path}/daemon.json"
+    with Daemon(scratch / "six", f"dw6{uuid.uuid4().hex[:8]}", flag) as daemon:
+        daemon.import_image(busybox_image, "busybox:latest")
+        client = daemon.client()
+        shown = client.api.inspect_network("bridge")
+        assert shown["EnableIPv6"]
+        assert shown["IPAM"]["Config"][1]["Subnet"] == "fd00:215:6::/64"
+        web = client.containers.run("busybox", ["sleep", "60"], detach=True)
+        web.reload()
+        place = web.attrs["NetworkSettings"]
+        assert place["GlobalIPv6Address"].startswith("fd00:215:6::")
+        said = web.exec_run(["sh", "-c", "cat /etc/hosts; ip -6 route"]).output.decode()
+        assert f"{place['GlobalIPv6Address']}\t{web.short_id}\n" in said
+        assert "default via fd00:215:6::1 dev eth0" in said
+        client.close()
+
+
 def test_events_tell_the_life_of_a_network(client: sdk.DockerClient, name: str, containers: Containers) -> None:
     network = client.networks.create(name)
     found = containers.run(network_mode="bridge")

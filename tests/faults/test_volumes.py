@@ -215,6 +215,9 @@ def test_a_plugin_keeps_volumes_for_containers(victim: Daemon, plugin: Plugin) -
     container = api.run("sh", "-c", "echo kept > /data/file; sleep 1000", HostConfig={"Binds": ["far:/data"]})
     assert plugin.users("far") == [container]
     assert api("DELETE", "/volumes/far").status == 409
+    kept = plugin.root / "volumes/far/data/file"
+    while not kept.exists() or not kept.read_text():
+        time.sleep(0.01)
     api.ok("POST", f"/containers/{container}/stop?t=0")
     while plugin.users("far"):
         time.sleep(0.01)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import resource
@@ -20,6 +19,7 @@ import dockwright
 from dockwright import faults, workers
 from dockwright.api import flags, footprint
 from dockwright.api.builder_settings import builder_options
+from dockwright.api.network_settings import network_options
 from dockwright.api.registry_settings import features, registry_options, transfer_limits
 from dockwright.api.reloading import LEVELS, Configuration, level
 from dockwright.api.server import Daemon
@@ -30,8 +30,6 @@ from dockwright.container.parts import Defaults
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Retention
-from dockwright.network import NetworkOptions, parse_bip, parse_pool, parse_source
-from dockwright.network.ipam import DEFAULT_POOLS
 from dockwright.settings import RuntimeEntry, Settings
 from dockwright.units import natural, parse_duration
 from dockwright.volume.plugins import DIRECTORIES
@@ -107,7 +105,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
     return Settings(
         data_root=Path(values["data-root"]).absolute(),
         exec_root=Path(values["exec-root"]).absolute(),
-        network=_network(values),
+        network=network_options(values),
         containers=_containers(values),
         runtimes={name: RuntimeEntry(Path(path)) for name, path in _pairs("add-runtime", values)},
         systemd_cgroup=_systemd(values["exec-opt"]),
@@ -115,6 +113,7 @@ def to_settings(values: dict[str, Any]) -> Settings:
         live_restore=values["live-restore"],
         labels=values["label"],
         plugin_directories=tuple(map(Path, values["plugin-directory"])) or DIRECTORIES,
+        expedite_starts=values["expedite-starts"],
         gc=_retention(values),
         builder=builder_options(values["builder"]),
         registry=registry_options(values),
@@ -142,28 +141,6 @@ def _containers(values: dict[str, Any]) -> Defaults:
         dns_options=values["dns-opt"],
         host_gateway_ips=values["host-gateway-ip"],
     )
-
-
-def _network(values: dict[str, Any]) -> NetworkOptions:
-    try:
-        pools = tuple(parse_pool(text) for text in values["default-address-pool"]) or DEFAULT_POOLS
-        return NetworkOptions(
-            bridge=values["bridge"],
-            bip=parse_bip(values["bip"]) if values["bip"] else None,
-            fixed_cidr=ipaddress.IPv4Network(values["fixed-cidr"]) if values["fixed-cidr"] else None,
-            default_gateway=ipaddress.IPv4Address(values["default-gateway"]) if values["default-gateway"] else None,
-            address_pools=pools,
-            mtu=values["mtu"],
-            icc=values["icc"],
-            ip_masquerade=values["ip-masq"],
-            ip_forward=values["ip-forward"],
-            host_binding_ip=ipaddress.ip_address(values["ip"]),
-            firewall=values["iptables"],
-            relay=values["userland-proxy"],
-            publish_from=tuple(parse_source(text) for text in values["publish-from"]),
-        )
-    except ValueError as error:
-        raise Invalid(str(error)) from error
 
 
 def _retention(values: dict[str, Any]) -> Retention:

@@ -37,8 +37,13 @@ class Flag:
 
 FLAGS: tuple[Flag, ...] = (
     Flag("add-runtime", "list", "Register a further OCI runtime: NAME=PATH", key="runtimes"),
+    Flag("allow-direct-routing", "flag", "Let published ports be reached at the containers' own addresses, too", False),
     Flag("bip", "text", "Address and prefix of the default bridge, as 172.17.0.1/16"),
+    Flag("bip6", "text", "IPv6 address and prefix of the default bridge, as fd00::1/64"),
     Flag("bridge", "text", "Name of the default bridge; none to have no default bridge", "dockwright0", "b"),
+    Flag(
+        "bridge-accept-fwmark", "text", "What carries this firewall mark enters every bridge network: MARK or MARK/MASK"
+    ),
     Flag("builder", "object", "Bounds of the build cache and what builds may ask for, as dockerd has them", {}),
     Flag("cgroup-parent", "text", "Parent cgroup of all containers", "/dockwright"),
     Flag("config-file", "text", "The daemon's configuration file", "/etc/dockwright/daemon.json"),
@@ -47,8 +52,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag("default-address-pool", "list", "Pool for networks: base=10.10.0.0/16,size=24", key="default-address-pools"),
     Flag("default-cgroupns-mode", "text", "Cgroup namespace of containers: host or private"),
     Flag("default-gateway", "text", "Default gateway of containers on the default bridge"),
+    Flag("default-gateway-v6", "text", "Default IPv6 gateway of containers on the default bridge"),
     Flag("default-init", "flag", "Run an init in every container", False, key="init"),
     Flag("default-ipc-mode", "text", "IPC mode of containers: private or shareable", "private"),
+    Flag(
+        "default-network-opt",
+        "list",
+        "Option of new networks that do not say otherwise: DRIVER=OPTION=VALUE",
+        key="default-network-opts",
+    ),
     Flag("default-runtime", "text", "The OCI runtime for containers that name none"),
     Flag("default-shm-size", "text", "Size of /dev/shm in containers", "64m"),
     Flag("default-ulimit", "list", "Ulimit of containers: NAME=SOFT[:HARD]", key="default-ulimits"),
@@ -57,8 +69,16 @@ FLAGS: tuple[Flag, ...] = (
     Flag("dns-search", "list", "DNS search domain for containers"),
     Flag("exec-opt", "list", "Runtime option: native.cgroupdriver=cgroupfs|systemd", key="exec-opts"),
     Flag("exec-root", "text", "Root directory of what is lost at a reboot", "/run/dockwright"),
+    Flag("firewall-backend", "text", "Who makes the firewall rules; only nftables", "nftables"),
+    Flag(
+        "expedite-starts",
+        "flag",
+        "Hurry the kernel's RCU grace periods while a container starts: faster, and a moment's interruption of every CPU",
+        False,
+    ),
     Flag("feature", "list", "Feature of the daemon: NAME or NAME=true|false", key="features"),
     Flag("fixed-cidr", "text", "Part of the default bridge's subnet to take addresses from"),
+    Flag("fixed-cidr-v6", "text", "IPv6 subnet of the default bridge, or the part of it to take addresses from"),
     Flag(
         "gc",
         "list",
@@ -77,8 +97,11 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("ip", "text", "Address that ports are published on where none is named", "0.0.0.0"),
     Flag("ip-forward", "flag", "Switch on IP forwarding", True),
+    Flag("ip-forward-no-drop", "flag", "Set no FORWARD policy when IP forwarding is switched on; none ever is", True),
     Flag("ip-masq", "flag", "Masquerade what leaves the default bridge", True),
+    Flag("ip6tables", "flag", "Make the firewall rules of IPv6 too; goes with iptables, for one table has both", True),
     Flag("iptables", "flag", "Make firewall rules (nftables, in a table of our own)", True),
+    Flag("ipv6", "flag", "Give the default bridge IPv6", False),
     Flag("label", "list", "Label of this daemon: key=value", key="labels"),
     Flag("live-restore", "flag", "Leave containers running when the daemon ends", True),
     Flag("log-driver", "text", "Log driver of containers", "json-file"),
@@ -120,6 +143,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag("version", "flag", "Print the version and end", False, "v"),
     Flag("help", "flag", "Print this help and end", False, "h"),
 )
+#: dockerd's flags of networks and volumes that make no sense here, and why. As keys of daemon.json they are refused too.
+REFUSED = {
+    "network-control-plane-mtu": "there is no cluster whose control plane it would be of",
+    "network-diagnostic-port": "networks are looked into with `network inspect` and `system reconcile`",
+    "selinux-enabled": "containers are not labelled; z and Z at a mount are accepted and relabel nothing",
+    "userland-proxy-path": "what the kernel cannot translate is relayed by the daemon itself, not by a program",
+}
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 _BY_SHORT = {flag.short: flag for flag in FLAGS if flag.short}
 RELOADED = frozenset(
@@ -172,6 +202,7 @@ def load_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in document.items():
         if key not in keys:
+            _refuse(key, f"{path}: {key}")
             raise Invalid(f"{path}: the following directives don't match any configuration option: {key}")
         values[keys[key].name] = _from_file(path, keys[key], value)
     return values
@@ -211,8 +242,15 @@ def _split(word: str) -> tuple[Flag, str | None]:
     else:
         raise Invalid(f"dockwrightd takes no arguments, only flags: {word}")
     if flag is None or flag.kind == "object":
-        raise Invalid(f"unknown flag: {word.partition('=')[0]}")
+        name = word.partition("=")[0]
+        _refuse(name.lstrip("-"), name)
+        raise Invalid(f"unknown flag: {name}")
     return flag, value if found else None
+
+
+def _refuse(name: str, shown: str) -> None:
+    if name in REFUSED:
+        raise Invalid(f"{shown} is not supported: {REFUSED[name]}")
 
 
 def _boolean(flag: Flag, text: str) -> bool:
@@ -231,6 +269,10 @@ def _number(flag: Flag, text: str) -> int:
 
 
 def _from_file(path: Path, flag: Flag, value: Any) -> Any:
+    if flag.name == "default-network-opt" and isinstance(value, dict):
+        if not all(isinstance(options, dict) for options in value.values()):
+            raise Invalid(f"{path}: {flag.file_key}: an object of options by driver is expected")
+        return [f"{driver}={name}={text}" for driver, options in value.items() for name, text in options.items()]
     if flag.kind == "list" and isinstance(value, dict):
         return [
             _pair(flag, key, one) for key, item in value.items() for one in (item if isinstance(item, list) else [item])
@@ -247,6 +289,7 @@ def _from_file(path: Path, flag: Flag, value: Any) -> Any:
 
 
 def _pair(flag: Flag, key: str, item: Any) -> str:
+    """One entry of an object as the flag spells it."""
     if flag.name == "add-runtime" and isinstance(item, dict):
         return f"{key}={item.get('path', '')}"
     if flag.name == "default-ulimit" and isinstance(item, dict):

@@ -37,6 +37,11 @@ class _Pipe:
         self._wake = asyncio.Event()  # for the loop's side
         self._ended = self._aborted = False
 
+    @property
+    def aborted(self) -> bool:
+        """Whether nothing more is wanted."""
+        return self._aborted
+
     async def put(self, chunk: bytes) -> None:
         """From the loop: returns when there is room for more, or nobody reads any more."""
         self._push(chunk)
@@ -126,7 +131,8 @@ async def consume(stream: AsyncIterable[bytes], work: Callable[[_Pipe], T]) -> T
     done = _in_thread(lambda: _finishing(pipe, work))
     try:
         async for chunk in stream:
-            if done.done():
+            # Not whether `done` is: a stream that never waits leaves the loop no turn to hear of that.
+            if pipe.aborted:
                 break
             if chunk:
                 await pipe.put(chunk)

@@ -16,7 +16,20 @@ from dockwright.build.context import Context
 from dockwright.build.lenders import HostLender
 from dockwright.build.lending import Lender
 from dockwright.build.plan import Options
-from dockwright.build.progress import Built, Ended, Failed, Moved, Planned, Progress, Said, Started, Step, Steps, Warned
+from dockwright.build.progress import (
+    Built,
+    Ended,
+    Failed,
+    Missed,
+    Moved,
+    Planned,
+    Progress,
+    Said,
+    Started,
+    Step,
+    Steps,
+    Warned,
+)
 from dockwright.build.pruning import CacheUse, Pruned
 from dockwright.build.running import Limits, StepFailed
 
@@ -33,6 +46,7 @@ __all__ = [
     "HostLender",
     "Lender",
     "Limits",
+    "Missed",
     "Moved",
     "Options",
     "Planned",

@@ -15,7 +15,9 @@ import msgspec
 
 from dockwright import workers
 from dockwright.build import entitlements, pruning
-from dockwright.build.cache import Cache
+from dockwright.build.attestations import Attestations
+from dockwright.build.attesting import Attesting
+from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
 from dockwright.build.lenders import LendsNothing
@@ -29,13 +31,17 @@ from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
 from dockwright.build.progress import Built, Progress, Said, Steps, Warned
 from dockwright.build.pruning import CacheUse, Holdings, Pruned
+from dockwright.build.remote_cache.asked import CacheFrom, CacheTo
+from dockwright.build.remote_cache.exporting import CacheExporter, inline
+from dockwright.build.remote_cache.importing import Importing
 from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
 from dockwright.build.sources import Sources
+from dockwright.build.squashing import Squashing
 from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Image
-from dockwright.oci import ImageConfig, Platform, RootFS
+from dockwright.oci import History, ImageConfig, Platform, RootFS
 from dockwright.tasks import told
 from dockwright.units import parse_time, rfc3339
 
@@ -46,6 +52,8 @@ PENDING_BYTES = 4 * 1024 * 1024
 CLIPPED = b"\n[output left out: it came faster than it was read]\n"
 
 UPKEEP_INTERVAL_S = 60.0
+# A build argument with which Docker's clients ask for an inline cache.
+INLINE_CACHE_ARG = "BUILDKIT_INLINE_CACHE"
 
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 log = logging.getLogger(__name__)
@@ -68,6 +76,11 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    attestations: Attestations = field(default_factory=Attestations)
+    cache_from: Sequence[CacheFrom] = ()
+    cache_to: Sequence[CacheTo] = ()
+    # One layer on top of the base image.
+    squash: bool = False
     # What names in FROM and --from mean in place of stages and images: a directory, or an address as `plan.Named` reads it.
     contexts: Mapping[str, Context | str] = field(default_factory=dict)
     # What the steps may ask for beyond the usual: `network.host`, `security.insecure`.
@@ -159,12 +172,14 @@ class Builder:
         for found in findings:
             rule, line = found.rule, found.line
             said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
-        steps = Steps(said.tell)
+        steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
         checks.refuse(choice, findings)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
-        async with self._parts.images.lease() as lease:
+        images, credential = self._parts.images, request.lender.credential
+        async with images.lease() as lease:
+            imported = await Importing(images, credential, steps).read(request.cache_from)
             work = Work(
                 context,
                 request.limits,
@@ -177,21 +192,50 @@ class Builder:
                 _called(request),
                 request.explain,
                 request.keep_failed,
+                imported,
             )
-            trees = await Solving(self._solver, work).solve(*(plan.vertex for plan in plans))
+            solving = Solving(self._solver, work)
+            trees = await solving.solve(*(plan.vertex for plan in plans))
+            attesting = Attesting(
+                request.attestations,
+                self._runner,
+                self._mounter,
+                find_image,
+                request.limits,
+                request.lender,
+                steps,
+                began_ns if request.keep_times else None,
+            )
             parts = [
-                Part(plan.platform, tree, _config(plan, tree.diff_ids, time_ns))
+                await self._part(request, solving, attesting, plan, tree, text)
                 for plan, tree in zip(plans, trees, strict=True)
             ]
             result = Result(tuple(parts), len(request.platforms) > 1, time_ns)
-            exporter = Exporter(
-                self._parts.images, self._mounter, self.contexts, lease, steps, request.lender.credential
-            )
+            exporter = Exporter(images, self._mounter, self.contexts, lease, steps, credential)
             outputs = request.outputs or [ToStore(tuple(request.names))]
             exported = [await exporter.export(output, result) for output in outputs]
+            caches = CacheExporter(images, lease, steps, credential, solving.records, parts, _told(time_ns))
+            exported += [Exported(response=await caches.export(wanted)) for wanted in request.cache_to]
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))
+
+    async def _part(
+        self, request: BuildRequest, solving: Solving, attesting: Attesting, plan: Plan, tree: Tree, text: bytes
+    ) -> Part:
+        """One platform's result with everything that is said of it."""
+        time_ns = solving.work.time_ns
+        attestations = await attesting.provenance(plan, request.options, request.dockerfile, text)
+        attestations += await attesting.sbom(tree, {})
+        cache = b""
+        if any(one.inline for one in request.cache_to) or request.options.arguments.get(INLINE_CACHE_ARG) == "1":
+            cache = inline(solving.records, tree, _told(time_ns))
+        history = plan.history
+        if request.squash:
+            below = plan.base.config.diff_ids if plan.base is not None else ()
+            squashing = Squashing(self._parts.images, self._runner, solving.work.lease)
+            tree, history = await squashing.squash(tree, len(below), plan.history, time_ns)
+        return Part(plan.platform, tree, _config(plan, history, tree.diff_ids, time_ns), tuple(attestations), cache)
 
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
@@ -271,9 +315,13 @@ def _latest(plan: Plan, request: BuildRequest) -> int:
         return FIRST_NS
 
 
-def _config(plan: Plan, diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
-    created = rfc3339(time.time_ns() if time_ns is None else time_ns)
-    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in plan.history)
+def _told(time_ns: int | None) -> str:
+    return rfc3339(time.time_ns() if time_ns is None else time_ns)
+
+
+def _config(plan: Plan, steps: Iterable[History], diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
+    created = _told(time_ns)
+    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in steps)
     return ImageConfig(
         plan.platform.architecture,
         plan.platform.os,

@@ -271,8 +271,8 @@ def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
 
 
 def past(history: Iterable[History]) -> str:
-    """A digest of what was done so far, in words."""
-    return digests.of(msgspec.json.encode([one.created_by for one in history]))
+    """A digest of what was done so far, in words. BuildKit signs them."""
+    return digests.of(msgspec.json.encode([one.created_by.removesuffix(" # buildkit") for one in history]))
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -5,6 +5,7 @@ Vertices are equal only to themselves: a Dockerfile's instruction becomes one, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dockwright.build.context import Context
@@ -39,9 +40,10 @@ class Scratch(Vertex):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Base(Vertex):
-    """The files of an image."""
+    """The files of an image, which the Dockerfile calls `reference`."""
 
     image: Image
+    reference: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,6 +99,11 @@ class Execute(Vertex):
     past: str = ""
 
     @property
+    def reads_more(self) -> bool:
+        """Whether its result depends on more than its tree and what is said of it: other trees, the context."""
+        return self.security != "sandbox" or any(one.mount.kind == "bind" or one.source for one in self.mounts)
+
+    @property
     def inputs(self) -> tuple[Vertex, ...]:
         return (self.base, *(mount.source for mount in self.mounts if mount.source is not None))
 
@@ -138,3 +145,19 @@ class MakeDirectory(Vertex):
     @property
     def inputs(self) -> tuple[Vertex, ...]:
         return (self.base,)
+
+
+def in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
+    """All that vertices need and themselves, each after what it needs."""
+    found: dict[Vertex, None] = {}
+    left = [(vertex, False) for vertex in reversed(wanted)]
+    while left:
+        one, inputs_done = left.pop()
+        if one in found:
+            continue
+        if inputs_done:
+            found[one] = None
+        else:
+            left.append((one, True))
+            left += [(before, False) for before in reversed(one.inputs)]
+    return list(found)

@@ -29,8 +29,7 @@ _NEW = ".new-"
 class Mounter:
     """Mounts for build steps.
 
-    `caches` is where cache mounts are kept, `copies` where copies lie that one step needs, `directory` a place on the exec
-    root.
+    `caches` is where cache mounts are kept, `copies` where copies lie that one step needs, `directory` is on the exec root.
     """
 
     def __init__(self, snapshots: Snapshotter, runner: Runner, caches: Path, directory: Path, copies: Path) -> None:

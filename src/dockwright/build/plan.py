@@ -241,7 +241,8 @@ class Planner:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            self._images[key] = Base(title=f"{label}FROM {name}", image=image, lines=(line.start, line.end))
+            title = f"{label}FROM {name}"
+            self._images[key] = Base(title=title, image=image, reference=name, lines=(line.start, line.end))
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:

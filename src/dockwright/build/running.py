@@ -80,6 +80,8 @@ class Limits:
     cpuset_mems: str = ""
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
+    # As `--security-opt` of a container has them.
+    security_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ class Runner:
             cpuset_cpus=limits.cpuset_cpus,
             cpuset_mems=limits.cpuset_mems,
             ulimits=list(limits.ulimits),
+            security_opt=list(limits.security_options),
             ipc_mode="private",
             cgroupns_mode=self._parts.defaults.cgroupns_mode,
         )
@@ -242,9 +245,7 @@ class Runner:
         attachment = self._parts.networks.attachment(step_id)
         texts = {
             "hosts": hostfiles.hosts(defaults, attachment, HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host),
-            "resolv.conf": hostfiles.resolv_conf(
-                defaults, named=attachment is not None and attachment.dns, of_host=of_host
-            ),
+            "resolv.conf": hostfiles.resolv_conf(defaults, attachment, of_host=of_host),
         }
         for name, text in texts.items():
             (folder / name).write_text(text)

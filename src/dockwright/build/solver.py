@@ -29,6 +29,7 @@ from dockwright.build.graph import (
     Repository,
     Scratch,
     Vertex,
+    in_order,
 )
 from dockwright.build.inputs import Inputs, difference
 from dockwright.build.lenders import LendsNothing
@@ -37,6 +38,8 @@ from dockwright.build.mounting import Mounter
 from dockwright.build.places import Place
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
+from dockwright.build.remote_cache import fetching
+from dockwright.build.remote_cache.importing import Imported
 from dockwright.build.running import Limits, Runner, StepFailed
 from dockwright.build.sources import Sources
 from dockwright.container.mounts import MountPoint
@@ -74,6 +77,7 @@ class Work:
     name: str = ""
     explain: bool = False
     keep_failed: bool = False
+    imported: Imported = field(default_factory=Imported)
 
 
 class Solver:
@@ -100,6 +104,8 @@ class Solving:
 
     solver: Solver
     work: Work
+    # What each step came to, by its key.
+    records: dict[str, Tree] = field(default_factory=dict)
     _tasks: dict[Vertex, asyncio.Task[Solved]] = field(default_factory=dict)
     _steps: dict[Vertex, Step] = field(default_factory=dict)
     _begun: set[Vertex] = field(default_factory=set)
@@ -234,13 +240,27 @@ class Solving:
         self._begun.add(vertex)
         with self.work.steps.step(self._steps[vertex]) as going:
             fresh = self.work.no_cache or vertex in self.work.fresh
-            found = None if fresh else await self._known(key)
+            found = None if fresh else await self._known(key) or await self._imported(vertex, key, below, going)
             going.cached = found is not None
             await self._explain(vertex, inputs, going)
             if found is None:
                 found = await self._shared(vertex, key, below, change, going)
         # The layers below are those of this build's base: equal files may have come in another blob.
-        return Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        self.records[key] = tree = Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+        return tree
+
+    async def _imported(self, vertex: Vertex, key: str, below: Tree, going: Going) -> Tree | None:
+        """What a cache from elsewhere has of the step. It is in ours from then on."""
+        found = self.work.imported.find(key)
+        if found is None and isinstance(vertex, Execute) and not vertex.reads_more:
+            found = self.work.imported.find_by_history(below.chain, vertex.past)
+        if found is None:
+            return None
+        fetched = await fetching.fetch(self.solver.images, self.work.lease, found, below, going)
+        if fetched is None:
+            return None
+        await self.solver.cache.add(key, fetched[0], vertex.title, fetched[1])
+        return fetched[0]
 
     async def _explain(self, vertex: Vertex, inputs: Inputs, going: Going) -> None:
         """Say why the step is not taken from the cache, where that is asked for, and remember what it reads."""
@@ -334,27 +354,11 @@ class Solving:
         return await self.solver.mounter.point(stack, mount.mount, None, place)
 
     def _plan(self, wanted: Sequence[Vertex]) -> None:
-        for one in _in_order(wanted):
+        for one in in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
                 self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
         self.work.steps.plan(tuple(self._steps.values()))
-
-
-def _in_order(wanted: Sequence[Vertex]) -> list[Vertex]:
-    """All that vertices need and themselves, each after what it needs."""
-    found: dict[Vertex, None] = {}
-    left = [(vertex, False) for vertex in reversed(wanted)]
-    while left:
-        one, inputs_done = left.pop()
-        if one in found:
-            continue
-        if inputs_done:
-            found[one] = None
-        else:
-            left.append((one, True))
-            left += [(before, False) for before in reversed(one.inputs)]
-    return list(found)
 
 
 def _layers(solved: Solved) -> Tree:

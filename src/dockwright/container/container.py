@@ -10,15 +10,16 @@ import asyncio
 import logging
 import signal as signals
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockwright import faults
-from dockwright.container import health, mounting, restart, starting, state, telling
+from dockwright.container import health, linking, mounting, restart, starting, state, telling
 from dockwright.container.attaching import Attachments
 from dockwright.container.execs import Execs
 from dockwright.container.logging import ContainerLog
+from dockwright.container.others import Others
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.container.signals import parse_signal
@@ -40,25 +41,16 @@ LOST_EXIT_CODE = 137
 
 
 class Container:
-    """One container. `forget` takes it out of the manager's index; `process_of` and `record_of` look at another container."""
+    """One container. `others` is the index it stands in."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        record: Record,
-        process_of: Callable[[str], int],
-        record_of: Callable[[str], Record],
-        forget: Callable[[Container], None],
-    ) -> None:
+    def __init__(self, parts: Parts, record: Record, others: Others) -> None:
         self.parts = parts
         self.record = record
+        self.others = others
         self.live: Live | None = None
         self.log = ContainerLog(parts, record)
         self.execs = Execs(self)
         self.attachments = Attachments(self)
-        self._process_of = process_of
-        self._record_of = record_of
-        self._forget = forget
         self._lock = asyncio.Lock()
         self._waiters = Waiters()
         self._teardown: asyncio.Task[None] | None = None
@@ -120,8 +112,9 @@ class Container:
         if self._teardown is not None:
             await asyncio.wait((self._teardown,))
         spool = await self.log.open()
-        begin = Start(self.parts, self.record, self._process_of, self._record_of, spool, self._on_created)
-        live = await begin.run()
+        begin = Start(self.parts, self.record, self.others, spool, self._on_created)
+        with self.parts.expediting.starting():
+            live = await begin.run()
         try:
             now = self.record.state
             now.status, now.pid, now.exit_code, now.error = Status.RUNNING, live.pid, 0, ""
@@ -135,6 +128,7 @@ class Container:
             await live.held.aclose()
             raise
         self._run(live)
+        await linking.follow(self)
         await telling.tell_volumes(self.parts, self.record, "mount")
         await telling.tell_networks(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
         await self.tell("start")
@@ -432,7 +426,7 @@ class Container:
                 await mounting.keep_anonymous(self.parts, self.record)
             # The row goes first: from here on what is left of it is garbage, which a start of the daemon collects.
             await self.parts.table.delete(self.id)
-            self._forget(self)
+            self.others.forget(self)
             # With the row, before anybody is told: who waited for the removal may remove the volumes next.
             doomed = mounting.release_volumes(self.parts, self.record, remove_anonymous=volumes)
             self.attachments.end()

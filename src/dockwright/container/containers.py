@@ -14,6 +14,7 @@ from dockwright.container import (
     endpoints,
     hostfiles,
     initlayer,
+    linking,
     links,
     mounting,
     mounts,
@@ -42,6 +43,8 @@ class Containers:
         self.parts = self._parts = parts
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
+        #: By target, who has legacy links to it.
+        self._linkers: dict[str, set[str]] = {}
 
     # -- find ------------------------------------------------------------------------------------------------------
 
@@ -50,8 +53,13 @@ class Containers:
         return sorted(self._by_id.values(), key=lambda container: container.record.spec.created_ns, reverse=True)
 
     def get(self, reference: str) -> Container:
-        """By id, name or unique prefix of an id. Raises `NotFound`, `Invalid` for an ambiguous prefix."""
+        """By id, name, unique prefix of an id, or what a linked container calls it (`LINKER/ALIAS`).
+
+        Raises `NotFound`, `Invalid` for an ambiguous prefix.
+        """
         if found := self._by_id.get(reference) or self._by_name.get(reference.removeprefix("/")):
+            return found
+        if "/" in reference.removeprefix("/") and (found := self._linked(reference)):
             return found
         matches = [container for key, container in self._by_id.items() if reference and key.startswith(reference)]
         if len(matches) > 1:
@@ -135,7 +143,7 @@ class Containers:
                 if record.name in self._by_name:
                     continue
             self._check_free(record.name)
-            container = Container(self._parts, record, self.process_of, self.record_of, self._forget)
+            container = Container(self._parts, record, self)
             # Reserved before the write, in the same step as the check: two creates of one name cannot both pass.
             self._by_name[record.name] = container
             try:
@@ -143,7 +151,7 @@ class Containers:
             except BaseException:
                 self._by_name.pop(record.name, None)
                 raise
-            self._by_id[record.id] = container
+            self._index(container)
             return container
         raise Conflict("no free name was found")
 
@@ -225,7 +233,49 @@ class Containers:
         """The record of another container. Raises `NotFound`."""
         return self.get(reference).record
 
-    def _forget(self, container: Container) -> None:
+    def linkers_of(self, container_id: str) -> list[Container]:
+        """The containers that have a legacy link to this one."""
+        return [self._by_id[linker] for linker in self._linkers.get(container_id, ())]
+
+    def link_names(self, container: Container) -> list[str]:
+        """What others call it: `/LINKER/ALIAS`."""
+        return [
+            f"/{linker.name}/{alias}"
+            for linker in self.linkers_of(container.id)
+            for target, alias in links.targets(linker.record)
+            if target == container.id
+        ]
+
+    async def unlink(self, name: str) -> None:
+        """Remove a legacy link by its name, `LINKER/ALIAS`. Raises `NotFound`, `Conflict`, in Docker's words."""
+        target = self.get(name)
+        parent, slash, alias = name.strip("/").rpartition("/")
+        if not slash:
+            raise Conflict("Conflict, cannot remove the default link name of the container")
+        linker = self.get(parent)
+        await linking.unlink(linker, alias)
+        if target.id not in dict(links.targets(linker.record)):
+            self._linkers[target.id].discard(linker.id)
+
+    def _linked(self, name: str) -> Container | None:
+        """The container that another one calls so: `LINKER/ALIAS`."""
+        parent, _, alias = name.removeprefix("/").rpartition("/")
+        linker = self._by_name.get(parent)
+        for target, known in links.targets(linker.record) if linker else ():
+            if known == alias:
+                return self._by_id.get(target)
+        return None
+
+    def _index(self, container: Container) -> None:
+        self._by_id[container.id] = self._by_name[container.name] = container
+        for target, _ in links.targets(container.record):
+            self._linkers.setdefault(target, set()).add(container.id)
+
+    def forget(self, container: Container) -> None:
+        """It is removed: take it out of the index."""
+        for target, _ in links.targets(container.record):
+            self._linkers.get(target, set()).discard(container.id)
+        self._linkers.pop(container.id, None)
         self._by_id.pop(container.id, None)
         if self._by_name.get(container.name) is container:
             self._by_name.pop(container.name)
@@ -236,8 +286,8 @@ class Containers:
         """Read every record. Call once, before `reconcile`."""
         renamed = self._parts.volumes.renames()
         for record in await self._parts.table.load():
-            container = Container(self._parts, record, self.process_of, self.record_of, self._forget)
-            self._by_id[record.id] = self._by_name[record.name] = container
+            container = Container(self._parts, record, self)
+            self._index(container)
             for point in record.spec.points:
                 if point.type == "volume":
                     self._parts.volumes.claim(renamed.get(point.name, point.name), record.id)

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from dockwright import faults, workers
+from dockwright.container import links
 from dockwright.container.config import Wire
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.hostfiles import hostname
@@ -223,7 +226,14 @@ class Exec:
         return built
 
     def _environment(self, user: users.User) -> list[str]:
-        base = process.environment(self.container.record.spec.config, user, hostname(self.container.record))
+        container = self.container
+        config = container.record.spec.config
+        linked = links.environment(
+            container.record, links.current(container.parts, container.record, container.others.record_of)
+        )
+        if linked:
+            config = replace(config, env=[*linked, *(config.env or [])])
+        base = process.environment(config, user, hostname(container.record))
         terminal = ["TERM=xterm"] if self.config.tty else []
         return process.merge_environment(base, terminal + (self.config.env or []))
 

@@ -37,7 +37,7 @@ def write(
         }
     home = parts.paths.home(record.id)
     texts = {
-        "resolv.conf": _resolv_conf(parts, record, named=attachment is not None and attachment.dns),
+        "resolv.conf": _resolv_conf(parts, record, attachment),
         "hostname": contents.hostname_file(hostname(record)),
         "hosts": _hosts(parts, record, attachment, links),
     }
@@ -58,10 +58,25 @@ def follow(parts: Parts, record: Record, before: Attachment, after: Attachment) 
         kept = [line for line in path.read_text().splitlines() if line.partition("\t")[0] not in gone]
         new = contents.own_lines(hostname(record), record.spec.config.domainname, came)
         path.write_text("".join(line + "\n" for line in (*kept, *new)))
-    if before.dns != after.dns:
-        path = home / "resolv.conf"
-        if path.read_text() == _resolv_conf(parts, record, named=before.dns):
-            path.write_text(_resolv_conf(parts, record, named=after.dns))
+    was, becomes = _resolv_conf(parts, record, before), _resolv_conf(parts, record, after)
+    path = home / "resolv.conf"
+    if was != becomes and path.read_text() == was:
+        path.write_text(becomes)
+
+
+def relink(parts: Parts, record: Record, links: Sequence[contents.Link], gone: str = "") -> None:
+    """Bring the links in the hosts file of a running container up to date; `gone` is the alias of one that is no more.
+
+    Lines that are not ours stay, and so does a link whose target does not run.
+    """
+    path = parts.paths.home(record.id) / "hosts"
+    wanted = {link.names[0]: f"{link.ip}\t{' '.join(link.names)}" for link in links}
+    lines = []
+    for line in path.read_text().splitlines():
+        alias = line.partition("\t")[2].partition(" ")[0]
+        if not alias or alias != gone:
+            lines.append(wanted.pop(alias, line))
+    path.write_text("".join(line + "\n" for line in (*lines, *wanted.values())))
 
 
 def _hosts(parts: Parts, record: Record, attachment: Attachment | None, links: Sequence[contents.Link]) -> str:
@@ -100,7 +115,7 @@ def hosts(
     )
 
 
-def _resolv_conf(parts: Parts, record: Record, *, named: bool) -> str:
+def _resolv_conf(parts: Parts, record: Record, attachment: Attachment | None) -> str:
     host, defaults = record.spec.host, parts.defaults
     own = replace(
         defaults,
@@ -108,14 +123,19 @@ def _resolv_conf(parts: Parts, record: Record, *, named: bool) -> str:
         dns_search=host.dns_search or defaults.dns_search,
         dns_options=host.dns_options or defaults.dns_options,
     )
-    return resolv_conf(own, named=named, of_host=host.network_mode == "host")
+    return resolv_conf(own, attachment, of_host=host.network_mode == "host")
 
 
-def resolv_conf(defaults: Defaults, *, named: bool, of_host: bool) -> str:
-    """What /etc/resolv.conf holds. `named`: the engine answers at an address of its own in the container."""
+def resolv_conf(defaults: Defaults, attachment: Attachment | None, *, of_host: bool) -> str:
+    """What /etc/resolv.conf holds. Where names are answered inside, the engine's own address is the only server."""
     search, options = defaults.dns_search, defaults.dns_options
-    if named:
+    if attachment is not None and attachment.dns:
         return contents.internal_resolv_conf(contents.host_resolv_conf(), DNS_ADDRESS, search=search, options=options)
     return contents.resolv_conf(
-        contents.host_resolv_conf(), dns=defaults.dns, search=search, options=options, host_network=of_host
+        contents.host_resolv_conf(),
+        dns=defaults.dns,
+        search=search,
+        options=options,
+        ipv6=attachment is not None and attachment.ipv6,
+        host_network=of_host,
     )

@@ -9,6 +9,7 @@ from dockwright.container import ports
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.errors import Conflict, Invalid, NotFound
+from dockwright.network import Place
 from dockwright.network.files import Link
 
 RecordOf = Callable[[str], Record]
@@ -47,6 +48,11 @@ def resolve(texts: Iterable[str], record_of: RecordOf) -> list[str]:
     return found
 
 
+def targets(record: Record) -> list[tuple[str, str]]:
+    """Whom a container is linked to on the default bridge, as (id, alias)."""
+    return [parse(text) for text in record.spec.host.links or []]
+
+
 def is_elsewhere(record: Record) -> bool:
     """Whether a container has no place on the default bridge."""
     return record.spec.host.network_mode not in ("default", "bridge") and "bridge" not in record.spec.endpoints
@@ -61,12 +67,30 @@ def holding(parts: Parts, record: Record, record_of: RecordOf) -> list[Linked]:
             target = record_of(reference)
         except NotFound:
             continue  # removed since: Docker drops the link with its target
-        attachment = parts.networks.attachment(target.id)
-        place = attachment.place("bridge") if attachment else None
+        place = _place(parts, target)
         if place is None:
             raise Conflict(f"Cannot link to a non running container: /{target.name} AS /{record.name}/{alias}")
         found.append(Linked(target, alias, place.ip))
     return found
+
+
+def current(parts: Parts, record: Record, record_of: RecordOf) -> list[Linked]:
+    """The links of a container whose targets run now."""
+    found = []
+    for text in record.spec.host.links or []:
+        reference, alias = parse(text)
+        try:
+            target = record_of(reference)
+        except NotFound:
+            continue
+        if place := _place(parts, target):
+            found.append(Linked(target, alias, place.ip))
+    return found
+
+
+def _place(parts: Parts, target: Record) -> Place | None:
+    attachment = parts.networks.attachment(target.id)
+    return attachment.place("bridge") if attachment else None
 
 
 def environment(record: Record, links: Iterable[Linked]) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 
 from dockwright import workers
 from dockwright.container import endpoints, hostfiles, ports, telling
 from dockwright.container.config import EndpointSettings, HostConfig, PortBinding
 from dockwright.container.container import Container
-from dockwright.errors import Conflict, Forbidden, NotFound
-from dockwright.network import Attachment, PublishedPort
+from dockwright.errors import Conflict, Forbidden, HostFailure, NotFound
+from dockwright.network import Attachment, Network, PublishedPort
+
+log = logging.getLogger(__name__)
 
 Bindings = dict[str, list[PortBinding] | None]
 
@@ -39,26 +42,43 @@ async def connect(container: Container, reference: str, settings: EndpointSettin
         await telling.tell_network(parts, record, "connect", place)
 
 
-async def disconnect(container: Container, reference: str) -> None:
-    """Leave a network. Raises `NotFound` when it is not on it, `Forbidden` for the host's network."""
+async def disconnect(container: Container, reference: str, *, force: bool = False) -> None:
+    """Leave a network. Raises `NotFound` when it is not on it, `Forbidden` for the host's network.
+
+    With `force` what the container had there is freed even when its namespace is gone or its processes are.
+    """
     parts, record = container.parts, container.record
     async with container.held():
         network = parts.networks.get(reference)
         if network.driver == "host" or record.spec.host.network_mode == "host":
             raise Forbidden("container cannot be disconnected from host network or connected to hostonly network")
         known = _known(container)
-        before = parts.networks.attachment(container.id) if container.alive else None
+        before = parts.networks.attachment(container.id) if container.alive or force else None
         place = before.place(network.id) if before is not None else None
         if network.name not in known and place is None:
             raise NotFound(f"container {container.id} is not connected to network {network.name}")
-        if place is not None:
-            after = await parts.networks.disconnect(container.id, network.name)
-            await _follow(container, before, after)
+        if before is not None and place is not None:
+            await _leave(container, network, before, force=force)
         known.pop(network.name, None)
         record.spec.endpoints = known
         await parts.table.save_spec(record)
     if place is not None:
         await telling.tell_network(parts, record, "disconnect", place)
+
+
+async def _leave(container: Container, network: Network, before: Attachment, *, force: bool) -> None:
+    networks = container.parts.networks
+    try:
+        if container.alive:
+            await _follow(container, before, await networks.disconnect(container.id, network.name))
+            return
+    except HostFailure as error:
+        if not force:
+            raise
+        log.warning("network %s: %s is dropped by force: %s", network.name, container.name, error)
+    left = networks.attachment(container.id)
+    if left is not None and left.place(network.id) is not None:
+        await networks.drop(container.id, network.name)
 
 
 async def publish(container: Container, add: Bindings, remove: Bindings) -> None:

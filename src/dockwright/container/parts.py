@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dockwright.cgroup import Hierarchy
 from dockwright.container.config import LogConfig, Ulimit
+from dockwright.container.expediting import Expediting
 from dockwright.container.record import ContainerTable
 from dockwright.errors import Invalid
 from dockwright.events import Events
@@ -81,6 +82,7 @@ class Parts:
     runtimes: Mapping[str, Runtime]
     conmon: Conmon
     background: Background
+    expediting: Expediting
 
     def runtime(self, name: str | None) -> Runtime:
         """The runtime a container names, or the default one. Raises `Invalid` for an unknown name."""

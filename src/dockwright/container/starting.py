@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from dockwright import cgroup, faults, rooted, workers
 from dockwright.container import endpoints, hostfiles, links, mounting
 from dockwright.container.mounts import MountPoint
+from dockwright.container.others import Others
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
 from dockwright.container.spec import build as specification
@@ -24,8 +25,6 @@ from dockwright.errors import HostFailure, Invalid, Unsupported
 from dockwright.network import Attachment
 from dockwright.runtime import CompiledFilters, Monitor, MonitorOptions, Runtime
 from dockwright.undo import UndoStack
-
-ProcessOf = Callable[[str], int]
 
 
 @dataclass
@@ -48,8 +47,7 @@ class Start:
 
     parts: Parts
     record: Record
-    process_of: ProcessOf
-    record_of: links.RecordOf
+    others: Others
     spool: Path | None
     on_created: Callable[[Monitor], Awaitable[None]]
 
@@ -71,7 +69,7 @@ class Start:
             faults.point("start.volumes")
             points = await mounting.mount_volumes(parts, record)
             faults.point("start.network")
-            linked = links.holding(parts, record, self.record_of)
+            linked = links.holding(parts, record, self.others.record_of)
             attachment, network = await self._network()
             faults.point("start.files")
             files = await workers.quick(hostfiles.write, parts, record, attachment, links.hosts(linked))
@@ -109,7 +107,7 @@ class Start:
         if mode == "host" and not spec.config.network_disabled:
             return None, None
         if mode.startswith("container:"):
-            return None, f"/proc/{self.process_of(mode.partition(':')[2])}/ns/net"
+            return None, f"/proc/{self.others.process_of(mode.partition(':')[2])}/ns/net"
         request = endpoints.attach_request(self.record, networks, self.parts.defaults)
         attachment = await networks.attach(self.record.id, request)
         return attachment, str(attachment.netns_path)
@@ -138,7 +136,7 @@ class Start:
             network=network,
             points=mounting.like_below(rootfs, points),
             host_files=files,
-            process_of=self.process_of,
+            process_of=self.others.process_of,
             shm_source=self._shared_memory(bundle),
             init=defaults.init_path if wants_init else "",
             default_ulimits=defaults.ulimits,
@@ -165,7 +163,7 @@ class Start:
 
     def _donated_shared_memory(self, donor_id: str) -> str:
         """The /dev/shm of a container that shares its own. It must run, and must have been told to share."""
-        self.process_of(donor_id)
+        self.others.process_of(donor_id)
         source = self.parts.paths.bundle(donor_id) / "shm"
         if not source.is_dir():
             raise Invalid(
@@ -178,7 +176,7 @@ class Start:
         host = self.record.spec.host
         for mode in (host.network_mode, host.pid_mode, host.ipc_mode):
             if mode.startswith("container:"):
-                self.process_of(mode.partition(":")[2])
+                self.others.process_of(mode.partition(":")[2])
 
     def _monitor_options(self) -> MonitorOptions:
         config = self.record.spec.config

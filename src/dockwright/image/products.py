@@ -27,6 +27,7 @@ from dockwright.oci import (
     Platform,
     Reference,
     RootFS,
+    chain_ids,
     describe,
     mediatypes,
 )
@@ -102,22 +103,27 @@ class Products:
             async for chunk in chunks:
                 yield chunk
 
-    async def unpack(self, lease: Lease, layers: Sequence[tuple[Descriptor, Digest]], open_blob: Open) -> bool:
-        """Make the stack of `layers` (blob and diff ID, base first), fetching with `open_blob` what is not here.
+    async def unpack(self, lease: Lease, layers: Sequence[tuple[Descriptor, Digest]], open_blob: Open) -> int | None:
+        """Make the stack of `layers` (blob and diff ID, base first), fetching with `open_blob` what is not here; the bytes of
+        the topmost one on the disk.
 
-        Everything is verified. False, with nothing relied on, when a layer that was fetched cannot be made into a tar again:
+        Everything is verified. None, with nothing relied on, when a layer that was fetched cannot be made into a tar again:
         a builder keeps directories, not blobs. Raises what `open_blob` raises, `Corrupt` or `Invalid` for a bad layer.
         """
+        store = self._store
         diff_ids = tuple(diff_id for _, diff_id in layers)
         await lease.hold_layers(diff_ids)
-        missing = set(self._store.layers.missing(diff_ids))
+        missing = set(store.layers.missing(diff_ids))
         for blob, diff_id in layers:
             if diff_id in missing:
                 await self._fetch(lease, blob, open_blob)
         manifest = Manifest(Descriptor(mediatypes.OCI_CONFIG, diff_ids[-1], 0), tuple(blob for blob, _ in layers))
         config = ImageConfig(rootfs=RootFS(diff_ids=diff_ids))
-        await unpack(self._store, Variant(manifest.config, manifest, config))
-        return all(self._store.layers.regenerable(diff_id) for diff_id in missing)
+        async with self._transfers.stacking:
+            await unpack(store, Variant(manifest.config, manifest, config))
+        if not all(store.layers.regenerable(diff_id) for diff_id in missing):
+            return None
+        return store.layers.usage(chain_ids(diff_ids)[-1])[1]
 
     async def _fetch(self, lease: Lease, blob: Descriptor, open_blob: Open) -> None:
         await lease.hold([blob.digest])

@@ -30,7 +30,14 @@ from dockwright.network.model import (
     parse_mac,
     parse_port_request,
 )
-from dockwright.network.options import NetworkOptions, parse_bip, parse_pool, parse_source
+from dockwright.network.options import (
+    NetworkOptions,
+    parse_bip,
+    parse_bip6,
+    parse_network_defaults,
+    parse_pool,
+    parse_source,
+)
 from dockwright.network.planning import NetworkRequest
 from dockwright.network.table import NETWORK_SCHEMA
 
@@ -53,7 +60,9 @@ __all__ = [
     "Sandbox",
     "Subnet",
     "parse_bip",
+    "parse_bip6",
     "parse_mac",
+    "parse_network_defaults",
     "parse_pool",
     "parse_port_request",
     "parse_source",

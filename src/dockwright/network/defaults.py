@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dockwright.errors import Invalid
 from dockwright.network.drivers import settings
 from dockwright.network.ipam import pick_subnet
-from dockwright.network.model import IpNetwork, Network, Subnet, new_id
+from dockwright.network.model import Address, Interface, IpNetwork, Network, Subnet, new_id
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.netlink import Link, Netlink
 from dockwright.network.options import NetworkOptions
@@ -51,20 +51,17 @@ def plan_default(options: NetworkOptions, host: HostView, stored: Network | None
     """The default bridge network. Raises `Invalid`, `Unavailable`."""
     link = host.links.get(options.bridge)
     kept = stored if stored is not None and stored.link == options.bridge else None
-    bip = _bip(options, host, kept)
-    aux = {}
-    if options.default_gateway is not None:
-        if options.default_gateway not in bip.network:
-            raise Invalid(f"default-gateway {options.default_gateway} is not inside the bridge's subnet {bip.network}")
-        aux = {"DefaultGatewayIPv4": str(options.default_gateway)}
-    subnet = Subnet(str(bip.network), str(bip.ip), str(options.fixed_cidr or ""), aux, picked=True)
+    subnets = [_subnet(_bip(options, host, kept), options.fixed_cidr, options.default_gateway)]
+    if options.ipv6:
+        subnets.append(_subnet(_bip6(options, host, kept), options.fixed_cidr_v6, options.default_gateway_v6))
     mtu = options.mtu or host.mtu
     return Network(
         id=stored.id if stored else new_id(),
         name=DEFAULT_NETWORK,
         driver="bridge",
         created_ns=stored.created_ns if stored else time.time_ns(),
-        subnets=(subnet,),
+        subnets=tuple(subnets),
+        ipv6=options.ipv6,
         link=options.bridge,
         owns_link=kept.owns_link if kept and link else link is None,
         mtu=mtu,
@@ -79,6 +76,17 @@ def plan_default(options: NetworkOptions, host: HostView, stored: Network | None
     )
 
 
+def _subnet(bip: Interface, within: IpNetwork | None, gateway: Address | None) -> Subnet:
+    """What the bridge's own address says, with the part addresses are taken from and the gateway. Raises `Invalid`."""
+    aux = {}
+    if gateway is not None:
+        if gateway not in bip.network:
+            suffix = "" if bip.version == 4 else "-v6"
+            raise Invalid(f"default-gateway{suffix} {gateway} is not inside the bridge's subnet {bip.network}")
+        aux = {f"DefaultGatewayIPv{bip.version}": str(gateway)}
+    return Subnet(str(bip.network), str(bip.ip), str(within or ""), aux, picked=True)
+
+
 def _bip(options: NetworkOptions, host: HostView, kept: Network | None) -> ipaddress.IPv4Interface:
     link = host.links.get(options.bridge)
     found = host.address_of(link) if link is not None else None
@@ -91,3 +99,20 @@ def _bip(options: NetworkOptions, host: HostView, kept: Network | None) -> ipadd
         return ipaddress.IPv4Interface(f"{kept.gateway}/{kept.subnets[0].network.prefixlen}")
     subnet = options.fixed_cidr or pick_subnet(options.address_pools, taken)
     return ipaddress.IPv4Interface(f"{subnet[1]}/{subnet.prefixlen}")
+
+
+def _bip6(options: NetworkOptions, host: HostView, kept: Network | None) -> ipaddress.IPv6Interface:
+    """Asked for, else what it was, else the next of the pools: a unique local subnet where they name none."""
+    if options.bip6 is not None:
+        return options.bip6
+    if options.fixed_cidr_v6 is not None:
+        return _first(options.fixed_cidr_v6)
+    taken = [other for other in host.taken(except_links=[options.bridge]) if other.version == 6]
+    for subnet in kept.of_version(6) if kept else ():
+        if subnet.gateway and not any(subnet.network.overlaps(other) for other in taken):
+            return ipaddress.IPv6Interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
+    return _first(pick_subnet(options.address_pools, taken, 6))
+
+
+def _first(subnet: IpNetwork) -> ipaddress.IPv6Interface:
+    return ipaddress.IPv6Interface(f"{subnet[1]}/{subnet.prefixlen}")

@@ -53,7 +53,11 @@ Rule = Translation | Opening
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """What the rules of one bridge depend on. `modes` by address family; `sources` to use instead of masquerading."""
+    """What the rules of one bridge depend on. `modes` by address family; `sources` to use instead of masquerading.
+
+    `direct`: published ports are reached at the containers' own addresses too; `limited`: by those in `from4` and `from6`
+    alone; `mark`: what carries it is let in.
+    """
 
     name: str
     subnets: tuple[IpNetwork, ...]
@@ -63,6 +67,9 @@ class Bridge:
     modes: Mapping[int, str] = field(default_factory=dict)
     sources: Mapping[int, str] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
+    direct: bool = False
+    limited: bool = False
+    mark: str = ""
 
 
 class Firewall:
@@ -286,19 +293,30 @@ def _leaving(bridge: Bridge) -> list[str]:
 def _entering(bridge: Bridge) -> list[str]:
     name = bridge.name
     inside = f'iifname "{name}" accept' if bridge.icc else f'iifname "{name}" ct status dnat accept'
+    marked = [_marked(bridge.mark)] if bridge.mark else []
     if bridge.internal:
-        return [inside, f'iifname "{name}" drop', "drop"]
-    rules = ["ct state established,related accept", "ct status dnat accept", inside, f'iifname "{name}" drop']
+        return [inside, f'iifname "{name}" drop', *marked, "drop"]
+    rules = [*marked, "ct state established,related accept", "ct status dnat accept", inside, f'iifname "{name}" drop']
     if bridge.trusted:
         rules.append("iifname { " + ", ".join(f'"{trusted}"' for trusted in bridge.trusted) + " } accept")
     for version, mode in bridge.modes.items():
         family, icmp = ("ip", "icmp") if version == 4 else ("ip6", "icmpv6")
         if mode == "nat-unprotected":
             rules.append(f"meta nfproto ipv{version} accept")
-        elif mode == "routed":
-            rules.append(f"meta nfproto ipv{version} meta l4proto {icmp} accept")
-            rules.append(f"meta l4proto . {family} daddr . th dport @open{version} accept")
+        elif mode == "routed" or bridge.direct:
+            opened = f"meta l4proto . {family} daddr . th dport @open{version} accept"
+            rules += [f"meta nfproto ipv{version} meta l4proto {icmp} accept"] if mode == "routed" else []
+            rules += (
+                [opened]
+                if not bridge.limited
+                else [f"iifname @bridges {opened}", f"{family} saddr @from{version} {opened}"]
+            )
     return [*rules, "drop"]
+
+
+def _marked(mark: str) -> str:
+    value, _, mask = mark.partition("/")
+    return f"meta mark & {mask} == {value} accept" if mask else f"meta mark {value} accept"
 
 
 def _behind(bridge: Bridge) -> list[str]:

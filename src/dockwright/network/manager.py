@@ -60,7 +60,13 @@ class Networks(Sandboxes):
             "macvlan": DirectDriver("macvlan", namespaces, teardown),
             "ipvlan": DirectDriver("ipvlan", namespaces, teardown),
         }
-        publishing = Publishing(firewall, ports, Relay(background, options.publish_from), local=relay_to)
+        publishing = Publishing(
+            firewall,
+            ports,
+            Relay(background, options.publish_from),
+            local=relay_to,
+            direct=options.direct_routing,
+        )
         super().__init__(NetworkTable(database), drivers, namespaces, teardown, background, publishing)
         self._options = options
         self._events = events
@@ -106,9 +112,12 @@ class Networks(Sandboxes):
 
         A failed or cancelled call leaves nothing.
         """
+        defaults = self._options.default_options
+        if not request.config_from and not request.config_only:
+            request = planning.with_defaults(request, defaults)
         planning.check(request)
         if request.config_from:
-            request = self._configured(request)
+            request = planning.with_defaults(self._configured(request), defaults)
         kind = request.driver or "bridge"
         driver = self._drivers.get(kind)
         if kind == "host":
@@ -258,7 +267,7 @@ class Networks(Sandboxes):
         if request.config_only:
             subnets = request.subnets
         else:
-            subnets = planning.subnets(request, self._options.address_pools, taken, {4: request.ipv4, 6: request.ipv6})
+            subnets = planning.subnets(request, self._options.address_pools, taken, request.families)
         network = Network(
             id=new_id(),
             name=request.name,
@@ -269,8 +278,8 @@ class Networks(Sandboxes):
             mtu=self._options.mtu or host.mtu,
             internal=request.internal,
             attachable=request.attachable,
-            ipv4=request.ipv4,
-            ipv6=request.ipv6,
+            ipv4=request.families[4],
+            ipv6=request.families[6],
             ipam_driver=request.ipam_driver or "default",
             config_only=request.config_only,
             config_from=request.config_from,
@@ -280,6 +289,7 @@ class Networks(Sandboxes):
         if request.config_only:
             return replace(network, driver="null")
         network = driver.plan(network)
+        planning.check_mtu(network)
         if network.driver == "bridge" and any(other.link == network.link for other in self._networks.values()):
             raise Conflict(f"bridge name {network.link} is already used by another network")
         return network
@@ -339,7 +349,11 @@ class Networks(Sandboxes):
 
     def _warn_of_change(self, stored: Network) -> None:
         wanted, subnet = self._options, stored.subnets[0].subnet
-        if stored.link != wanted.bridge or (wanted.bip is not None and str(wanted.bip.network) != subnet):
+        other4 = wanted.bip is not None and str(wanted.bip.network) != subnet
+        wanted6 = wanted.bip6.network if wanted.bip6 else wanted.fixed_cidr_v6
+        stored6 = next((subnet.subnet for subnet in stored.of_version(6)), "")
+        other6 = wanted.ipv6 != bool(stored6) or (wanted6 is not None and str(wanted6) != stored6)
+        if stored.link != wanted.bridge or other4 or other6:
             log.warning("bridge %s (%s) stays as it is while containers are connected", stored.link, subnet)
 
     async def _save(self, network: Network) -> None:

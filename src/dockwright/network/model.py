@@ -219,6 +219,11 @@ class Attachment(msgspec.Struct, frozen=True):
         """Every address of the container, IPv4 first in each network."""
         return tuple(address for place in self.places for address in (place.ip, place.ip6) if address)
 
+    @property
+    def ipv6(self) -> bool:
+        """Whether the container has an IPv6 address on some network."""
+        return any(place.ip6 for place in self.places)
+
     def place(self, network: str) -> Place | None:
         """The place on a network given by name or id, or None."""
         return next((place for place in self.places if network in (place.network_name, place.network_id)), None)

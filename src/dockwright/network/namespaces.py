@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import secrets
 import threading
@@ -68,7 +69,10 @@ class Namespaces:
         except OSError as error:
             raise HostFailure(f"network namespace {self.path(name)}: {error.strerror}") from error
         try:
-            _check(_libc.setns(fd, _CLONE_NEWNET), f"enter {self.path(name)}")
+            entered = _libc.setns(fd, _CLONE_NEWNET)
+            if entered and ctypes.get_errno() == errno.EINVAL:  # the handle is the file below, no more
+                raise HostFailure(f"network namespace {self.path(name)} is gone")
+            _check(entered, f"enter {self.path(name)}")
         finally:
             os.close(fd)
 

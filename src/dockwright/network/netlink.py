@@ -114,13 +114,16 @@ class Netlink:
     def create_veth(
         self, name: str, *, peer: str, peer_netns_fd: int, bridge: int, mtu: int, peer_mac: str, up: bool = True
     ) -> None:
-        """Create a veth pair in one step: this end on `bridge` (an index) and up, the other in another namespace, down."""
+        """Create a veth pair in one step: this end on `bridge` (an index) and up, the other in another namespace, down.
+
+        Without `peer_mac` the kernel chooses one.
+        """
         peer_body = (
             _IFINFO.pack(0, 0, 0, 0, 0)
             + _text(_IFLA_IFNAME, peer)
             + _u32(_IFLA_NET_NS_FD, peer_netns_fd)
             + _u32(_IFLA_MTU, mtu)
-            + _attribute(_IFLA_ADDRESS, _mac(peer_mac))
+            + (_attribute(_IFLA_ADDRESS, _mac(peer_mac)) if peer_mac else b"")
         )
         data = _attribute(_VETH_PEER | _NESTED, peer_body)
         body = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dockwright.errors import Forbidden, Invalid, NotFound
+from dockwright.network.drivers.settings import ENABLE4, ENABLE6, boolean
 from dockwright.network.ipam import Pool, overlap, pick_subnet
-from dockwright.network.model import PREDEFINED, IpNetwork, Subnet
+from dockwright.network.model import PREDEFINED, IpNetwork, Network, Subnet
+from dockwright.network.options import IPV6_LEAST_MTU
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class NetworkRequest:
     subnets: tuple[Subnet, ...] = ()
     internal: bool = False
     attachable: bool = False
-    ipv4: bool = True
-    ipv6: bool = False
+    #: None: as the options say, else IPv4 alone.
+    ipv4: bool | None = None
+    ipv6: bool | None = None
     ipam_driver: str = "default"
     ipam_options: dict[str, str] = field(default_factory=dict)
     config_only: bool = False
@@ -30,6 +33,20 @@ class NetworkRequest:
     ingress: bool = False
     options: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def families(self) -> dict[int, bool]:
+        """Which address families the network has. Raises `Invalid` for an option that is neither true nor false."""
+        return {
+            version: asked if asked is not None else boolean(self.options, option, default)
+            for version, asked, option, default in ((4, self.ipv4, ENABLE4, True), (6, self.ipv6, ENABLE6, False))
+        }
+
+
+def with_defaults(request: NetworkRequest, defaults: Mapping[str, Mapping[str, str]]) -> NetworkRequest:
+    """The request with the daemon's options for new networks of its driver, where it says nothing itself."""
+    more = defaults.get(request.driver or "bridge", {})
+    return replace(request, options={**more, **request.options})
 
 
 def check(request: NetworkRequest) -> None:
@@ -51,7 +68,7 @@ def check(request: NetworkRequest) -> None:
         raise NotFound(f"invalid ipam driver: {request.ipam_driver}")
     if request.ipam_options:
         raise Invalid(f"unknown option of the default IPAM driver: {', '.join(sorted(request.ipam_options))}")
-    if not request.ipv4 and not request.ipv6 and not request.config_only:
+    if not any(request.families.values()) and not request.config_only:
         raise Invalid("IPv4 or IPv6 must be enabled")
     if request.config_only and request.config_from:
         raise Forbidden("configuration network cannot depend on another configuration network")
@@ -65,6 +82,12 @@ def check(request: NetworkRequest) -> None:
         raise Invalid("invalid network config:\n" + "\n".join(faults))
 
 
+def check_mtu(network: Network) -> None:
+    """Raises `Invalid` where IPv6 does not fit (RFC 8200, 5). An MTU of 0 is that of the parent."""
+    if network.ipv6 and 0 < network.mtu < IPV6_LEAST_MTU:
+        raise Invalid(f"invalid MTU {network.mtu}: IPv6 needs {IPV6_LEAST_MTU} at least")
+
+
 def _faults(subnet: Subnet, request: NetworkRequest) -> Iterable[str]:
     if not subnet.subnet:
         yield "a subnet is needed for a gateway, ip-range or aux-address"
@@ -76,7 +99,7 @@ def _faults(subnet: Subnet, request: NetworkRequest) -> Iterable[str]:
         return
     if str(network.network_address) != subnet.subnet.partition("/")[0].lower() or "/" not in subnet.subnet:
         yield f"invalid subnet {subnet.subnet}: it should be {network}"
-    if not (request.ipv4 if network.version == 4 else request.ipv6):
+    if not request.families[network.version]:
         yield f"invalid subnet {subnet.subnet}: IPv{network.version} is not enabled for the network"
     if subnet.ip_range:
         yield from _range_faults(subnet.ip_range, network)

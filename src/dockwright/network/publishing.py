@@ -48,9 +48,13 @@ class Way:
 class Publishing:
     """The published ports of one daemon by container. Only bridge networks publish; elsewhere `Way.open` is false."""
 
-    def __init__(self, firewall: Firewall | None, ports: HostPorts, relay: Relay, *, local: bool = True) -> None:
-        """`firewall` None: every port is relayed. `local`: relay what comes from [::1], too."""
+    def __init__(
+        self, firewall: Firewall | None, ports: HostPorts, relay: Relay, *, local: bool = True, direct: bool = False
+    ) -> None:
+        """`firewall` None: every port is relayed. `local`: relay what comes from [::1], too. `direct`: published ports are
+        also reached at the containers' own addresses."""
         self._local = local
+        self._direct = direct
         self._firewall = firewall
         self._ports = ports
         self._relay = relay
@@ -141,6 +145,8 @@ class Publishing:
         else:
             host_ip = ipaddress.ip_address(port.host_ip)
             yield Translation(port.protocol, host_ip, port.host_port, target, port.container_port)
+            if self._direct:
+                yield Opening(port.protocol, target, port.container_port)
 
     def _relays_of(
         self, ports: tuple[PublishedPort, ...], way: Way

@@ -152,6 +152,27 @@ class Sandboxes:
         await self._realize(after)
         return self._attachment(after)
 
+    async def drop(self, container: str, reference: str) -> None:
+        """Free what somebody has on a network, whatever has become of it and of its namespace.
+
+        `container` is the id, the start of one, or the name of a container that may be gone. Raises `NotFound` for one that has
+        nothing there.
+        """
+        network = self.get(reference)
+        before = self._anybody(container, network)
+        endpoint = before.on(network.id)
+        others = tuple(other for other in before.endpoints if other is not endpoint)
+        if not others or endpoint is None:
+            await self.detach(before.container_id)
+        else:
+            after = replace(before, endpoints=others)
+            self._names.remove(endpoint)
+            await self._publishing.publish(before.container_id, after.ports, self._way(after))
+            await self._drivers[network.driver].detach(network, endpoint)
+            faults.point("network.persist_drop")
+            await self._store(after)
+        await self._teardown.settle()
+
     async def publish(
         self, container_id: str, add: Sequence[PortRequest], remove: Sequence[PublishedPort]
     ) -> Attachment:
@@ -398,6 +419,15 @@ class Sandboxes:
 
     def _by_id(self, network_id: str) -> Network:
         return next(network for network in self._networks.values() if network.id == network_id)
+
+    def _anybody(self, container: str, network: Network) -> Sandbox:
+        """Who is on a network under that id or name."""
+        users = [sandbox for sandbox in self._sandboxes.values() if sandbox.on(network.id) is not None]
+        found = [user for user in users if container in (user.container_id, user.name)]
+        found = found or [user for user in users if container and user.container_id.startswith(container)]
+        if len(found) != 1:
+            raise NotFound(f"endpoint {container} not found")
+        return found[0]
 
     def _sandbox(self, container_id: str) -> Sandbox:
         found = self._sandboxes.get(container_id)

@@ -1,16 +1,20 @@
-"""Our own `build`: what it sends, what it shows, what it refuses."""
+"""Our own `build` against a real engine: over BuildKit's protocol, and over the classic call."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.clients.cli.conftest import Run
+from tests.clients.cli.conftest import Run, Terminal
+from tests.host import Daemon
 
 pytestmark = pytest.mark.root
 
@@ -25,8 +29,11 @@ class Said(NamedTuple):
     returncode: int
 
 
+Go = Callable[..., Said]
+
+
 @pytest.fixture
-def run(cli: Run) -> Callable[..., Said]:
+def run(cli: Run) -> Go:
     """Run one command line to its end, in text."""
 
     def run(*words: str, stdin: str = "", check: bool = True) -> Said:
@@ -34,6 +41,12 @@ def run(cli: Run) -> Callable[..., Said]:
         return Said(done.stdout.decode(), done.stderr.decode(), done.returncode)
 
     return run
+
+
+@pytest.fixture
+def classic(environment: dict[str, str]) -> None:
+    """Builds go over `POST /build`."""
+    environment["DOCKER_BUILDKIT"] = "0"
 
 
 @pytest.fixture
@@ -47,113 +60,235 @@ def context(tmp_path: Path) -> Path:
     return tmp_path / "c"
 
 
-def test_a_directory_is_built_without_what_is_ignored(run: Callable[..., Said], context: Path, name: str) -> None:
-    said = run("build", "-t", f"{name}:1", "--iidfile", str(context.parent / "id"), str(context)).stdout
-    assert "Step 1/3 : FROM busybox" in said
-    assert "a.txt" in said
-    assert "skip" not in said
-    assert "Dockerfile" not in said.partition("ls -A")[2]
-    assert run("run", "--rm", f"{name}:1").stdout == "A"
-    assert run("image", "inspect", "-f", "{{.Id}}", f"{name}:1").stdout.strip() == (context.parent / "id").read_text()
-    quiet = run("image", "build", "-q", str(context)).stdout
-    assert quiet.strip() == (context.parent / "id").read_text()
-    run("rmi", f"{name}:1")
-
-
-def test_the_dockerfile_may_lie_elsewhere_or_come_from_standard_input(
-    run: Callable[..., Said], context: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "Other").write_text("FROM busybox\nCOPY a.txt /a\nRUN echo other $(cat /a)\n")
-    assert "other A" in run("build", "--no-cache", "-f", str(tmp_path / "Other"), str(context)).stdout
-    text = "FROM busybox\nCOPY a.txt /a\nRUN echo given $(cat /a)\n"
-    assert "given A" in run("build", "--no-cache", "-f", "-", str(context), stdin=text).stdout
-    assert "alone" in run("build", "--no-cache", "-", stdin="FROM busybox\nRUN echo alone\n").stdout
-
-
-def test_a_tar_on_standard_input_is_a_context(run: Callable[..., Said]) -> None:
+def packed(files: dict[str, bytes]) -> str:
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w") as tar:
-        for path, text in (("Df", b"FROM busybox\nCOPY x /\nRUN cat /x\n"), ("x", b"from the tar")):
+        for path, text in files.items():
             entry = tarfile.TarInfo(path)
             entry.size = len(text)
             tar.addfile(entry, io.BytesIO(text))
-    assert "from the tar" in run("build", "--no-cache", "-f", "Df", "-", stdin=body.getvalue().decode("latin-1")).stdout
+    return body.getvalue().decode("latin-1")
 
 
-def test_options_reach_the_build(
-    run: Callable[..., Said], environment: dict[str, str], tmp_path: Path, name: str
-) -> None:
+def test_a_directory_is_built_without_what_is_ignored(run: Go, context: Path, name: str) -> None:
+    said = run("build", "-t", f"{name}:1", "--iidfile", str(context.parent / "id"), str(context)).stderr
+    assert " [1/2] COPY . /src\n" in said or "COPY . /src\n" in said
+    assert "a.txt" in said
+    assert "skip" not in said
+    assert run("run", "--rm", f"{name}:1").stdout == "A"
+    assert run("image", "inspect", "-f", "{{.Id}}", f"{name}:1").stdout.strip() == (context.parent / "id").read_text()
+    quiet = run("image", "build", "-q", str(context))
+    assert quiet.stdout.strip() == (context.parent / "id").read_text()
+    assert quiet.stderr == ""
+    assert "CACHED" in run("build", str(context)).stderr
+    run("rmi", f"{name}:1")
+
+
+def test_the_dockerfile_may_lie_elsewhere_or_come_from_standard_input(run: Go, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "Other").write_text("FROM busybox\nCOPY a.txt /a\nRUN echo other $(cat /a)\n")
+    assert "other A" in run("build", "--no-cache", "-f", str(tmp_path / "Other"), str(context)).stderr
+    text = "FROM busybox\nCOPY a.txt /a\nRUN echo given $(cat /a)\n"
+    assert "given A" in run("build", "--no-cache", "-f", "-", str(context), stdin=text).stderr
+    assert "alone" in run("build", "--no-cache", "-", stdin="FROM busybox\nRUN echo alone\n").stderr
+
+
+def test_a_tar_on_standard_input_is_a_context(run: Go) -> None:
+    files = {"Df": b"FROM busybox\nCOPY x /\nRUN cat /x\n", "x": b"from the tar"}
+    assert "from the tar" in run("build", "--no-cache", "-f", "Df", "-", stdin=packed(files)).stderr
+
+
+def test_options_reach_the_build(run: Go, environment: dict[str, str], tmp_path: Path, name: str) -> None:
     (tmp_path / "Dockerfile").write_text(
         "FROM busybox AS one\nARG A\nARG B\nRUN echo $A $B; grep extra /etc/hosts; ulimit -n; df -k /dev/shm | tail -1\n"
         "FROM one AS two\nRUN false\n"
     )
     environment["B"] = "from-here"
-    said = run(
-        *(
-            "build",
-            "--no-cache",
-            "--target",
-            "one",
-            "--build-arg",
-            "A=a",
-            "--build-arg",
-            "B",
-            "--label",
-            "l=m",
-            "-t",
-            name,
-        ),
-        *(
-            "--add-host",
-            "extra:10.1.2.3",
-            "--ulimit",
-            "nofile=123:123",
-            "--shm-size",
-            "1m",
-            "--network",
-            "none",
-            str(tmp_path),
-        ),
-    ).stdout
+    named = ["--no-cache", "--target", "one", "--build-arg", "A=a", "--build-arg", "B", "--label", "l=m", "-t", name]
+    limits = ["--add-host", "extra:10.1.2.3", "--ulimit", "nofile=123:123", "--shm-size", "1m", "--network", "none"]
+    said = run("build", *named, *limits, str(tmp_path)).stderr
     assert "a from-here" in said
     assert "10.1.2.3\textra" in said
-    assert "\n123\n" in said
+    assert " 123\n" in said
     assert "1024" in said
     assert run("image", "inspect", "-f", "{{json .Config.Labels}}", name).stdout.strip() == '{"l":"m"}'
     run("rmi", name)
+
+
+def test_secrets_and_named_contexts_are_lent(run: Go, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("of-the-key")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "m").write_text("of-more")
+    text = (
+        "FROM busybox\nCOPY --from=more m /m\n"
+        "RUN --mount=type=secret,id=key tr a-z A-Z < /run/secrets/key; tr a-z A-Z < /m\nRUN ls /run/secrets || true\n"
+    )
+    words = ["--secret", f"id=key,src={tmp_path}/key", "--build-context", f"more={tmp_path}/more"]
+    said = run("build", "--no-cache", *words, "-f", "-", str(context), stdin=text).stderr
+    assert "OF-THE-KEYOF-MORE" in said
+    assert "of-the-key" not in said
+
+
+def test_results_come_as_directories_and_tars(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM scratch\nCOPY a.txt keep/c.txt /out/\n"
+    out = tmp_path / "out"
+    run("build", "-f", "-", "-o", str(out), str(context), stdin=text)
+    assert sorted(os.listdir(out / "out")) == ["a.txt", "c.txt"]
+    assert (out / "out" / "a.txt").read_text() == "A"
+    run("build", "-f", "-", "-o", f"type=tar,dest={tmp_path}/x.tar", str(context), stdin=text)
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        assert {"out/a.txt", "out/c.txt"} <= {one.strip("/").removeprefix("./") for one in tar.getnames()}
+    run("build", "-f", "-", "-o", f"type=oci,tar=false,dest={tmp_path}/layout", str(context), stdin=text)
+    assert json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]
+
+
+def test_files_for_programs_are_written(run: Go, context: Path, tmp_path: Path, name: str) -> None:
+    run("build", "-t", name, "--metadata-file", f"{tmp_path}/meta", str(context))
+    found = json.loads((tmp_path / "meta").read_text())
+    assert found["image.name"] == f"docker.io/library/{name}:latest"
+    assert found["containerimage.digest"].startswith("sha256:")
+    run("rmi", name)
+
+
+def test_progress_can_be_read_by_programs(run: Go, context: Path) -> None:
+    lines = run("build", "--no-cache", "--progress", "rawjson", str(context)).stderr.splitlines()
+    updates = [json.loads(line) for line in lines]
+    names = {vertex["name"] for update in updates for vertex in update.get("vertexes", ())}
+    assert any(one.endswith("RUN ls -A /src") for one in names)
+    assert any("logs" in update for update in updates)
+
+
+def test_a_dockerfile_is_asked_about_itself(run: Go, context: Path) -> None:
+    text = "# BASE what to stand on\nARG BASE=busybox\nFROM $BASE AS One\nMAINTAINER me\n"
+    said = run("build", "--call", "outline", "-f", "-", str(context), stdin=text).stdout
+    assert "BASE        busybox   what to stand on" in said
+    assert "one (default)" in run("build", "--call", "targets", "-f", "-", str(context), stdin=text).stdout
+    checked = run("build", "--check", "-f", "-", str(context), stdin=text, check=False)
+    assert checked.returncode == 1
+    assert "Check complete, 2 warnings have been found!" in checked.stdout
+    assert "WARNING: StageNameCasing - https://" in checked.stdout
+
+
+def test_a_step_that_fails_is_told_with_its_output_and_its_line(run: Go) -> None:
+    done = run("build", "-", stdin="FROM busybox\nRUN echo said; exit 9\n", check=False)
+    assert done.returncode == 1
+    last = done.stderr.partition("------\n")[2]
+    assert last.startswith(" > [")
+    assert " said\n" in last
+    assert "   2 | >>> RUN echo said; exit 9\n" in last
+    assert "ERROR: failed to build: failed to solve: " in last
+    assert "9" in last.rpartition("failed to solve: ")[2]
+
+
+def test_warnings_come_last(run: Go) -> None:
+    said = run("build", "-", stdin="FROM busybox\nMAINTAINER me\n").stderr
+    assert said.endswith(
+        "\n 1 warning found (use --debug to expand):\n"
+        " - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)\n"
+    )
+
+
+def test_what_differs_from_the_last_build_is_explained(run: Go, context: Path) -> None:
+    run("build", str(context))
+    (context / "a.txt").write_text("changed")
+    assert "a.txt" in run("build", "--explain", str(context)).stdout
+    assert run("build", "--explain", str(context)).stdout == "Every step was taken from the cache.\n"
+
+
+def test_in_a_terminal_steps_are_redrawn(terminal: Callable[..., Terminal], context: Path) -> None:
+    opened = terminal("build", "--no-cache", str(context))
+    opened.resize(24, 100)
+    opened.wait_for(b"[+] Building")
+    opened.wait_for(b"FINISHED")
+    assert opened.end() == 0
+    assert b"RUN ls -A /src" in opened.seen
+    assert opened.restored()
+
+
+def test_ctrl_c_in_a_terminal_gives_the_build_up(
+    terminal: Callable[..., Terminal], context: Path, daemon: Daemon
+) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 600\n")
+    opened = terminal("build", "--no-cache", str(context))
+    opened.wait_for(b"# begun")
+    opened.type(b"\x03")
+    assert opened.end() == 130
+    deadline = time.monotonic() + 20
+    while os.listdir(daemon.root / "exec" / "builds") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert os.listdir(daemon.root / "exec" / "builds") == []
+    assert opened.restored()
+
+
+def test_a_shell_is_opened_in_what_a_failed_step_left(terminal: Callable[..., Terminal], context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nENV WHERE=here\nWORKDIR /w\nRUN echo left > mark; exit 3\n")
+    opened = terminal("build", "--on-fail", "shell", str(context))
+    opened.wait_for(b"A shell in what the step left follows")
+    opened.wait_for(b"# ")
+    opened.type(b"echo $WHERE-$(cat mark)-$(pwd)\n")
+    opened.wait_for(b"here-left-/w")
+    opened.type(b"exit\n")
+    assert opened.end() == 1
+
+
+def test_the_cache_is_shown_and_pruned(run: Go) -> None:
+    text = "FROM busybox\nRUN echo to be pruned > /x\n"
+    run("build", "-", stdin=text)
+    assert "CACHED" in run("build", "-", stdin=text).stderr
+    assert run("builder", "du").stdout.splitlines()[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
+    assert "to be pruned" in run("builder", "du", "--verbose").stdout
+    assert "Total reclaimed space:" in run("builder", "prune", "-f").stdout
+    assert "CACHED" not in run("build", "-", stdin=text).stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["/nothing/here"], 'path "/nothing/here" not found'),
-        (["--squash", "."], "squashing layers is not supported"),
-        (["--cache-from", "x", "."], "cachefrom is not supported"),
-        (["--security-opt", "seccomp=unconfined", "."], "security options of build steps are not supported"),
+        (["--security-opt", "magic=on", "."], '"magic=on"'),
         (["--isolation", "hyperv", "."], "invalid isolation: hyperv"),
-        (["-f", "-", "-"], "can't use stdin for both"),
-        (["-f", "None", "."], "not found"),
+        (["-f", "None", "."], "no such file"),
         ([], "requires 1 argument"),
         (["--ulimit", "bad", "."], "invalid ulimit"),
+        (["--target", "nope", "."], "nope"),
+        (["--squash", "--push", "."], "--push needs BuildKit's protocol: --squash is there without it only"),
     ],
 )
-def test_what_is_refused(run: Callable[..., Said], context: Path, arguments: list[str], message: str) -> None:
+def test_what_is_refused(run: Go, context: Path, arguments: list[str], message: str) -> None:
     given = [str(context) if one == "." else one for one in arguments]
     done = run("build", *given, check=False)
     assert done.returncode != 0
     assert message in done.stderr
 
 
-def test_a_step_that_fails_is_told_with_its_code(run: Callable[..., Said]) -> None:
+# The classic call.
+
+
+@pytest.mark.usefixtures("classic")
+def test_the_classic_call_builds_directories_and_tars(run: Go, context: Path, tmp_path: Path, name: str) -> None:
+    said = run("build", "--no-cache", "-t", f"{name}:1", "--iidfile", str(tmp_path / "id"), str(context)).stdout
+    assert "Step 1/3 : FROM busybox" in said
+    assert "a.txt" in said
+    assert "skip" not in said
+    assert "Dockerfile" not in said.partition("ls -A")[2]
+    assert run("image", "inspect", "-f", "{{.Id}}", f"{name}:1").stdout.strip() == (tmp_path / "id").read_text()
+    text = "FROM busybox\nCOPY a.txt /a\nRUN echo given $(cat /a)\n"
+    assert "given A" in run("build", "--no-cache", "-f", "-", str(context), stdin=text).stdout
+    files = {"Df": b"FROM busybox\nCOPY x /\nRUN cat /x\n", "x": b"from the tar"}
+    assert "from the tar" in run("build", "--no-cache", "-f", "Df", "-", stdin=packed(files)).stdout
+    run("rmi", f"{name}:1")
+
+
+@pytest.mark.usefixtures("classic")
+def test_the_classic_call_tells_a_step_that_fails_with_its_code(run: Go) -> None:
     done = run("build", "-", stdin="FROM busybox\nRUN echo said; exit 9\n", check=False)
     assert done.returncode != 0
     assert "said" in done.stdout
     assert "returned a non-zero code: 9" in done.stderr
 
 
-def test_the_cache_is_pruned(run: Callable[..., Said]) -> None:
-    text = "FROM busybox\nRUN echo to be pruned > /x\n"
-    run("build", "-", stdin=text)
-    assert "Using cache" in run("build", "-", stdin=text).stdout
-    assert "Total reclaimed space:" in run("builder", "prune", "-f").stdout
-    assert "Using cache" not in run("build", "-", stdin=text).stdout
+def test_squashed_layers_are_one(run: Go, context: Path, name: str) -> None:
+    run("build", "--squash", "-t", name, str(context))
+    layers = json.loads(run("image", "inspect", "-f", "{{json .RootFS.Layers}}", name).stdout)
+    base = json.loads(run("image", "inspect", "-f", "{{json .RootFS.Layers}}", "busybox").stdout)
+    assert len(layers) == len(base) + 1
+    run("rmi", name)

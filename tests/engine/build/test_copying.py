@@ -75,8 +75,8 @@ REFUSED = [
     ("COPY d /etc/passwd", "cannot overwrite non-directory"),
     ("RUN mkdir -p /t/a.txt\nCOPY a.txt /t/", "cannot overwrite directory"),
     ("COPY [a /t/", "no ] for its ["),
-    ("ADD https://example.test/x /t/", "is not supported by this release"),
-    ("ADD --checksum=sha256:00 a.txt /t/", "is for URLs"),
+    ("COPY https://example.test/x /t/", "source can't be a URL or a git ref for COPY"),
+    ("ADD --checksum=sha256:00 a.txt /t/", "checksum requires HTTP(S) or Git sources"),
     ("COPY --from=later /x /t/\nFROM busybox AS later", "does not stand before this one"),
 ]
 

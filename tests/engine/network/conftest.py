@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dockwright.network import (
     NETWORK_SCHEMA,
+    Attachment,
     AttachRequest,
     Join,
     Network,
@@ -26,6 +28,7 @@ from dockwright.network import (
 from dockwright.store import Database
 
 Open = Callable[..., Awaitable[Networks]]
+OUTSIDE, HOST = "198.51.100.2", "198.51.100.1"
 
 
 @pytest.fixture
@@ -65,6 +68,31 @@ async def open_networks(database: Database, tmp_path: Path, bridge_name: str) ->
 @pytest.fixture
 async def networks(open_networks: Open) -> Networks:
     return await open_networks()
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A second host: a namespace on a veth pair of its own, with routes to everything by this host."""
+    name = "dwt" + secrets.token_hex(4)
+    commands = [
+        f"ip netns add {name}",
+        f"ip link add {name} type veth peer name eth0 netns {name}",
+        f"ip addr add {HOST}/24 dev {name}",
+        f"ip addr add fd00:51::1/64 dev {name} nodad",
+        f"ip link set {name} up",
+        f"ip -n {name} addr add {OUTSIDE}/24 dev eth0",
+        f"ip -n {name} addr add fd00:51::2/64 dev eth0 nodad",
+        f"ip -n {name} link set eth0 up",
+        f"ip -n {name} route add default via {HOST}",
+        f"ip -n {name} -6 route add default via fd00:51::1",
+    ]
+    try:
+        for command in commands:
+            subprocess.run(command.split(), check=True)
+        yield Path("/run/netns", name)
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=False)
+        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 def inside(netns: Path, code: str, *arguments: str, timeout_s: float = 20) -> str:
@@ -158,6 +186,11 @@ async def reaches(netns: Path, host: str, port: int) -> bool:
     return await ask(netns, host, port, timeout_s=1) != ""
 
 
+async def serving(networks: Networks, container: str, *where: str, **more: object) -> tuple[Attachment, Server]:
+    attachment = await networks.attach(container, on(container[:4], *where, **more))
+    return attachment, await asyncio.to_thread(Server, attachment.netns_path, "tcp", 80)
+
+
 TCP_ASK = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
@@ -168,6 +201,8 @@ print(data.decode())
 """
 
 __all__ = [
+    "HOST",
+    "OUTSIDE",
     "TCP_ASK",
     "AttachRequest",
     "Open",
@@ -179,5 +214,6 @@ __all__ = [
     "network",
     "on",
     "reaches",
+    "serving",
     "shown",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,23 @@ def once():  # type: ignore[no-untyped-def]
             raise HostFailure("injected fault")
 
     return act
+
+
+async def test_what_is_dropped_is_free_though_the_namespace_is_gone(two: Networks) -> None:
+    web = await two.attach(WEB, on("web", "blue", "green", ports=(PortRequest(80),)))
+    before = links(two)
+    await asyncio.to_thread(subprocess.run, ["umount", str(web.netns_path)], check=True)
+    await two.drop("web", "green")
+    left = two.attachment(WEB)
+    assert left is not None
+    assert [place.network_name for place in left.places] == ["blue"]
+    assert len(links(two)) == len(before) - 1
+    await two.drop(WEB[:12], "blue")
+    assert two.attachment(WEB) is None
+    with socket.create_server(("0.0.0.0", web.ports[0].host_port)):
+        pass  # nobody holds it any more
+    with pytest.raises(NotFound, match="endpoint web not found"):
+        await two.drop("web", "blue")
 
 
 @pytest.mark.parametrize("step", ["network.withdraw", "network.persist_disconnect"])

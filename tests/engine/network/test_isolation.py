@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import secrets
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dockwright.network import Attachment, Networks, PortRequest
+from dockwright.network import Networks, PortRequest
 
-from .conftest import AttachRequest, Join, Open, Server, ask, network, on, reaches
+from .conftest import HOST, OUTSIDE, AttachRequest, Join, Open, Server, ask, network, on, reaches, serving
 
 pytestmark = pytest.mark.root
 ONE, TWO = "a" * 64, "b" * 64
 MODE4 = "com.docker.network.bridge.gateway_mode_ipv4"
 MODE6 = "com.docker.network.bridge.gateway_mode_ipv6"
 BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-OUTSIDE, HOST = "198.51.100.2", "198.51.100.1"
-
-
-@pytest.fixture
-def outside() -> Iterator[Path]:
-    """A second host: a namespace on a veth pair of its own, with routes to everything by this host."""
-    name = "dwt" + secrets.token_hex(4)
-    commands = [
-        f"ip netns add {name}",
-        f"ip link add {name} type veth peer name eth0 netns {name}",
-        f"ip addr add {HOST}/24 dev {name}",
-        f"ip addr add fd00:51::1/64 dev {name} nodad",
-        f"ip link set {name} up",
-        f"ip -n {name} addr add {OUTSIDE}/24 dev eth0",
-        f"ip -n {name} addr add fd00:51::2/64 dev eth0 nodad",
-        f"ip -n {name} link set eth0 up",
-        f"ip -n {name} route add default via {HOST}",
-        f"ip -n {name} -6 route add default via fd00:51::1",
-    ]
-    try:
-        for command in commands:
-            subprocess.run(command.split(), check=True)
-        yield Path("/run/netns", name)
-    finally:
-        subprocess.run(["ip", "link", "delete", name], check=False)
-        subprocess.run(["ip", "netns", "delete", name], check=True)
-
-
-async def serving(networks: Networks, container: str, *where: str, **more: object) -> tuple[Attachment, Server]:
-    attachment = await networks.attach(container, on(container[:4], *where, **more))
-    return attachment, await asyncio.to_thread(Server, attachment.netns_path, "tcp", 80)
 
 
 async def test_two_networks_do_not_reach_each_other_in_either_direction(networks: Networks) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.api import daemon, flags, registry_settings
+from dockwright.api import daemon, flags, network_settings, registry_settings
 from dockwright.errors import Invalid
 
 
@@ -23,9 +23,11 @@ def test_every_flag_is_in_the_help_and_has_one_declaration() -> None:
 def test_every_value_that_the_daemon_reads_is_a_flag() -> None:
     import re
 
-    source = "".join(Path(module.__file__ or "").read_text() for module in (daemon, registry_settings))
+    source = "".join(
+        Path(module.__file__ or "").read_text() for module in (daemon, network_settings, registry_settings)
+    )
     source += (Path(daemon.__file__ or "").parent / "sockets.py").read_text()
-    read = set(re.findall(r'values\["([a-z-]+)"\]', source)) | set(
+    read = set(re.findall(r'values\["([a-z0-9-]+)"\]', source)) | set(
         re.findall(r'_(?:pairs|choice)\((?:values, )?"([a-z-]+)"', source)
     )
     known = {flag.name for flag in flags.FLAGS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,24 @@ def test_the_defaults_make_settings() -> None:
         ["--log-opt=max-size"],
         ["--bip=nonsense"],
         ["--fixed-cidr=nonsense"],
+        ["--ipv6", "--mtu=1279"],
+        ["--ipv6", "--bip6=nonsense/64"],
+        ["--ipv6", "--bip6=fd00::1"],
+        ["--ipv6", "--bip6=fd00::/64"],
+        ["--ipv6", "--fixed-cidr-v6=fd00::1/64"],
+        ["--ipv6", "--fixed-cidr-v6=fd00::/127"],
+        ["--ipv6", "--bip6=fd00::1/64", "--fixed-cidr-v6=fd01::/80"],
+        ["--ipv6", "--fixed-cidr-v6=fd00::/64", "--default-gateway-v6=fd01::1"],
+        ["--fixed-cidr-v6=fd00::/64"],
+        ["--bip6=fd00::1/64"],
+        ["--default-gateway-v6=fd00::1"],
+        ["--bridge-accept-fwmark=red"],
+        ["--default-network-opt=bridge"],
+        ["--default-network-opt=bridge=mtu"],
+        ["--firewall-backend=iptables"],
+        ["--ip6tables=false"],
+        ["--ip-forward-no-drop=false"],
+        ["--iptables=false", "--allow-direct-routing"],
         ["--default-gateway=nonsense"],
         ["--default-address-pool=nonsense"],
         ["--ip=nonsense"],
@@ -158,6 +177,30 @@ def test_images_are_kept_within_the_bounds_of_the_file(tmp_path: Path) -> None:
     assert settings.gc == Retention(drop_unpacked=True)
     assert not settings.gc.enabled
     assert not to_settings(flags.merge({}, {})).gc.enabled
+
+
+def test_the_default_bridge_is_given_ipv6_by_flag_and_by_file(tmp_path: Path) -> None:
+    words = ["--ipv6", "--bip6=fd00:9::1/64", "--fixed-cidr-v6=fd00:9::8000/113", "--default-gateway-v6=fd00:9::2"]
+    path = tmp_path / "daemon.json"
+    path.write_text(
+        '{"ipv6": true, "bip6": "fd00:9::1/64", "fixed-cidr-v6": "fd00:9::8000/113", "default-gateway-v6": "fd00:9::2",'
+        ' "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1234"}}}'
+    )
+    flag = to_settings(flags.merge(flags.parse(words), {})).network
+    file = to_settings(flags.merge({}, flags.load_file(path, must_exist=True))).network
+    assert file.default_options == {"bridge": {"com.docker.network.driver.mtu": "1234"}}
+    assert flag.ipv6
+    assert flag == replace(file, default_options={})
+
+
+@pytest.mark.parametrize("name", sorted(flags.REFUSED))
+def test_what_is_never_so_here_is_refused_by_name_and_with_the_reason(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps({name: "x"}))
+    with pytest.raises(Invalid, match=f"{name} is not supported: "):
+        flags.load_file(path, must_exist=True)
+    with pytest.raises(Invalid, match=f"^--{name} is not supported: "):
+        flags.parse([f"--{name}=x"])
 
 
 def listening(*arguments: str) -> list[str]:

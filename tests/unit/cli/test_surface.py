@@ -22,6 +22,7 @@ OURS_ALONE = {
     "system reconcile",
     "image bootstrap",
     "image diff",
+    "builder du",
     *(f"volume {verb}" for verb in ("snapshot", "snapshots", "restore", "clone", "rename", "export", "import")),
 }
 # Those of `docker buildx build`, which the surface does not hold, and ours alone.
@@ -29,6 +30,7 @@ _BUILDX = "allow annotation attest build-context builder cache-to call check loa
 _BUILDX += " progress provenance push sbom secret ssh"
 OUR_OPTIONS = {
     "container update": {"mount-add", "mount-rm", "publish-add", "publish-rm"},
+    "builder prune": {"max-used-space", "min-free-space", "reserved-space", "verbose"},
     "image build": {*_BUILDX.split(), "explain", "keep-times", "on-fail"},
 }
 

@@ -29,6 +29,7 @@ _PREFIXES = (
     "input-metadata:",
     "local-sessionid:",
     "attest:",
+    "sharedkey:",
     "vcs:",
     "dockwright:",
 )

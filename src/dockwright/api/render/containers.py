@@ -91,7 +91,7 @@ async def summary(engine: Engine, container: Container, *, size: bool) -> dict[s
     attachment = engine.networks.attachment(record.id)
     entry: dict[str, Any] = {
         "Id": record.id,
-        "Names": ["/" + record.name],
+        "Names": ["/" + record.name, *engine.containers.link_names(container)],
         "Image": spec.config.image,
         "ImageID": spec.image_id,
         "Command": " ".join([path, *(_quoted(argument) for argument in arguments)]),

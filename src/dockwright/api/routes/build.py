@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,9 +19,12 @@ from dockwright.api.call import Call
 from dockwright.api.filters import Filters
 from dockwright.api.render import builds
 from dockwright.api.router import Router
-from dockwright.build import BuildRequest, Context, Limits, Options
+from dockwright.build import BuildRequest, Context, HostLender, Limits, Options, outputs, remote_cache
+from dockwright.build.outputs import Output
 from dockwright.build.policy import Space
+from dockwright.build.remote_cache import CacheFrom
 from dockwright.container.config import Ulimit
+from dockwright.container.spec import security
 from dockwright.credentials import REGISTRIES_HEADER, from_registries_header, key_of
 from dockwright.engine import Pull
 from dockwright.errors import Corrupt, Invalid, Unsupported
@@ -32,28 +36,26 @@ T = TypeVar("T")
 
 ROUTER = Router()
 _FILTERS = ("description", "id", "inuse", "type", "unused-for", "until")
-# What would have to be honoured, and is not.
-_REFUSED = {
-    "squash": "squashing layers is not supported: a multi-stage build gives an image of few layers",
-    "outputs": "outputs other than an image are not supported by this release",
-    "securityopt": "security options of build steps are not supported by this release",
-    "session": "a session (BuildKit) is not supported by this release",
-}
+_SENT = ("oci", "docker", "tar", "local")
+
+
+class _Output(msgspec.Struct, rename="pascal"):
+    """One entry of `outputs`."""
+
+    type: str = ""
+    attrs: dict[str, str] | None = None
 
 
 @ROUTER.add("POST", "/build")
 async def build(call: Call) -> web.StreamResponse:
-    for name, why in _REFUSED.items():
-        if call.text(name) not in ("", "0", "false"):
-            raise Unsupported(why)
-    if call.text("version") == "2":
-        raise Unsupported("BuildKit's protocol is not supported by this release: set DOCKER_BUILDKIT=0")
+    if call.text("session") or call.text("version") == "2":
+        raise Unsupported("a build with a session goes through BuildKit's protocol (/grpc), not through POST /build")
     return await progress.tell(call, _build(call))
 
 
 async def _build(call: Call) -> AsyncGenerator[progress.Message, None]:
-    request = _request(call)
     credentials = from_registries_header(call.request.headers.get(REGISTRIES_HEADER, ""))
+    request = replace(_request(call), lender=HostLender(credentials=credentials))
     pull: Pull = "always" if call.flag("pull") else "missing"
     engine = call.engine
 
@@ -93,8 +95,8 @@ async def _unpack(folder: Path, chunks: AsyncIterable[bytes]) -> None:
 
 
 def _request(call: Call) -> BuildRequest:
-    if _json(call, "cachefrom", list[str]):
-        raise Unsupported("cachefrom is not supported by this release: the builder finds what it has built by itself")
+    security_options = tuple(_json(call, "securityopt", list[str]) or ())
+    security.parse(list(security_options))
     limits = Limits(
         extra_hosts=tuple(filter(None, call.text("extrahosts").split(","))),
         shm_size=call.number("shmsize") or 0,
@@ -107,23 +109,47 @@ def _request(call: Call) -> BuildRequest:
         cpuset_mems=call.text("cpusetmems"),
         ulimits=tuple(_json(call, "ulimits", list[Ulimit]) or ()),
         cgroup_parent=call.text("cgroupparent"),
+        security_options=security_options,
     )
+    platforms = parameters.platforms(call)
     given = _json(call, "buildargs", dict[str, str | None]) or {}
     options = Options(
         target=call.text("target"),
         arguments={name: value for name, value in given.items() if value is not None},
         labels=_json(call, "labels", dict[str, str]) or {},
-        platform=parameters.platform(call),
+        platform=platforms[0] if platforms else None,
         network=call.text("networkmode") or "default",
     )
-    names = [name for text in call.request.query.getall("t", []) for name in text.split(",") if name]
+    given_names = [name for text in call.request.query.getall("t", []) for name in text.split(",") if name]
+    names = tuple(reference.parse(name).tagged.familiar for name in given_names)
     return BuildRequest(
         dockerfile=call.text("dockerfile") or "Dockerfile",
         options=options,
-        names=[reference.parse(name).tagged.familiar for name in names],
+        names=names,
         no_cache=call.flag("nocache"),
         limits=limits,
+        keep_times=call.flag("dockwright-keep-times"),
+        outputs=[_output(one, names) for one in _json(call, "outputs", list[_Output]) or ()],
+        platforms=platforms,
+        cache_from=[_cache(name) for name in _json(call, "cachefrom", list[str]) or ()],
+        squash=call.flag("squash"),
     )
+
+
+def _output(given: _Output, names: tuple[str, ...]) -> Output:
+    """Raises `Unsupported` for what would have to be sent to the client, which has no way to take it here."""
+    if given.type in _SENT:
+        raise Unsupported(
+            f"outputs: type={given.type} is sent to the client, which takes it by BuildKit's protocol alone"
+        )
+    return outputs.parse({"type": given.type, **(given.attrs or {})}, names=names)
+
+
+def _cache(text: str) -> CacheFrom:
+    """A name, as the classic builder takes it, or `type=registry,ref=NAME`."""
+    if "=" not in text:
+        return remote_cache.classic(text)
+    return remote_cache.parse_from(dict(field.partition("=")[::2] for field in text.split(",")))
 
 
 def _json(call: Call, name: str, kind: type[T]) -> T | None:

@@ -84,7 +84,7 @@ async def listing(call: Call) -> web.StreamResponse:
     return call.answer([await summary(call.engine, container, size=size) for container in chosen])
 
 
-@ROUTER.add("GET", "/containers/{id}/json")
+@ROUTER.add("GET", "/containers/{id:path}/json")
 async def inspect(call: Call) -> web.StreamResponse:
     container = call.engine.containers.get(call["id"])
     return call.answer(await inspect_container(call.engine, container, size=call.flag("size")))

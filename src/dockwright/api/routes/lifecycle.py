@@ -12,7 +12,7 @@ from dockwright.api.router import Router
 from dockwright.container import Condition
 from dockwright.container.detach import parse as parse_keys
 from dockwright.container.waiting import Ending
-from dockwright.errors import DockwrightError, Invalid, NotFound, NotModified, StartFailed, Unsupported
+from dockwright.errors import DockwrightError, Invalid, NotModified, StartFailed, Unsupported
 from dockwright.undo import shielded
 
 ROUTER = Router()
@@ -82,11 +82,12 @@ async def unpause(call: Call) -> web.StreamResponse:
     return call.empty()
 
 
-@ROUTER.add("DELETE", "/containers/{id}")
+@ROUTER.add("DELETE", "/containers/{id:path}")
 async def remove(call: Call) -> web.StreamResponse:
-    container = call.engine.containers.get(call["id"])
     if call.flag("link"):
-        raise NotFound(f"container {container.name} has no legacy link of that name")
+        await shielded(call.engine.containers.unlink(call["id"]))
+        return call.empty()
+    container = call.engine.containers.get(call["id"])
     await shielded(container.remove(force=call.flag("force"), volumes=call.flag("v")), limit_s=_WHOLE_LIFE_S)
     return call.empty()
 

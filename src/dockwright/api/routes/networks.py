@@ -60,8 +60,8 @@ class CreateBody(Wire):
     config_only: bool = False
     config_from: ConfigReference = msgspec.field(default_factory=ConfigReference)
     ipam: Ipam = msgspec.field(default_factory=Ipam)
-    enable_ipv4: bool = True
-    enable_ipv6: bool = False
+    enable_ipv4: bool | None = None
+    enable_ipv6: bool | None = None
     options: dict[str, str] = {}
     labels: dict[str, str] = {}
 
@@ -137,8 +137,14 @@ async def connect(call: Call) -> web.StreamResponse:
 @ROUTER.add("POST", "/networks/{id}/disconnect")
 async def disconnect(call: Call) -> web.StreamResponse:
     body = await call.json(DisconnectBody)
-    container = call.engine.containers.get(body.container)
-    await shielded(networking.disconnect(container, call["id"]))
+    try:
+        container = call.engine.containers.get(body.container)
+    except NotFound:
+        if not body.force:
+            raise
+        await shielded(call.engine.networks.drop(body.container, call["id"]))
+        return call.empty(200)
+    await shielded(networking.disconnect(container, call["id"], force=body.force))
     return call.empty(200)
 
 

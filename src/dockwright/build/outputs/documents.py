@@ -126,8 +126,13 @@ def _as(layer: Descriptor, form: Format) -> Descriptor:
     return msgspec.structs.replace(layer, media_type=media_type)
 
 
+def as_docker(media_type: str) -> str:
+    """Docker's media type for the same thing, where there is one."""
+    return _DOCKER.get(media_type, media_type)
+
+
 def _type(media_type: str, form: Format) -> str:
-    return media_type if form.oci else _DOCKER.get(media_type, media_type)
+    return media_type if form.oci else as_docker(media_type)
 
 
 def _with_cache(config: bytes, cache: bytes) -> bytes:

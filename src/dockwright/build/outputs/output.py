@@ -35,7 +35,10 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Format:
-    """How an image is written down. `oci` False gives Docker's media types; `artifact` attestations as OCI artifacts."""
+    """How an image is written down. `oci` False gives Docker's media types; `artifact` attestations as OCI artifacts.
+
+    `inline_attestations` makes an index for what else would only go into one that is made anyway.
+    """
 
     compression: Compression = field(default_factory=Compression)
     annotations: tuple[Annotation, ...] = ()

@@ -60,7 +60,7 @@ def _needed(sink: Sink | None, kind: str) -> Sink:
 
 def _to_store(given: _Given, names: tuple[str, ...], *, registry: bool) -> Output:
     push = given.flag("push", default=registry)
-    form = _format(given, "gzip" if push else None)
+    form = _format(given, "gzip" if push else None, inline=True)
     given.flag("unpack", default=True)  # an image in the store is unpacked: the build made it so
     if given.flag("registry.insecure"):
         raise Unsupported("registry.insecure=true: name the registry in the daemon's insecure-registries instead")
@@ -86,7 +86,7 @@ def _to_store(given: _Given, names: tuple[str, ...], *, registry: bool) -> Outpu
 
 def _to_archive(given: _Given, kind: str, names: tuple[str, ...], sink: Sink) -> Output:
     given.ignore("dest")
-    form = _format(given, "gzip")
+    form = _format(given, "gzip", inline=False)
     named = _names(given.text("name")) or names
     tar = given.flag("tar", default=True)
     return ToArchive("oci" if kind == "oci" else "docker", sink, named, tar, form)
@@ -104,7 +104,7 @@ def _to_directory(given: _Given, sink: Sink, *, tar: bool) -> Output:
     return ToDirectory(sink, tar, split, prefix, mode == "delete", given.number("source-date-epoch"))
 
 
-def _format(given: _Given, usual: Kind | None) -> Format:
+def _format(given: _Given, usual: Kind | None, *, inline: bool) -> Format:
     oci = given.flag("oci-mediatypes", default=True)
     compression = _compression(given, usual)
     if given.flag("prefer-nondist-layers"):
@@ -122,7 +122,7 @@ def _format(given: _Given, usual: Kind | None) -> Format:
         annotations=annotations,
         oci=oci,
         artifact=artifact,
-        inline_attestations=given.flag("attestation-inline"),
+        inline_attestations=given.flag("attestation-inline", default=inline),
         rewrite_times=given.flag("rewrite-timestamp"),
         time_s=given.number("source-date-epoch"),
     )

@@ -24,6 +24,7 @@ class FileSink:
         """See `Sink.tar`. Raises `HostFailure`."""
         part = self.path.with_name(f".{self.path.name}.part")
         async with UndoStack() as undo:
+            await workers.quick(_make_directory, part.parent)
             undo.push_undo(workers.quick, part.unlink, missing_ok=True)
             file = await workers.quick(_create, part)
             undo.push_undo(workers.quick, file.close)

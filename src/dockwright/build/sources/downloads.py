@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 import dockwright
 from dockwright import workers
@@ -192,7 +193,8 @@ class Downloads:
 async def _response(url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
     try:
         async with aiohttp.ClientSession(timeout=_TIMES, trust_env=True, auto_decompress=False) as session:
-            response = await session.get(checked_address(url), headers=headers)
+            plain = url.isascii() and url.isprintable() and " " not in url
+            response = await session.get(URL(checked_address(url), encoded=plain), headers=headers)
             try:
                 yield response
             finally:

@@ -105,11 +105,7 @@ def _of_url(text: str) -> GitRef:
 def _read(remote: str, query: str, fragment: str) -> GitRef:
     ref, _, subdir = fragment.partition(":")
     found = GitRef(remote, ref, _clean(subdir))
-    try:
-        values = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError:
-        raise Invalid(f"invalid query in git address {redacted(remote)}: {query!r}") from None
-    for key, given in values.items():
+    for key, given in parse_qs(query, keep_blank_values=True).items():
         if len(given) > 1:
             raise Invalid(f'query "{key}" has multiple values')
         found = _with(found, key, given[0])

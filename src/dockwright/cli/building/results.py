@@ -26,8 +26,8 @@ def forget(options: Options, wanted: Sequence[Output]) -> None:
 
 
 def image_id(answer: dict[str, str]) -> str:
-    """The image as the engine calls it; empty where none was made."""
-    return answer.get("containerimage.config.digest") or answer.get("containerimage.digest", "")
+    """The image as the engine calls it: its own digest, where it keeps that; empty where none was made."""
+    return answer.get("containerimage.digest") or answer.get("containerimage.config.digest", "")
 
 
 def tell(session: Session, options: Options, answer: dict[str, str], warnings: Sequence[Warning]) -> None:

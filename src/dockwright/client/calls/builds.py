@@ -21,8 +21,22 @@ def build(body: bytes | Iterable[bytes] | None, *, auth: str = "", **parameters:
     return Call("POST", "/build", query, body=body, headers=headers)
 
 
-def prune(*, all: bool = False, keep_bytes: int = 0, filters: Mapping[str, Iterable[str]] | None = None) -> Call:
-    query = (("all", all), ("keep-storage", keep_bytes or ""), ("filters", encode_filters(filters)))
+def prune(
+    *,
+    all: bool = False,
+    filters: Mapping[str, Iterable[str]] | None = None,
+    reserved_bytes: int = 0,
+    max_used_bytes: int = 0,
+    min_free_bytes: int = 0,
+) -> Call:
+    """`reserved_bytes` are left in any case; engines before API 1.48 know that amount alone, by another name."""
+    amounts = (
+        ("keep-storage", reserved_bytes),
+        ("reserved-space", reserved_bytes),
+        ("max-used-space", max_used_bytes),
+        ("min-free-space", min_free_bytes),
+    )
+    query = (("all", all), *((name, amount or "") for name, amount in amounts), ("filters", encode_filters(filters)))
     return Call("POST", "/build/prune", query)
 
 

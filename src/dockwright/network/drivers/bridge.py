@@ -15,7 +15,7 @@ from dockwright.network.drivers import settings as options
 from dockwright.network.drivers.settings import BridgeSettings
 from dockwright.network.drivers.veth import PREFIX, Pairs, new_link, tune_host
 from dockwright.network.ipam import Lease, Leases, mac_for
-from dockwright.network.model import Endpoint, Join, Network, new_id, parse_mac
+from dockwright.network.model import Endpoint, Network, new_id, parse_mac
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.netlink import Netlink
 from dockwright.network.options import NetworkOptions
@@ -24,6 +24,17 @@ from dockwright.network.teardown import Remains, Teardown, delete_links
 from dockwright.tasks import Background
 from dockwright.undo import shielded
 
+#: How many namespaces are kept ready on a network of one's own, and on how many such networks.
+_OWN_STOCK, _STOCKED_NETWORKS = 2, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A namespace with a link on a bridge: nobody's yet, and without addresses."""
+
+    sandbox: str
+    link: str
+
 
 @dataclass(slots=True)
 class _State:
@@ -31,11 +42,10 @@ class _State:
     settings: BridgeSettings
     index: int
     leases: Leases
-    prepared: Prepared[Endpoint] | None = None
+    #: Namespaces with a link on the bridge, and nobody's addresses yet.
+    prepared: Prepared[Bare] | None = None
     #: Endpoints whose addresses are held in memory.
     held: set[str] = field(default_factory=set)
-    #: Endpoints whose link was made by this process and needs no comparing with the kernel.
-    fresh: set[str] = field(default_factory=set)
 
 
 class BridgeDriver:
@@ -59,6 +69,8 @@ class BridgeDriver:
         self._background = background
         self._pairs = Pairs(namespaces, f"dockwright of {options.bridge}")
         self._states: dict[str, _State] = {}
+        #: Networks of one's own with prepared namespaces, the least recently joined first.
+        self._stocked: dict[str, None] = {}
 
     # -- networks -------------------------------------------------------------------------------------------------
 
@@ -91,15 +103,14 @@ class BridgeDriver:
         if state is None:
             state = self._states[network.id] = _State(network, settings, index, Leases(network))
         state.index = index
-        for endpoint in endpoints:
-            state.fresh.discard(endpoint.endpoint_id)
         if self._filter is not None:
             faults.point("network.table")
-            await self._filter.add_bridge(_rules(network, settings))
+            await self._filter.add_bridge(_rules(network, settings, self._options))
 
     async def delete(self, network: Network) -> None:
         """See `NetworkDriver.delete`."""
         state = self._states.pop(network.id, None)
+        self._stocked.pop(network.id, None)
         if state is not None:
             await self._discard(state)
         if self._filter is not None:
@@ -115,55 +126,38 @@ class BridgeDriver:
         await self._namespaces.run(lambda: self._pairs.delete_strays(known))
 
     def start_preparing(self, network: Network) -> None:
-        """Keep `options.prepared` namespaces ready on this network (at most a quarter of its addresses)."""
-        state = self._states[network.id]
-        if state.prepared is None:
-            target = min(self._options.prepared, state.leases.free // 4)
-            state.prepared = Prepared(lambda: self._make_ready(state, _NOBODY), target, self._background)
+        """Keep `options.prepared` namespaces ready on this network."""
+        self._prepare(self._states[network.id], self._options.prepared)
 
     # -- endpoints ------------------------------------------------------------------------------------------------
 
     async def reserve(self, network: Network, seat: Seat) -> Endpoint:
         """See `NetworkDriver.reserve`; a namespace with its link comes from the prepared ones where it can."""
-        join = seat.join
-        mac = parse_mac(join.mac_address) if join.mac_address else ""
-        options.check_endpoint(join.options)
+        options.check_endpoint(seat.join.options)
         _check_addresses(network, seat)
         state = self._states[network.id]
         faults.point("network.reserve")
-        particular = bool(join.ipv4_address or join.ipv6_address or join.options or join.link_local)
-        if seat.sandbox:
-            endpoint = self._decide(state, seat)
-        elif particular or state.prepared is None:
-            endpoint = await self._make_ready(state, seat)
-        else:
-            endpoint = await state.prepared.take()
-        made_with, endpoint_id = endpoint.mac, new_id()
-        state.held.add(endpoint_id)
-        if not seat.sandbox and mac in ("", made_with):
-            state.fresh.add(endpoint_id)
-        return replace(
-            endpoint,
-            container_id=seat.container_id,
-            container_name=seat.container_name,
-            endpoint_id=endpoint_id,
-            mac=mac or made_with,
-            join=join,
-        )
+        decided = self._decide(state, seat)
+        if not seat.sandbox:
+            try:
+                bare = await self._bare(state, decided.interface)
+            except BaseException:
+                state.leases.release(*decided.interfaces)
+                raise
+            decided = replace(decided, sandbox=bare.sandbox, link=bare.link)
+        state.held.add(decided.endpoint_id)
+        return decided
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.attach`."""
         state = self._states[network.id]
         faults.point("network.link")
-        if endpoint.endpoint_id in state.fresh:
-            return
         connect = self._pairs.connect
         await self._namespaces.run(lambda: connect(state.index, state.network, state.settings, endpoint))
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.detach`."""
         state = self._states[network.id]
-        state.fresh.discard(endpoint.endpoint_id)
         faults.point("network.withdraw")
         if endpoint.endpoint_id not in state.held:
             self._teardown.add(Remains(endpoint.link))
@@ -218,38 +212,55 @@ class BridgeDriver:
             raise
         return _endpoint(state.network, seat, lease, interface)
 
-    async def _make_ready(self, state: _State, seat: Seat) -> Endpoint:
-        decided = self._decide(state, seat)
-        made: list[str] = []
+    async def _bare(self, state: _State, interface: str) -> Bare:
+        """A namespace with a link of this name on the bridge, from the stock where it has some."""
+        if interface != _usual(state):
+            return await self._make_bare(state, interface)
+        if not state.network.predefined:
+            self._stock(state)
+        return await (state.prepared.take() if state.prepared is not None else self._make_bare(state, interface))
+
+    def _stock(self, state: _State) -> None:
+        """Who joined a network of his own just now may do so again: keep some ready there, and none where it is long ago."""
+        self._stocked.pop(state.network.id, None)
+        self._stocked[state.network.id] = None
+        self._prepare(state, min(_OWN_STOCK, self._options.prepared))
+        if len(self._stocked) > _STOCKED_NETWORKS:
+            oldest = next(iter(self._stocked))
+            del self._stocked[oldest]
+            self._background.start(self._discard(self._states[oldest]), name="let prepared namespaces go")
+
+    def _prepare(self, state: _State, target: int) -> None:
+        if state.prepared is None:
+            state.prepared = Prepared(lambda: self._make_bare(state, _usual(state)), target, self._background)
+
+    async def _make_bare(self, state: _State, interface: str) -> Bare:
+        link, made = new_link(), list[str]()
 
         async def make() -> None:
             made_in = self._pairs.make_sandbox
             made.append(
-                await self._namespaces.run(lambda: made_in(state.index, state.network, state.settings, decided))
+                await self._namespaces.run(lambda: made_in(state.index, state.network, state.settings, link, interface))
             )
 
         try:
             await shielded(make())
         except BaseException:
             if made:  # cancelled, but the thread had ended its work
-                self._bury(state, replace(decided, sandbox=made[0]))
-            else:
-                state.leases.release(*decided.interfaces)
+                self._teardown.add(Remains(link, made[0]))
             raise
-        return replace(decided, sandbox=made[0])
-
-    def _bury(self, state: _State, ready: Endpoint) -> None:
-        self._teardown.add(Remains(ready.link, ready.sandbox, lambda: state.leases.release(*ready.interfaces)))
+        return Bare(made[0], link)
 
     async def _discard(self, state: _State) -> None:
-        if state.prepared is None:
-            return
-        for ready in await state.prepared.stop():
-            self._bury(state, ready)
+        prepared, state.prepared = state.prepared, None
+        if prepared is not None:
+            for bare in await prepared.stop():
+                self._teardown.add(Remains(bare.link, bare.sandbox))
 
 
-#: Whom a prepared namespace is for: nobody yet.
-_NOBODY = Seat("", "", Join())
+def _usual(state: _State) -> str:
+    """What a container's first link is called."""
+    return options.interface_name({}, state.settings.interface_prefix, frozenset())
 
 
 def _endpoint(network: Network, seat: Seat, lease: Lease, interface: str) -> Endpoint:
@@ -257,7 +268,7 @@ def _endpoint(network: Network, seat: Seat, lease: Lease, interface: str) -> End
         container_id=seat.container_id,
         container_name=seat.container_name,
         network_id=network.id,
-        endpoint_id="",
+        endpoint_id=new_id(),
         sandbox=seat.sandbox,
         interface=interface,
         link=new_link(),
@@ -286,7 +297,7 @@ def _check_addresses(network: Network, seat: Seat) -> None:
             )
 
 
-def _rules(network: Network, settings: BridgeSettings) -> firewall.Bridge:
+def _rules(network: Network, settings: BridgeSettings, chosen: NetworkOptions) -> firewall.Bridge:
     return firewall.Bridge(
         network.link,
         tuple(subnet.network for subnet in network.subnets),
@@ -296,4 +307,7 @@ def _rules(network: Network, settings: BridgeSettings) -> firewall.Bridge:
         modes=settings.modes,
         sources=settings.sources,
         trusted=settings.trusted,
+        direct=chosen.direct_routing,
+        limited=bool(chosen.publish_from),
+        mark=chosen.accept_mark,
     )

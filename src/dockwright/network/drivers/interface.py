@@ -25,9 +25,11 @@ def configure(inner: Netlink, endpoint: Endpoint) -> None:
     if link is None:
         raise HostFailure(f"{endpoint.interface} did not appear in {endpoint.sandbox}")
     has_ipv6 = bool(endpoint.address6) or any(":" in address for address in endpoint.join.link_local)
-    write_sysctl(SYSCTL / "net/ipv6/conf" / endpoint.interface / "disable_ipv6", "0" if has_ipv6 else "1")
+    folder = SYSCTL / "net/ipv6/conf" / endpoint.interface
     if has_ipv6:
-        write_sysctl(SYSCTL / "net/ipv6/conf" / endpoint.interface / "accept_ra", "0")
+        write_sysctl(folder / "accept_dad", "0")  # its address is its own alone, and used at once
+        write_sysctl(folder / "accept_ra", "0")
+    write_sysctl(folder / "disable_ipv6", "0" if has_ipv6 else "1")
     for interface in endpoint.interfaces:
         inner.add_address(link.index, interface)
     inner.set_up(link.index)

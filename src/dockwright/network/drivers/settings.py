@@ -26,6 +26,8 @@ TRUSTED = BRIDGE + "trusted_host_interfaces"
 MTU = "com.docker.network.driver.mtu"
 PREFIX = "com.docker.network.container_iface_prefix"
 HOST4, HOST6 = "com.docker.network.host_ipv4", "com.docker.network.host_ipv6"
+#: Options of every kind of network: they stand for the switches of the request.
+ENABLE4, ENABLE6 = "com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"
 _KNOWN = frozenset(
     (NAME, DEFAULT_BRIDGE, ICC, MASQUERADE, BINDING, MODE4, MODE6, INHIBIT, TRUSTED, MTU, PREFIX, HOST4, HOST6)
 )
@@ -78,7 +80,7 @@ class BridgeSettings:
 
 def refuse_unknown(options: Mapping[str, str], known: frozenset[str], kind: str) -> None:
     """Raises `Invalid` with the options this kind of network does not have."""
-    unknown = sorted(set(options) - known)
+    unknown = sorted(set(options) - known - {ENABLE4, ENABLE6})
     if unknown:
         raise Invalid(f"unknown option of the {kind} driver: {', '.join(unknown)}")
 

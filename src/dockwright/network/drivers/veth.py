@@ -40,11 +40,22 @@ class Pairs:
             if network.owns_link and link.alias != self._owner:  # new, or its maker died before it could say so
                 netlink.set_alias(link.index, self._owner)
             has_ipv6 = bool(network.of_version(6)) and settings.has_gateway(6)
+            if has_ipv6:
+                # While its own link-local address is being probed, for up to two seconds, it asks for nobody's address, and
+                # nothing from outside reaches a container (linux, net/ipv6/ndisc.c).
+                write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "accept_dad", "0")
             write_sysctl(_SYSCTL / "ipv6/conf" / network.link / "disable_ipv6", "0" if has_ipv6 else "1")
-            for subnet in network.subnets:
-                if subnet.gateway and settings.has_gateway(subnet.network.version):
-                    address = ipaddress.ip_interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
-                    netlink.add_address(link.index, address)
+            addresses = [
+                ipaddress.ip_interface(f"{subnet.gateway}/{subnet.network.prefixlen}")
+                for subnet in network.subnets
+                if subnet.gateway and settings.has_gateway(subnet.network.version)
+            ]
+            for address in addresses:
+                netlink.add_address(link.index, address)
+            if network.predefined and network.owns_link:  # the daemon was told otherwise since the bridge was made
+                for index, other in netlink.addresses():
+                    if index == link.index and other not in addresses and not other.is_link_local:
+                        netlink.delete_address(index, other)
             if not link.up:
                 netlink.set_up(link.index)
             return link.index
@@ -57,13 +68,22 @@ class Pairs:
                 if link.kind == "bridge" and link.alias == self._owner and link.name not in known:
                     netlink.delete_link(link.name)
 
-    def make_sandbox(self, bridge: int, network: Network, settings: BridgeSettings, endpoint: Endpoint) -> str:
-        """A namespace with lo up and the endpoint's link in it; its name. A failure leaves nothing."""
+    def make_sandbox(self, bridge: int, network: Network, settings: BridgeSettings, link: str, interface: str) -> str:
+        """A namespace with lo up and a link of that name in it, up and without addresses; its name. A failure leaves nothing.
+
+        `link` is the other end, on the bridge: it forwards from here on, for the kernel takes its time to notice.
+        """
         sandbox = self._namespaces.create()
         try:
             with Netlink() as inner:
                 inner.set_up(1)
-                self._make(bridge, network, settings, inner, endpoint, sandbox)
+                self._make(bridge, network, settings, link, interface, "", sandbox)
+                made = inner.link(interface)
+                if made is None:
+                    raise HostFailure(f"{interface} did not appear in {sandbox}")
+                # Until it has addresses it is to be silent.
+                write_sysctl(_SYSCTL / "ipv6/conf" / interface / "disable_ipv6", "1")
+                inner.set_up(made.index)
         except BaseException:
             self._namespaces.remove(sandbox)
             self._namespaces.enter_host()  # the kernel destroys it once nobody is in it, and that is this thread
@@ -78,36 +98,33 @@ class Pairs:
         with Netlink() as inner:
             inside = inner.link(endpoint.interface)
             if inside is None:
-                self._make(bridge, network, settings, inner, endpoint, endpoint.sandbox)
+                name, mac = endpoint.interface, endpoint.mac
+                self._make(bridge, network, settings, endpoint.link, name, mac, endpoint.sandbox)
             elif inside.mac != endpoint.mac:
                 inner.set_mac(inside.index, endpoint.mac)
+            if inside is None or not _addressed(inner, inside.index, endpoint):
+                configure(inner, endpoint)
 
     def _make(
-        self,
-        bridge: int,
-        network: Network,
-        settings: BridgeSettings,
-        inner: Netlink,
-        endpoint: Endpoint,
-        sandbox: str,
+        self, bridge: int, network: Network, settings: BridgeSettings, link: str, interface: str, mac: str, sandbox: str
     ) -> None:
         fd = os.open(self._namespaces.path(sandbox), os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._namespaces.enter_host()
             with Netlink() as netlink:
                 netlink.create_veth(
-                    endpoint.link,
-                    peer=endpoint.interface,
-                    peer_netns_fd=fd,
-                    bridge=bridge,
-                    mtu=network.mtu,
-                    peer_mac=endpoint.mac,
+                    link, peer=interface, peer_netns_fd=fd, bridge=bridge, mtu=network.mtu, peer_mac=mac
                 )
-                _set_port(netlink, settings.icc, endpoint.link)
+                _set_port(netlink, settings.icc, link)
         finally:
             os.close(fd)
         self._namespaces.enter(sandbox)
-        configure(inner, endpoint)
+
+
+def _addressed(inner: Netlink, index: int, endpoint: Endpoint) -> bool:
+    """Whether a link has some address of its endpoint: one without was prepared, or its daemon died over it."""
+    wanted = set(endpoint.interfaces)
+    return not wanted or any(number == index and address in wanted for number, address in inner.addresses())
 
 
 def _set_port(netlink: Netlink, icc: bool, link: str) -> None:

@@ -1,0 +1,43 @@
+"""Mounts of a step: what a cache begins with, and writing to what is only lent."""
+
+from __future__ import annotations
+
+import pytest
+from tests.engine.build.conftest import Bench
+
+from dockwright.errors import NotFound
+
+pytestmark = pytest.mark.root
+
+
+async def test_a_cache_begins_with_files_of_a_stage(bench: Bench) -> None:
+    text = (
+        "FROM busybox AS s\nRUN mkdir -p /in/deep && echo begun > /in/deep/f && chown -R 5:6 /in/deep\nFROM busybox\n"
+        "RUN --mount=type=cache,target=/c,from=s,source=/in,mode=0700,uid=7 cat /c/deep/f;"
+        " stat -c %u:%g /c/deep/f; stat -c %a:%u /c; echo more >> /c/deep/f\n"
+        "RUN --mount=type=cache,target=/c,from=s,source=/in cat /c/deep/f\n"
+        "RUN --mount=type=cache,target=/c test ! -e /c/deep\n"
+    )
+    outcome = await bench.build(text)
+    assert outcome.said == "begun\n5:6\n700:7\nbegun\nmore\n"
+    with pytest.raises(NotFound):
+        await bench.build("FROM busybox\nRUN --mount=type=cache,target=/c,from=busybox,source=/no true\n")
+
+
+async def test_what_is_written_to_the_context_is_thrown_away(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN --mount=target=/c,rw ls /c /c/d; echo x > /c/new; rm /c/a.txt; echo y > /c/d/b.txt\n"
+        "RUN --mount=target=/c cat /c/a.txt /c/d/b.txt; test ! -e /c/new && test ! -e /c/secret\n"
+        "RUN --mount=target=/one,source=a.txt,rw cat /one; echo changed > /one; cat /one\n"
+    )
+    files: dict[str, str | bytes] = {"a.txt": "a\n", "d/b.txt": "b\n", "secret": "s", ".dockerignore": "secret\n"}
+    outcome = await bench.build(text, files)
+    assert outcome.said == "/c:\na.txt\nd\n\n/c/d:\nb.txt\na\nb\na\nchanged\n"
+    assert (bench.root / "a.txt").read_text() == "a\n"
+    assert sorted(path.name for path in bench.root.iterdir()) == [".dockerignore", "a.txt", "d", "secret"]
+    assert list(bench.engine.builder.contexts.iterdir()) == []
+
+
+async def test_a_target_may_be_below_the_working_directory(bench: Bench) -> None:
+    text = "FROM busybox\nWORKDIR /w\nRUN --mount=target=ctx cat ctx/a.txt && cat /w/ctx/a.txt\n"
+    assert (await bench.build(text, {"a.txt": "a"})).said == "aa"

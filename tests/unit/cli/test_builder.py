@@ -1,0 +1,111 @@
+"""`builder du` and `builder prune`: what is shown of what builds keep, and what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.unit.client.server import Engine, answer
+
+from dockwright.cli import main
+
+ROWS = [
+    {
+        "ID": "abc",
+        "Type": "regular",
+        "Description": "RUN make",
+        "InUse": False,
+        "Shared": True,
+        "Size": 2000,
+        "CreatedAt": "2020-01-02T03:04:05Z",
+        "LastUsedAt": "2020-01-02T03:04:05Z",
+        "UsageCount": 3,
+        "Parents": ["sha256:p"],
+    },
+    {"ID": "def", "Type": "exec.cachemount", "InUse": True, "Shared": False, "Size": 1000, "UsageCount": 0},
+]
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(fake_engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    fake_engine.answers["GET /system/df"] = answer({"BuildCache": ROWS})
+    fake_engine.answers["POST /build/prune"] = answer({"CachesDeleted": ["sha256:abc"], "SpaceReclaimed": 2000})
+    monkeypatch.setenv("DOCKER_HOST", fake_engine.url)
+    monkeypatch.setenv("DOCKER_CONFIG", "/nonexistent")
+
+    def ran(*words: str, status: int = 0) -> str:
+        assert main.run(["builder", *words]) == status
+        shown = capfd.readouterr()
+        return shown.err if status else shown.out
+
+    return ran
+
+
+def test_du_is_a_table_with_sums(run: Run) -> None:
+    lines = run("du").splitlines()
+    assert lines[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
+    assert lines[1].split()[:3] == ["abc", "true", "2kB*"]
+    assert lines[2].split() == ["def*", "false", "1kB"]
+    assert [line.split() for line in lines[3:]] == [
+        ["Shared:", "2kB"],
+        ["Private:", "1kB"],
+        ["Reclaimable:", "2kB"],
+        ["Total:", "3kB"],
+    ]
+
+
+def test_du_tells_all_about_each(run: Run) -> None:
+    assert run("du", "--verbose").startswith(
+        "ID:           abc\nParents:\n - sha256:p\nCreated at:   2020-01-02T03:04:05Z\nMutable:      false\n"
+        "Reclaimable:  true\nShared:       true\nSize:         2kB\nDescription:  RUN make\nUsage count:  3\n"
+    )
+    assert run("du", "--format", "{{.ID}} {{.UsageCount}} {{.Type}}") == "abc 3 regular\ndef 0 exec.cachemount\n"
+    assert '"Parents":["sha256:p"]' in run("du", "--format", "json")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("id=b", ["abc"]),
+        ("type=exec.cachemount", ["def"]),
+        ("description=RUN make", ["abc"]),
+        ("inuse=true", ["def"]),
+        ("shared=true", ["abc"]),
+        ("private=true", ["def"]),
+        ("unused-for=24h", ["abc", "def"]),
+        ("until=2000000h", ["def"]),
+    ],
+)
+def test_du_takes_filters(run: Run, words: str, shown: list[str]) -> None:
+    assert run("du", "--filter", words, "--format", "{{.ID}}").split() == shown
+    assert "Total:" not in run("du", "--filter", words)
+
+
+def test_du_refuses_what_it_does_not_know(run: Run) -> None:
+    assert "invalid filter 'colour'" in run("du", "--filter", "colour=red", status=1)
+    assert "expects a duration" in run("du", "--filter", "until=soon", status=1)
+    assert "cannot be used together" in run("du", "--verbose", "--format", "json", status=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (["--all"], "all=1"),
+        (["--reserved-space", "1m"], "reserved-space=1048576"),
+        (["--keep-storage", "1m"], "keep-storage=1048576"),
+        (["--max-used-space", "2m"], "max-used-space=2097152"),
+        (["--min-free-space", "3m"], "min-free-space=3145728"),
+    ],
+)
+def test_prune_asks_for_each_amount(run: Run, fake_engine: Engine, words: list[str], query: str) -> None:
+    assert "Total reclaimed space: 2kB" in run("prune", "-f", *words)
+    asked: Any = fake_engine.requests[-1]
+    assert query in asked.query.replace("all=true", "all=1").split("&")
+
+
+def test_prune_tells_all_about_what_goes(run: Run) -> None:
+    shown = run("prune", "-f", "--verbose")
+    assert shown.startswith("ID:           abc\n")
+    assert "def" not in shown
