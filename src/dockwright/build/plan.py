@@ -25,6 +25,9 @@ from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
 from dockwright.oci import platform as platforms
 
+# Arguments that ask a scanner to look into a stage (true, or names of stages), and into the context, beside the result.
+SCAN_STAGE, SCAN_CONTEXT = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
+
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 
 
@@ -51,6 +54,8 @@ class Plan:
     base: Image | None
     # What is built whatever the cache has.
     fresh: frozenset[Vertex] = frozenset()
+    # Stages that are to be looked into by a scanner too, by name.
+    scanned: Mapping[str, Vertex] = field(default_factory=dict)
 
 
 class Planner:
@@ -78,6 +83,7 @@ class Planner:
         self._begun: set[int] = set()
         self._contexts: dict[str, Vertex] = {}
         self._images: dict[tuple[str, str], Base] = {}
+        self._scanned: dict[str, Vertex] = {}
 
     async def plan(self) -> Plan:
         """Raises `DockerfileError`, and `NotFound` for images that are not there."""
@@ -91,9 +97,11 @@ class Planner:
         if self._options.labels:
             labels = {**(config.labels or {}), **self._options.labels}
             config = msgspec.structs.replace(config, labels=labels)
-        return Plan(
-            made.vertex, config, tuple(made.history), made.author, self._platform, made.image, frozenset(self._fresh)
-        )
+        # A stage that says what it is for is that, whatever was asked for.
+        own = made.platform if target.base.platform and made.platform else self._platform
+        scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
+        fresh = frozenset(self._fresh)
+        return Plan(made.vertex, config, tuple(made.history), made.author, own, made.image, fresh, scanned)
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -131,6 +139,8 @@ class Planner:
                 self._fresh.add(made.vertex)
         self._made[stage.number] = made
         self._begun.discard(stage.number)
+        if _is_named(made.scope.args.get(SCAN_STAGE), stage.base.name):
+            self._scanned[stage.base.name or f"stage-{stage.number}"] = made.vertex
         return made
 
     def _label(self, stage: Stage) -> str:
@@ -260,3 +270,8 @@ class Planner:
         if (context := self._named.find(name, self._platform)) is not None:
             return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)
+
+
+def _is_named(text: str | None, stage: str) -> bool:
+    """Whether `true` or a list of stages means this one."""
+    return text is not None and (text.lower() in ("1", "true") or (bool(stage) and stage in text.split(",")))

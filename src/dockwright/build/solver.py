@@ -35,7 +35,7 @@ from dockwright.build.inputs import Inputs, difference
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
-from dockwright.build.places import Place
+from dockwright.build.places import Origin, Place
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
 from dockwright.build.remote_cache import fetching
@@ -120,6 +120,20 @@ class Solving:
                 return [_layers(one) for one in await asyncio.gather(*(self._tree(each, group) for each in wanted))]
         except BaseExceptionGroup as failed:
             raise first(failed) from None
+
+    def layers_of(self, vertex: Vertex) -> Tree:
+        """What `vertex` came to, once `solve` is through with it."""
+        return _layers(self._tasks[vertex].result())
+
+    @property
+    def origins(self) -> dict[Vertex, Origin]:
+        """Where files came from that are no image's, once `solve` is through."""
+        places = {vertex: task.result() for vertex, task in self._tasks.items()}
+        return {
+            vertex: place.origin
+            for vertex, place in places.items()
+            if isinstance(place, Place) and place.origin is not None
+        }
 
     async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Solved:
         if vertex not in self._tasks:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from tests.engine.build.conftest import Bench, Kept, give, the
+from tests.webserver import Exchange, WebServer
 
 from dockwright.build import HostLender
 from dockwright.build.attestations import Attestations, Provenance, Sbom, parse
@@ -183,6 +185,39 @@ async def test_a_scanner_sees_the_result_and_says_what_is_in_it(bench: Bench) ->
         attestations=parse({"attest:sbom": "generator=scanner:1"}),
     )
     assert set(files.files) == {"a", "sbom.spdx.json"}
+
+
+async def test_a_scanner_sees_stages_and_the_context_where_the_dockerfile_says_so(bench: Bench) -> None:
+    await bench.build(
+        "FROM busybox\nCMD cd $BUILDKIT_SCAN_SOURCE_EXTRAS && for one in *; do "
+        'echo "{\\"files\\": \\"$(cd $one && echo *.txt)\\"}" > $BUILDKIT_SCAN_DESTINATION/$one.spdx.json; done\n',
+        names=("more:1",),
+    )
+    text = (
+        "FROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
+        "FROM scratch AS two\nCOPY a.txt /two.txt\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
+    )
+    files = Kept()
+    asked = parse({"attest:sbom": "generator=more:1"})
+    given = {"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}
+    await give(bench, text, output({"type": "local"}, files), attestations=asked, arguments=given)
+    found = {name: json.loads(text)["predicate"]["files"] for name, text in files.files.items() if "sbom" in name}
+    assert found == {"sbom-one.spdx.json": "one.txt", "sbom-context.spdx.json": "a.txt amd64.txt arm64.txt"}
+
+
+async def test_provenance_names_what_was_downloaded(bench: Bench) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(200, body=b"content")
+
+    with WebServer(answer) as server:
+        url = f"{server.url}/file.txt"
+        text = f"FROM scratch\nADD {url} /\n"
+        (told,), _ = await attested(bench, parse({"attest:provenance": "complete-materials=true"}), text)
+    (material,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert material == {"uri": url, "digest": {"sha256": hashlib.sha256(b"content").hexdigest()}}
+    assert told["predicate"]["runDetails"]["metadata"]["buildkit_completeness"]["resolvedDependencies"] is True
+    with pytest.raises(Invalid, match="complete-materials"):
+        await attested(bench, parse({"attest:provenance": "complete-materials=true"}))
 
 
 async def test_a_scanner_that_is_not_there_or_says_nothing_fails_the_build(bench: Bench) -> None:

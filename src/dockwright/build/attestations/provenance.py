@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,9 +17,10 @@ import msgspec
 from dockwright.build.attestations import recipe
 from dockwright.build.attestations.asked import Attestations, Provenance
 from dockwright.build.dockerfile.scope import PREDEFINED
-from dockwright.build.graph import Base, Copy, Execute, Vertex
+from dockwright.build.graph import Base, Copy, Execute, Local, Vertex
 from dockwright.build.outputs.result import Attestation
 from dockwright.build.outputs.statements import digest_set, package_url
+from dockwright.build.places import Origin
 from dockwright.errors import Invalid
 from dockwright.oci import digest as digests
 from dockwright.oci import platform as platforms
@@ -44,6 +45,8 @@ class Facts:
     labels: Mapping[str, str]
     target: str
     times_ns: tuple[int, int] | None
+    # Where the files of other vertices than images came from.
+    origins: Mapping[Vertex, Origin] = field(default_factory=dict)
 
 
 def attest(asked: Attestations, facts: Facts) -> list[Attestation]:
@@ -131,10 +134,14 @@ def _materials(facts: Facts) -> list[Json]:
             name = reference.parse(vertex.reference).tagged
             uri = package_url(name, vertex.image.platform)
             found[uri] = {"uri": uri, "digest": digest_set(vertex.image.id)}
+        elif (origin := facts.origins.get(vertex)) is not None:
+            found[origin.uri] = {"uri": origin.uri, "digest": {origin.algorithm: origin.digest}}
     return [found[uri] for uri in sorted(found)]
 
 
 def _reads_context(facts: Facts) -> bool:
+    if any(isinstance(one, Local) for one in facts.vertices):
+        return True
     return any(isinstance(one, Copy) and one.source is None and one.paths for one in facts.vertices) or any(
         mount.source is None and mount.mount.kind == "bind"
         for one in facts.vertices

@@ -61,7 +61,8 @@ def _needed(sink: Sink | None, kind: str) -> Sink:
 def _to_store(given: _Given, names: tuple[str, ...], *, registry: bool) -> Output:
     push = given.flag("push", default=registry)
     form = _format(given, "gzip" if push else None, inline=True)
-    given.flag("unpack", default=True)  # an image in the store is unpacked: the build made it so
+    if not given.flag("unpack", default=True):
+        raise Unsupported("unpack=false: an image in the store is unpacked, as the build made it so")
     if given.flag("registry.insecure"):
         raise Unsupported("registry.insecure=true: name the registry in the daemon's insecure-registries instead")
     output = ToStore(
