@@ -29,6 +29,8 @@ from dockwright.undo import UndoStack
 _UPLOADED = "http://buildkit-session/"
 _LOCAL, _INPUT, _LAYOUT = "local:", "input:", "oci-layout:"
 _IGNORE = ".dockerignore"
+# As much as tells an archive from a text.
+_HEAD_BYTES = 512
 # A path that is never asked for: with nothing but it, nothing is sent.
 _NOTHING = (_IGNORE,)
 
@@ -130,7 +132,9 @@ class Contexts:
         undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
         await workers.quick(folder.mkdir, mode=0o700, parents=True)
         chunks = self._upload(address)
-        begin = await anext(chunks, b"")
+        begin = b""
+        while len(begin) < _HEAD_BYTES and (chunk := await anext(chunks, b"")):
+            begin += chunk
         if archive.is_packed(begin):
             try:
                 await archive.write(folder, "/", _joined(begin, chunks), owner=(0, 0))

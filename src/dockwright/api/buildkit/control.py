@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright.api.buildkit import capabilities, failures
-from dockwright.api.buildkit.contents import LAYOUT, SessionContents
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
+from dockwright.api.buildkit.stores import LAYOUT, ClientStore
 from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
-from dockwright.build.remote_cache import CacheFrom, CacheTo, parse_from, parse_to
+from dockwright.build.remote_cache import CacheTo, parse_to
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
@@ -44,11 +45,10 @@ class Control(ControlBase):
         try:
             _check(request)
             outputs = self._outputs(request)
-            cache_from, cache_to = self._caches(request)
+            job.cache_to, stores = self._caches(request)
         except DockwrightError as error:
             raise failures.of(error) from error
         job.entitlements = frozenset(request.Entitlements)
-        job.cache_from, job.cache_to = cache_from, cache_to
         if request.Frontend:
             returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendAttrs))
         else:  # the client has a build function, which speaks with the bridge
@@ -59,14 +59,27 @@ class Control(ControlBase):
                 await self._buildkit.evaluate(job, ref)
                 continue
             response |= (await self._buildkit.run(job, ref, outputs)).response
+        for store in stores:
+            if store.finished is not None:  # the client notes it in its directory
+                response["cache.manifest"] = msgspec.json.encode(store.finished).decode()
         return response
+
+    def _caches(self, request: wire.SolveRequest) -> tuple[list[CacheTo], list[ClientStore]]:
+        """Where caches are to be written, and which of the places are the client's."""
+        stores: list[ClientStore] = []
+
+        def place(target: str, tag: str) -> ClientStore:
+            stores.append(ClientStore(self._buildkit.sessions, request.Session, f"local:{target}"))
+            return stores[-1]
+
+        return [parse_to({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Exports], stores
 
     def _outputs(self, request: wire.SolveRequest) -> list[Output]:
         exporters: Sequence[wire.Exporter] = request.Exporters
         if not exporters and request.ExporterDeprecated:
             exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
         sessions, session_id = self._buildkit.sessions, request.Session
-        layout = SessionContents(sessions, session_id, LAYOUT)
+        layout = ClientStore(sessions, session_id, LAYOUT)
         return [
             parse(
                 {**_attributes(one), "type": one.Type},
@@ -75,17 +88,6 @@ class Control(ControlBase):
             )
             for number, one in enumerate(exporters)
         ]
-
-    def _caches(self, request: wire.SolveRequest) -> tuple[list[CacheFrom], list[CacheTo]]:
-        """What is to be read and written beside this engine's own cache; of local ones the client says where they are."""
-
-        def place(path: str, tag: str = "", digest: str = "") -> SessionContents:
-            return SessionContents(self._buildkit.sessions, request.Session, f"local:{path}", digest)
-
-        return (
-            [parse_from({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Imports],
-            [parse_to({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Exports],
-        )
 
     @answering
     async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
@@ -107,7 +109,7 @@ class Control(ControlBase):
     @answering
     async def DiskUsage(self, stream: Stream[wire.DiskUsageRequest, wire.DiskUsageResponse]) -> None:
         request = _asked(await stream.recv_message())
-        if request.filter:
+        if any(request.filter):
             raise Unsupported("filters of the disk usage of builds are not supported")
         uses = await self._buildkit.engine.builder.usage()
         await stream.send_message(wire.DiskUsageResponse(record=[_record(use) for use in uses]))
@@ -120,7 +122,7 @@ class Control(ControlBase):
             name, equals, value = text.partition("=")
             if not equals:
                 raise Invalid(f"invalid filter {text!r}: NAME=VALUE is wanted")
-            filters.setdefault(name.rstrip("="), []).append(value.lstrip("="))
+            filters.setdefault(name.rstrip("~"), []).append(value.lstrip("="))
         if request.keepDuration:
             filters.setdefault("until", []).append(f"{request.keepDuration}ns")
         builder = self._buildkit.engine.builder
