@@ -56,6 +56,8 @@ class Plan:
     fresh: frozenset[Vertex] = frozenset()
     # Stages that are to be looked into by a scanner too, by name.
     scanned: Mapping[str, Vertex] = field(default_factory=dict)
+    # And the build's context.
+    scans_context: bool = False
 
 
 class Planner:
@@ -100,8 +102,22 @@ class Planner:
         # A stage that says what it is for is that, whatever was asked for.
         own = made.platform if target.base.platform and made.platform else self._platform
         scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
-        fresh = frozenset(self._fresh)
-        return Plan(made.vertex, config, tuple(made.history), made.author, own, made.image, fresh, scanned)
+        return Plan(
+            made.vertex,
+            config,
+            tuple(made.history),
+            made.author,
+            own,
+            made.image,
+            frozenset(self._fresh),
+            scanned,
+            scans_context=self._asks(SCAN_CONTEXT, target, made),
+        )
+
+    def _asks(self, name: str, stage: Stage, made: Made) -> bool:
+        """Whether the argument `name`, of the stage or before all of them, is true or names the stage."""
+        text = made.scope.args.get(name) or self._global.get(name)
+        return text is not None and (text.lower() in ("1", "true") or stage.base.name in text.split(","))
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -139,7 +155,7 @@ class Planner:
                 self._fresh.add(made.vertex)
         self._made[stage.number] = made
         self._begun.discard(stage.number)
-        if _is_named(made.scope.args.get(SCAN_STAGE), stage.base.name):
+        if self._asks(SCAN_STAGE, stage, made):
             self._scanned[stage.base.name or f"stage-{stage.number}"] = made.vertex
         return made
 
@@ -270,8 +286,3 @@ class Planner:
         if (context := self._named.find(name, self._platform)) is not None:
             return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)
-
-
-def _is_named(text: str | None, stage: str) -> bool:
-    """Whether `true` or a list of stages means this one."""
-    return text is not None and (text.lower() in ("1", "true") or (bool(stage) and stage in text.split(",")))

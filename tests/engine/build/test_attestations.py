@@ -194,7 +194,7 @@ async def test_a_scanner_sees_stages_and_the_context_where_the_dockerfile_says_s
         names=("more:1",),
     )
     text = (
-        "FROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT\nFROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
         "FROM scratch AS two\nCOPY a.txt /two.txt\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
     )
     files = Kept()
