@@ -6,7 +6,7 @@ A place that is read:      await place.manifest(), then place.blob(descriptor) f
 A place that is written:   place.put(descriptor, open) for each blob, then place.finish(descriptor, content), once
 
 Readers verify nothing: whoever reads knows the digests. Both raise the errors of what they speak to (`NotFound`,
-`Unavailable`, `Unauthorized`, ...). The conformance test is `tests/engine/build/test_remote_cache.py`.
+`Unavailable`, `Unauthorized`, ...). The conformance test is `tests/engine/build/test_blob_places.py`.
 """
 
 from __future__ import annotations
