@@ -10,7 +10,7 @@ import sys
 _MARK = "DOCKWRIGHT_BENCH_ISOLATED"
 
 
-def enter(*, keep_host_network: bool = False) -> None:
+def enter(*, keep_host_network: bool = False, program: str = "bench") -> None:
     """Run this program again inside new namespaces; returns at once when it is inside them.
 
     Both engines live there together, so that both pay the same for it. Ends the program when a part is missing.
@@ -26,6 +26,6 @@ def enter(*, keep_host_network: bool = False) -> None:
     flags = ["--mount"] if keep_host_network else ["--mount", "--net"]
     os.execve(
         unshare,
-        [unshare, *flags, sys.executable, "-m", "bench", *sys.argv[1:]],
+        [unshare, *flags, sys.executable, "-m", program, *sys.argv[1:]],
         os.environ | {_MARK: "1"},
     )

@@ -17,7 +17,7 @@ from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
 from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
-from dockwright.build.effects import COMMENT, Effects, Made, changes_files
+from dockwright.build.effects import COMMENT, DEFAULT_PATH, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
 from dockwright.build.named import IMAGE, STAGE, Named
 from dockwright.errors import Invalid
@@ -188,15 +188,14 @@ class Planner:
         if (context := self._named.find(name, platform)) is not None:
             return await self._of_context(name, context, platform, stage)
         if name == "scratch":
-            scope = Scope(dockerfile.escape, given, self._global)
-            return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
+            return self._on_nothing(Scratch(), [], platform)
         own = sum(changes_files(one) for one in stage.instructions)
         label = f"[{self._label(stage)}1/{1 + own}] "
         return self._on_image(await self.image(name, platform, base.line, label))
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
-        run = image.config.run
+        run = _with_path(image.config.run)
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         history = list(image.config.history or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
@@ -207,14 +206,20 @@ class Planner:
         vertex = await self._context(name, given, platform, stage.base.line)
         if isinstance(vertex, Base):
             return self._on_image(vertex)
-        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global)
         if isinstance(vertex, Scratch):
-            return Made(vertex, RunConfig(), [], "", None, scope, platform=platform)
+            return self._on_nothing(vertex, [], platform)
         if isinstance(given, str) and given.startswith(STAGE):
             return self._made[self._stage_of(name, given, stage.base.line).number]
         history = [History(created_by=f"FROM {name}", comment=COMMENT)]
         files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
-        return Made(files, RunConfig(), history, "", None, scope, platform=platform)
+        return self._on_nothing(files, history, platform)
+
+    def _on_nothing(self, vertex: Vertex, history: list[History], platform: Platform) -> Made:
+        """A stage whose files no image brings."""
+        run = _with_path(RunConfig())
+        env = dict(pair.partition("=")[::2] for pair in run.env or ())
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
+        return Made(vertex, run, history, "", None, scope, platform=platform)
 
     async def _context(self, name: str, given: Context | str, platform: Platform, line: Line) -> Vertex:
         """The files of a named context. Raises `DockerfileError`, and as `find_image` does."""
@@ -286,3 +291,10 @@ class Planner:
         if (context := self._named.find(name, self._platform)) is not None:
             return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)
+
+
+def _with_path(run: RunConfig) -> RunConfig:
+    """The configuration with a PATH, which every image that is built has."""
+    if any(pair.startswith("PATH=") for pair in run.env or ()):
+        return run
+    return msgspec.structs.replace(run, env=(*(run.env or ()), f"PATH={DEFAULT_PATH}"))
