@@ -56,6 +56,8 @@ class Plan:
     fresh: frozenset[Vertex] = frozenset()
     # Stages that are to be looked into by a scanner too, by name.
     scanned: Mapping[str, Vertex] = field(default_factory=dict)
+    # What base images set, by the name that FROM says.
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Planner:
@@ -74,6 +76,7 @@ class Planner:
         """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
         whatever the cache has."""
         self._named = named or Named()
+        self._environments: dict[str, Mapping[str, str]] = {}
         self._fresh_stages = {one.lower() for one in fresh}
         self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
@@ -101,7 +104,9 @@ class Planner:
         own = made.platform if target.base.platform and made.platform else self._platform
         scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
         fresh = frozenset(self._fresh)
-        return Plan(made.vertex, config, tuple(made.history), made.author, own, made.image, fresh, scanned)
+        return Plan(
+            made.vertex, config, tuple(made.history), made.author, own, made.image, fresh, scanned, self._environments
+        )
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -176,7 +181,9 @@ class Planner:
             return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
         own = sum(changes_files(one) for one in stage.instructions)
         label = f"[{self._label(stage)}1/{1 + own}] "
-        return self._on_image(await self.image(name, platform, base.line, label))
+        made = self._on_image(await self.image(name, platform, base.line, label))
+        self._environments[base.image] = dict(made.scope.env)
+        return made
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import tempfile
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -179,6 +178,8 @@ def _layout(text: str) -> tuple[str, str]:
 
 
 def _fetched(url: str) -> bytes:
+    import urllib.request  # 30 ms that hardly anybody needs
+
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             data: bytes = answer.read(_LIMIT_BYTES)
