@@ -269,7 +269,7 @@ def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
     assert running.stderr is not None
     try:
         assert any("begun" in line and "echo" not in line for line in running.stderr)
-        assert _processes("sleep 1234")
+        _until(lambda: bool(_processes("sleep 1234")))
         running.send_signal(signal.SIGINT)
         assert "context canceled" in running.stderr.read()
         assert running.wait(LIMIT_S) != 0
