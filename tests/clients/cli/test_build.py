@@ -292,3 +292,13 @@ def test_squashed_layers_are_one(run: Go, context: Path, name: str) -> None:
     base = json.loads(run("image", "inspect", "-f", "{{json .RootFS.Layers}}", "busybox").stdout)
     assert len(layers) == len(base) + 1
     run("rmi", name)
+
+
+def test_caches_can_lie_in_directories(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM busybox\nCOPY a.txt /a\nRUN cat /a > /b\n"
+    words = ["-f", "-", "--cache-to", f"type=local,dest={tmp_path}/cache,mode=max"]
+    run("build", *words, str(context), stdin=text)
+    assert json.loads((tmp_path / "cache" / "index.json").read_text())["manifests"]
+    run("builder", "prune", "-af")
+    words = ["-f", "-", "--cache-from", f"type=local,src={tmp_path}/cache"]
+    assert run("build", *words, str(context), stdin=text).stderr.count("CACHED") == 2
