@@ -30,14 +30,13 @@ from dockwright.cli.building.services.results import Results
 from dockwright.cli.building.services.stores import Stores
 from dockwright.cli.building.services.uploads import Uploads
 from dockwright.cli.building.solving import Request, ask, solve
-from dockwright.cli.command import ExitStatus
 from dockwright.cli.flags import Options
 from dockwright.cli.session import STDERR, Session
 from dockwright.oci import reference
 
 
 def run(session: Session, options: Options, source: str) -> int:
-    """Build, or ask; the exit status. Raises `ExitStatus` for a build that failed, when all has been told about it."""
+    """Build, or ask; the exit status."""
     asked = question(_called(options))
     mode = faces.mode(
         options.text("progress") if options.given("progress") else "", os.environ, quiet=options.on("quiet")
@@ -158,10 +157,13 @@ def _sent(one: Output) -> Output:
 def _failed(session: Session, options: Options, error: BuildFailed) -> int:
     for text in error.excerpts:
         session.error(text.rstrip("\n"))
-    if error.kept is None:
-        raise ExitStatus(1, f"ERROR: {error}")
     session.error(f"ERROR: {error}")
-    from dockwright.cli.building.shell import look_into
+    if error.kept is not None:
+        from dockwright.cli.building.shell import look_into
 
-    look_into(session, error.kept)
+        look_into(session, error.kept)
+    elif options.text("on-fail"):
+        session.error("No shell is opened: only a step that runs a command leaves something to look into.")
+    elif error.in_step and os.isatty(STDERR):
+        session.error("(--on-fail shell opens a shell in what a command left)")
     return 1
