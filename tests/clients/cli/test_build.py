@@ -302,3 +302,10 @@ def test_caches_can_lie_in_directories(run: Go, context: Path, tmp_path: Path) -
     run("builder", "prune", "-af")
     words = ["-f", "-", "--cache-from", f"type=local,src={tmp_path}/cache"]
     assert run("build", *words, str(context), stdin=text).stderr.count("CACHED") == 2
+
+
+def test_images_of_a_layout_can_be_built_on(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM busybox\nRUN echo A > /b\n"
+    run("build", "-f", "-", "-o", f"type=oci,tar=false,dest={tmp_path}/layout", str(context), stdin=text)
+    words = ["-f", "-", "--build-context", f"base=oci-layout://{tmp_path}/layout", str(context)]
+    assert " B\n" in run("build", "--no-cache", *words, stdin="FROM base\nRUN tr A B < /b\n").stderr
