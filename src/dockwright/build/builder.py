@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -164,12 +164,13 @@ class Builder:
         dockerfile = parse(text, request.dockerfile)
         choice = checks.Choice.of(dockerfile, request.options.arguments)
         findings = checks.check(dockerfile, choice, ignored=context.ignored)
-        for found in findings:
-            rule, line = found.rule, found.line
-            said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
+        said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
-        checks.refuse(choice, findings)
+        environments = {name: env for plan in plans for name, env in plan.environments.items()}
+        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
+        said.warn([one for one in known if one not in findings])
+        checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
         images, credential = self._parts.images, request.lender.credential
@@ -230,6 +231,12 @@ class _Channel:
             self._pending += len(one.data)
         self._waiting.append(one)
         self._changed.set()
+
+    def warn(self, findings: Iterable[checks.Finding]) -> None:
+        """Say what the build checks found."""
+        for found in findings:
+            rule, line = found.rule, found.line
+            self.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
 
     def end(self) -> None:
         """Nothing more will be said."""

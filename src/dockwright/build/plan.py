@@ -58,6 +58,8 @@ class Plan:
     scanned: Mapping[str, Vertex] = field(default_factory=dict)
     # And the build's context.
     scans_context: bool = False
+    # What base images set, by the name that FROM says.
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Planner:
@@ -76,6 +78,7 @@ class Planner:
         """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
         whatever the cache has."""
         self._named = named or Named()
+        self._environments: dict[str, Mapping[str, str]] = {}
         self._fresh_stages = {one.lower() for one in fresh}
         self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
@@ -112,6 +115,7 @@ class Planner:
             frozenset(self._fresh),
             scanned,
             scans_context=self._asks(SCAN_CONTEXT, target, made),
+            environments=self._environments,
         )
 
     def _asks(self, name: str, stage: Stage, made: Made) -> bool:
@@ -191,7 +195,9 @@ class Planner:
             return self._on_nothing(Scratch(), [], platform)
         own = sum(changes_files(one) for one in stage.instructions)
         label = f"[{self._label(stage)}1/{1 + own}] "
-        return self._on_image(await self.image(name, platform, base.line, label))
+        made = self._on_image(await self.image(name, platform, base.line, label))
+        self._environments[base.image] = dict(made.scope.env)
+        return made
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image

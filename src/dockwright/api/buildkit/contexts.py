@@ -12,10 +12,12 @@ from pathlib import Path
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from dockwright import archive, workers
+from dockwright.api.buildkit import layouts
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Session, Sessions
+from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import Context, Steps
 from dockwright.build.progress import Work
 from dockwright.buildkit.filesync import Wanted
@@ -23,6 +25,7 @@ from dockwright.buildkit.proto.upload_grpc import UploadStub
 from dockwright.engine import Engine
 from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable, Unsupported
 from dockwright.ignoring import Patterns, read_ignore_file
+from dockwright.oci import platform as platforms
 from dockwright.undo import UndoStack
 
 # What a client calls something that it uploads.
@@ -103,9 +106,12 @@ class Contexts:
                 wanted = Wanted(directory, exclude=tuple(ignored.lines))
                 return Context(await self.directory(wanted, work, f"transferring {name}:"), ignored)
         if value.startswith(_LAYOUT):
-            raise Unsupported(
-                f"the context {name}: an OCI layout of the client cannot be read; load it as an image first"
-            )
+            store, digest = layouts.store_of(value)
+            found = ClientStore(self.sessions, self.session_id, store, digest)
+            platform = self.asked.options.platform or platforms.host()
+            with self.steps.work(f"[context {name}] load from client"):
+                image = await self.stack.enter_async_context(layouts.taken(self.engine.images, found, platform))
+            return f"docker-image://{image}"
         return value
 
     async def directory(self, wanted: Wanted, work: Work, part: str) -> Path:
