@@ -61,10 +61,9 @@ CLASSIC = {
     "scratch": "RUN true\nFROM scratch\nCOPY --from=0 /bin/busybox /bin/busybox\nCOPY --from=0 /etc /etc\n"
     'CMD ["/bin/busybox"]\n',
 }
-# BuildKit's alone.
+# BuildKit's alone, as old as dockerd 20.10's; that one leaves mount points in the image.
 MODERN = {
-    "heredocs": "RUN <<EOF\nset -e\necho one > /one\nEOF\nCOPY <<a <<b /docs/\nA $HOME\na\nB\nb\n",
-    "mounts": "RUN --mount=type=bind,target=/ctx cp /ctx/a.txt /b\n"
+    "mounts": "RUN mkdir /ctx /c /t\nRUN --mount=type=bind,target=/ctx cp /ctx/a.txt /b\n"
     "RUN --mount=type=cache,target=/c touch /c/x\nRUN --mount=type=tmpfs,target=/t touch /t/x\n",
     "chmod": "COPY --chmod=751 a.txt dir /m/\n",
 }

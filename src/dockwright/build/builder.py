@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build import entitlements, pruning
+from dockwright.build import entitlements, layouts, pruning
 from dockwright.build.attestations import Attestations
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
@@ -204,9 +204,15 @@ class Builder:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
         several = len(wanted) > 1
         options = [replace(request.options, platform=platform) for platform in wanted]
+
+        async def find(name: str, platform: Platform) -> Image:
+            if name.startswith(layouts.SCHEME):
+                return await layouts.load(self._parts.images, name, platform)
+            return await find_image(name, platform)
+
         named = Named(request.contexts, files=self._options.repositories_of_host)
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
-        planners = [Planner(dockerfile, one, find_image, several=several, named=named, fresh=fresh) for one in options]
+        planners = [Planner(dockerfile, one, find, several=several, named=named, fresh=fresh) for one in options]
         return [await planner.plan() for planner in planners]
 
 

@@ -19,7 +19,7 @@ from dockwright.build.dockerfile.lines import Line, Source, scan
 from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
 from dockwright.build.effects import COMMENT, DEFAULT_PATH, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
-from dockwright.build.named import IMAGE, STAGE, Named
+from dockwright.build.named import IMAGE, LAYOUT, STAGE, Named
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
@@ -232,6 +232,8 @@ class Planner:
         if isinstance(given, str) and given.startswith(IMAGE):
             image = given.removeprefix(IMAGE)
             return Scratch() if image == "scratch" else await self.image(image, platform, line)
+        if isinstance(given, str) and given.startswith(LAYOUT):
+            return await self.image(given, platform, line)
         if isinstance(given, str) and given.startswith(STAGE):
             return (await self._stage(self._stage_of(name, given, line))).vertex
         if name not in self._contexts:
