@@ -22,7 +22,7 @@ from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.named import Named
-from dockwright.build.outputs.output import Format, Output, ToDirectory
+from dockwright.build.outputs.output import Format, Output, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
@@ -196,6 +196,8 @@ class Builder:
                 images, self._runner, self._mounter, self.contexts, request, solving, find_image, text, began_ns
             )
             exported = await finishing.finish(plans, trees)
+        if any(not isinstance(one, ToStore) or not one.keep for one in request.outputs) or request.cache_to:
+            await self._parts.images.collect()  # what was made to be sent alone
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))

@@ -20,6 +20,7 @@ from dockwright.build.outputs import directories
 from dockwright.build.outputs.documents import Written, write_down
 from dockwright.build.outputs.output import Format, Output, ToArchive, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported, Result
+from dockwright.build.outputs.sink import Emptiable
 from dockwright.build.progress import Steps, Work
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unsupported
@@ -46,7 +47,7 @@ class Exporter:
 
     async def export(self, output: Output, result: Result) -> Exported:
         """Do what `output` says. Raises `Invalid` for what does not fit the result, and what stores, registries and sinks
-        raise. A failed export leaves no image; what a sink got before stays."""
+        raise. A failed export leaves no image, but for one that could not be pushed; what a sink got before stays."""
         faults.point("build.export")
         match output:
             case ToStore():
@@ -88,7 +89,7 @@ class Exporter:
 
     async def _to_archive(self, output: ToArchive, result: Result) -> Exported:
         if output.format == "docker":
-            _ = result.alone
+            result.check_alone()
         names = _parsed(output.names)
         with self.steps.work(f"exporting to {output.format} image format") as work:
             written = await self._write(work, result, output.form, names)
@@ -125,6 +126,8 @@ class Exporter:
         with self.steps.work(title) as work:
             async with self.mounter.place("export") as folder, AsyncExitStack() as stack:
                 root = await directories.compose(stack, self.mounter, folder, result, output, split=split)
+                if output.empty_first and isinstance(output.sink, Emptiable):
+                    await output.sink.empty()
                 with work.part("copying files"):
                     if output.tar:
                         async with aclosing(archive.export(root, latest_ns)) as chunks:

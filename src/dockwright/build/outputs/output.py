@@ -88,7 +88,7 @@ class ToDirectory:
     """The files of the result, as a `tar` or file by file.
 
     `split` puts each platform's into a directory of its own; None does so where there are several. `empty_first` removes what
-    is at the place before, which the sink does.
+    is at the place before, as far as that is the sink's to do.
     """
 
     sink: Sink
