@@ -248,6 +248,20 @@ def test_what_is_asked_wrongly_is_refused_by_its_name(attributes: dict[str, str]
         parse(attributes)
 
 
+async def test_bases_without_a_registrys_name_are_told_by_their_digest(bench: Bench) -> None:
+    base = await bench.engine.images.resolve("busybox")
+    text = f"FROM {base.id}\nCOPY a.txt /a\n"
+    (told,), _ = await attested(bench, Attestations(Provenance("min")), text)
+    (material,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert material["uri"].startswith("pkg:oci/image?digest=sha256%3A")
+    assert material["digest"] == {"sha256": base.id.partition(":")[2]}
+
+
+def test_what_the_client_knows_of_the_repository_is_told_without_passwords() -> None:
+    given = {"vcs:source": "https://me:secret@git.example/x.git", "vcs:revision": "abc", "vcs:": ""}
+    assert parse(given).vcs == {"source": "https://me:xxxxx@git.example/x.git", "revision": "abc"}
+
+
 def test_attestations_can_be_asked_for_in_every_way_clients_do() -> None:
     assert parse({}) == Attestations()
     assert parse({"attest:provenance": "", "attest:sbom": ""}) == Attestations(Provenance(), Sbom())
