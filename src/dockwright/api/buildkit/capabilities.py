@@ -19,8 +19,8 @@ FRONTEND = (
 REQUESTS = (
     "source.image source.local source.local.unique source.local.sessionid source.local.includepatterns "
     "source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint source.git source.http "
-    "exporter.multiple exporter.image.annotations exporter.sourcedateepoch constraints platform meta.ignorecache "
-    "meta.description meta.exportcache file.base"
+    "exporter.multiple exporter.image.annotations exporter.sourcedateepoch exporter.image.attestations "
+    "constraints platform meta.ignorecache meta.description meta.exportcache file.base"
 ).split()
 
 

@@ -21,6 +21,7 @@ from dockwright.api.buildkit.sessions import Sessions
 from dockwright.build import BuildRequest, Built
 from dockwright.build.outputs import Output, ToStore
 from dockwright.build.progress import Missed
+from dockwright.build.remote_cache import CacheTo
 from dockwright.engine import Engine
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 
@@ -62,6 +63,7 @@ class Job:
     refs: dict[str, Ref] = field(default_factory=dict)
     session_id: str = ""
     entitlements: frozenset[str] = frozenset()
+    cache_to: Sequence[CacheTo] = ()
     begun: bool = False
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     returned: asyncio.Future[Returned] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -181,7 +183,7 @@ class Buildkit:
 
     async def _build(self, job: Job, ref: Ref, outputs: Sequence[Output], teller: Teller) -> Built:
         prepared = ref.prepared
-        request = replace(prepared.request, outputs=outputs, entitlements=job.entitlements)
+        request = replace(prepared.request, outputs=outputs, entitlements=job.entitlements, cache_to=job.cache_to)
         missed: list[dict[str, object]] = []
         async with aclosing(self.engine.builder.build(request, prepared.context, prepared.images.find)) as progress:
             async for one in progress:

@@ -19,7 +19,6 @@ from dockwright.buildkit.proto.filesync_pb2 import (
     VerifyTokenAuthorityRequest,
     VerifyTokenAuthorityResponse,
 )
-from dockwright.cli.building.tokens import fetch
 from dockwright.credentials import CredentialFile, key_of
 from dockwright.credentials import Credentials as Kept
 
@@ -44,6 +43,8 @@ class Auth(AuthBase):
     @answering
     async def FetchToken(self, stream: Stream[FetchTokenRequest, FetchTokenResponse]) -> None:
         """A token for an engine that is not told the password."""
+        from dockwright.cli.building.tokens import fetch  # engines that ask for a token are few
+
         request = await stream.recv_message()
         assert request is not None
         found = await self._kept(request.Host)
