@@ -36,16 +36,17 @@ class Scale:
     pulled_layer_mib: int
     unpacked_files: int
     listed_images: int
+    context_files: int
 
     @classmethod
     def full(cls) -> Scale:
         """The README's figures."""
-        return cls(15, 3, 100, 1000, (20, 100), 160, 5000, 500, 300_000, 5, 47, 40_000, 500)
+        return cls(15, 3, 100, 1000, (20, 100), 160, 5000, 500, 300_000, 5, 47, 40_000, 500, 20_000)
 
     @classmethod
     def quick(cls) -> Scale:
         """A first impression."""
-        return cls(5, 1, 24, 100, (5, 20), 40, 500, 100, 50_000, 5, 8, 4_000, 50)
+        return cls(5, 1, 24, 100, (5, 20), 40, 500, 100, 50_000, 5, 8, 4_000, 50, 2_000)
 
     def with_samples(self, samples: int) -> Scale:
         """The same with another number of samples."""

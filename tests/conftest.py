@@ -36,6 +36,7 @@ hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, 
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 _failed: list[str] = []
+ROOTFS = Path(__file__).parents[1] / "tools/debian-rootfs.sh"
 SPECS = Path(__file__).parents[2] / "shared" / "specs"
 
 
@@ -95,6 +96,19 @@ def busybox_image(scratch: Path) -> Path:
     path = scratch / "busybox.tar"
     busybox_tar(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def debian(scratch: Path) -> Iterator[Path]:
+    """A root file system from the host's package archive."""
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("mmdebstrap is missing: it makes the root file system")
+    path = scratch / "debian.tar"
+    done = subprocess.run(["bash", ROOTFS, path, "ca-certificates"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"the package archive is out of reach: {done.stderr.strip()[-200:]}")
+    yield path
+    path.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.engines import DOCKER
 from bench.row import Row
-from bench.rows import commandline, copying, execs, images, listing, memory, networks, runs, starts, streams
+from bench.rows import builds, commandline, copying, execs, images, listing, memory, networks, runs, starts, streams
 
 _ALL: tuple[Row, ...] = (
     *memory.ROWS,
@@ -16,6 +16,7 @@ _ALL: tuple[Row, ...] = (
     *streams.ROWS,
     *copying.ROWS,
     *images.ROWS,
+    *builds.ROWS,
     *listing.ROWS,
     *memory.AFTERWARDS,
 )

@@ -83,7 +83,7 @@ def test_a_command_that_fails_ends_the_build_with_its_code(client: sdk.DockerCli
         (b"FROM busybox\nRUM x\n", "Dockerfile:2:1: unknown instruction: RUM (did you mean RUN?)"),
         (b"FROM busybox\nCOPY nothing /\n", "nothing: file not found"),
         (b"FROM 127.0.0.1:1/nothing\n", "127.0.0.1:1"),
-        (b"FROM busybox\nADD https://example.test/x /\n", "is not supported by this release"),
+        (b"FROM busybox\nADD https://127.0.0.1:1/x /\n", "cannot fetch https://127.0.0.1:1/x"),
         (b"FROM busybox\nUSER nobody-here\nRUN x\n", "unable to find user nobody-here"),
         (b"", "file with no instructions"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -9,8 +11,9 @@ import msgspec
 from aiohttp import web
 
 from dockwright.api.call import Call
-from dockwright.errors import DockwrightError, StartFailed
+from dockwright.errors import DockwrightError, HostFailure, StartFailed
 
+log = logging.getLogger(__name__)
 Message = dict[str, object]
 
 
@@ -28,6 +31,11 @@ async def tell(call: Call, messages: AsyncGenerator[Message, None]) -> web.Strea
                 message = await anext(messages, None)
         except DockwrightError as error:
             await response.write(_line(failure(error)))
+        except ConnectionError:  # nobody is there to be told
+            raise
+        except (OSError, sqlite3.Error) as error:  # a full disk, mostly: too late for a status
+            log.exception("%s %s", call.request.method, call.request.path)
+            await response.write(_line(failure(HostFailure(str(error)))))
         await response.write_eof()
     return response
 

@@ -207,7 +207,14 @@ class Overlay:
             return not shared
 
         try:
-            last = await self._database.write(forget)
+            try:
+                last = await self._database.write(forget)
+            except sqlite3.OperationalError:
+                if node.kind != "active":
+                    raise
+                # A full disk: what goes anyway makes the room that forgetting it takes.
+                await workers.bulk(trees.remove, self._root / str(node.layer.number) / "fs")
+                last = await self._database.write(forget)
         except sqlite3.Error:
             if known is not None:
                 self._nodes[node.key] = known

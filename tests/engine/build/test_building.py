@@ -304,3 +304,30 @@ async def test_the_checks_speak_up(bench: Bench) -> None:
     outcome = await bench.build("FROM busybox as x\nCMD echo\n")
     rules = {getattr(one, "rule", "") for one in outcome.progress}
     assert {"FromAsCasing", "JSONArgsRecommended"} <= rules
+
+
+async def test_a_context_of_twenty_thousand_files(bench: Bench) -> None:
+    def fill() -> None:
+        for package in range(100):
+            folder = bench.root / "packages" / f"p{package}"
+            (folder / "node_modules").mkdir(parents=True)
+            for number in range(190):
+                (folder / f"{number}.txt").write_text(f"{package} {number}")
+            for number in range(10):
+                (folder / "node_modules" / f"{number}.js").write_text("left out")
+
+    await asyncio.to_thread(fill)
+    text = (
+        "FROM busybox AS one\nCOPY packages/p1 /p\nRUN ls /p | wc -l\n"
+        "FROM busybox\nCOPY . /all\nCOPY --from=one /p /p\nRUN find /all -type f | wc -l\n"
+    )
+    files: dict[str, str | bytes] = {".dockerignore": "**/node_modules\n.dockerignore\n"}
+    assert sorted((await bench.build(text, files)).said.split()) == ["190", "19000"]
+    changed = await bench.build(text, {"packages/p7/7.txt": "changed"})
+    assert {title[1:6]: cached for title, cached in changed.cached.items() if "COPY" in title} == {
+        "one 2": True,
+        "stage": False,
+    }
+    assert sum(changed.cached.values()) == 2, "what stands on the package that has not changed is still known"
+    left_out = await bench.build(text, {"packages/p7/node_modules/1.js": "changed"})
+    assert all(left_out.cached.values())

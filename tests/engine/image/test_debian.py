@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,22 +20,8 @@ from dockwright.oci import RunConfig
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
-TOOL = Path(__file__).parents[3] / "tools/debian-rootfs.sh"
 PACKAGES = (("hello",), ("iputils-ping", "less"), ("sudo",))
 Tree = dict[bytes, tuple[object, ...]]
-
-
-@pytest.fixture(scope="session")
-def debian(scratch: Path) -> Iterator[Path]:
-    """A root file system from the host's package archive."""
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("mmdebstrap is missing: it makes the root file system")
-    path = scratch / "debian.tar"
-    done = subprocess.run(["bash", TOOL, path, "ca-certificates"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"the package archive is out of reach: {done.stderr.strip()[-200:]}")
-    yield path
-    path.unlink()
 
 
 def tree(root: Path) -> Tree:
