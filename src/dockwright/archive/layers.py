@@ -263,19 +263,19 @@ class _LayerPacker(Packer):
             return
         self.header(self.entry(name + b"/" if name else b"./", found, fd))
         if name and _is_opaque(fd):
-            self.header(_mark(name + b"/" + OPAQUE_MARK, found))
+            self.header(_mark(name + b"/" + OPAQUE_MARK))
 
     def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             above, slash, last = name.rpartition(b"/")
-            self.header(_mark(above + slash + WHITEOUT + last, found))
+            self.header(_mark(above + slash + WHITEOUT + last))
             return
         super().special(folder, base, name, found)
 
 
-def _mark(name: bytes, found: os.stat_result) -> Entry:
-    # Whole seconds: nobody asks when exactly something was deleted.
-    return Entry(name, mode=0, mtime_ns=found.st_mtime_ns // 10**9 * 10**9)
+def _mark(name: bytes) -> Entry:
+    # Without a time: nobody asks when something was deleted, and the same deletions are the same layer.
+    return Entry(name, mode=0)
 
 
 def _is_opaque(fd: int) -> bool:

@@ -220,6 +220,7 @@ def fill(tree: Path) -> None:
         file.seek(5_000_000)
         file.write(b"end")
     os.mknod(tree / "etc/deleted", stat.S_IFCHR, 0)
+    os.utime(tree / "etc/deleted", (1, 1))
     (tree / "opaque").mkdir(mode=0o1777)
     os.setxattr(tree / "opaque", "trusted.overlay.opaque", b"y")
     tree.chmod(0o751)
