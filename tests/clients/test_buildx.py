@@ -103,7 +103,7 @@ def test_docker_build_builds_with_buildkit(whose: str, make: Callable[[str], Cli
     client = make(whose)
     client.write(
         {
-            "Dockerfile": f"FROM busybox\nARG WHO\nCOPY . /src\nRUN echo hello $WHO {whose} > /said && ls /src\nCMD cat /said\n",
+            "Dockerfile": f"# syntax=docker/dockerfile:1\nFROM busybox\nARG WHO\nCOPY . /src\nRUN echo hello $WHO {whose} > /said && ls /src\nCMD cat /said\n",
             "a.txt": "a",
             "left/out.txt": "b",
             ".dockerignore": "left\n",
@@ -168,6 +168,7 @@ def test_a_step_that_fails_is_shown_with_its_output_and_its_line(client: Client)
             "FROM busybox\nRUNN x\n",
             ("   2 | >>> RUNN x", "dockerfile parse error on line 2: unknown instruction: RUNN"),
         ),
+        ("# syntax=someone/else:1\nFROM busybox\n", ("   1 | >>> # syntax=someone/else:1", "someone/else:1")),
         ("FROM busybox\nCOPY missing /\n", ("   2 | >>> COPY missing /", "missing: file not found")),
         ("FROM busybox\nUSER nobody-there\nRUN id\n", ("   3 | >>> RUN id", "nobody-there")),
     ],
@@ -243,6 +244,23 @@ def test_results_come_back_as_files_and_as_a_tar(client: Client, tmp_path: Path)
     with tarfile.open(tmp_path / "layout.tar") as tar:
         assert {"index.json", "oci-layout"} <= {name.removeprefix("./") for name in tar.getnames()}
     assert json.loads((tmp_path / "metadata.json").read_text())["containerimage.digest"].startswith("sha256:")
+
+
+def test_caches_come_from_and_go_to_the_clients_directory(client: Client, tmp_path: Path) -> None:
+    client.write({"Dockerfile": "FROM busybox\nRUN echo cached > /cached\n"})
+    client.build("--cache-to", f"type=local,dest={tmp_path}/cache,mode=max", ".")
+    assert json.loads((tmp_path / "cache/index.json").read_text())["manifests"]
+    client.says("builder", "prune", "--all", "--force")
+    assert "\n#6 CACHED" in client.build("--cache-from", f"type=local,src={tmp_path}/cache", ".").replace("#7", "#6")
+
+
+def test_several_platforms_make_an_index(client: Client) -> None:
+    client.write({"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY <<E /arch\n$TARGETARCH\nE\n"})
+    client.build(
+        "--platform", "linux/amd64,linux/arm64", "-t", "buildx:several", "--metadata-file", "../told.json", "."
+    )
+    told = json.loads((client.root / "../told.json").read_text())
+    assert told["containerimage.descriptor"]["mediaType"] == "application/vnd.oci.image.index.v1+json"
 
 
 def test_the_second_build_sends_only_what_changed(client: Client) -> None:
