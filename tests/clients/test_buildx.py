@@ -181,6 +181,18 @@ def test_a_mistake_is_shown_with_its_line(text: str, expected: tuple[str, ...], 
         assert part in done.stderr
 
 
+def test_steps_get_what_the_client_says_of_them(client: Client) -> None:
+    client.write(
+        {
+            "Dockerfile": "FROM busybox\nRUN grep '10.9.8.7.*elsewhere' /etc/hosts && grep here /etc/hosts && ulimit -n && df /dev/shm\n"
+        }
+    )
+    options = ("--add-host", "elsewhere:10.9.8.7", "--add-host", "here:host-gateway", "--ulimit", "nofile=123:123")
+    told = client.build(*options, "--shm-size", "3m", "--network", "none", ".")
+    assert " 123\n" in told
+    assert " 3072 " in told
+
+
 def test_a_dockerfile_that_is_not_there_is_named(client: Client) -> None:
     done = client.run("build", "--progress", "plain", "-f", "Nowhere", ".")
     assert done.returncode == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from dockwright.undo import UndoStack
 _METHOD = "/moby.filesync.v1.FileSync/DiffCopy"
 # How many copies are kept; the ones that no build has used for longest go first.
 KEPT = 32
+_PASSING = "tmp-"
 
 
 class Locals:
@@ -34,6 +36,7 @@ class Locals:
         self._directory = directory
         self._flights: Flights[tuple[str, Wanted], Path, [int]] = Flights(background)
         self._busy: set[str] = set()
+        self._tidying = asyncio.Lock()
 
     def synced(
         self, session: Session, wanted: Wanted, moved: Callable[[int], None]
@@ -50,25 +53,30 @@ class Locals:
             raise Unavailable(f"the client offers no directories, and so not {wanted.name!r}")
         key = _key(session, wanted)
         async with UndoStack() as undo:
-            if key and key not in self._busy:
-                self._busy.add(key)
-                undo.callback(self._busy.discard, key)
-                folder = self._directory / key
-            else:  # another build reads the copy, or there is no name to keep it by
-                folder = self._directory / f"tmp-{secrets.token_hex(8)}"
+            # Another build may read the copy, or there is no name to keep it by.
+            alone = not key or key in self._busy
+            name = f"{_PASSING}{secrets.token_hex(8)}" if alone else key
+            folder = self._directory / name
+            self._busy.add(name)
+            undo.callback(self._busy.discard, name)
+            if alone:
                 undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-            await workers.bulk(self._make_room, folder)
+            # One at a time: what one removes, another may be about to use, and makes anew then.
+            async with self._tidying:
+                await workers.bulk(self._make_room, folder, frozenset(self._busy))
             await _transfer(session, wanted, folder, moved)
             yield folder / "fs"
 
-    def _make_room(self, folder: Path) -> None:
+    def _make_room(self, folder: Path, busy: frozenset[str]) -> None:
         """Make the folder, and remove copies that are too many, and those of builds that a former daemon did not end."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(folder)
-        others = [one for one in self._directory.iterdir() if one.name not in self._busy and one != folder]
-        kept = [one for one in others if not one.name.startswith("tmp-")]
-        kept.sort(key=lambda one: one.stat().st_mtime_ns)
-        for one in kept[: max(0, len(kept) + 1 - KEPT)]:
+        idle = [one for one in self._directory.iterdir() if one.name not in busy]
+        kept = sorted(
+            (one for one in idle if not one.name.startswith(_PASSING)), key=lambda one: one.stat().st_mtime_ns
+        )
+        gone = [one for one in idle if one.name.startswith(_PASSING)]
+        for one in gone + kept[: max(0, len(kept) + 1 - KEPT)]:
             shutil.rmtree(one, ignore_errors=True)
 
 
