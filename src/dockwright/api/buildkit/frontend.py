@@ -116,6 +116,7 @@ class Frontend:
             limits=asked.limits,
             lender=self._lender,
             platforms=asked.platforms,
+            index=bool(asked.platforms),
             attestations=asked.attestations,
             cache_from=tuple(self._cache_from(one) for one in asked.cache_imports),
             contexts=await contexts.named(),

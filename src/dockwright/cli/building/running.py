@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import ExitStack
 from dataclasses import replace
@@ -37,12 +38,14 @@ from dockwright.oci import reference
 
 def run(session: Session, options: Options, source: str) -> int:
     """Build, or ask; the exit status."""
+    if not session.debug:  # what goes wrong on the wire is told by the build that fails
+        logging.getLogger("grpclib").setLevel(logging.CRITICAL)
     asked = question(_called(options))
     mode = faces.mode(
         options.text("progress") if options.given("progress") else "", os.environ, quiet=options.on("quiet")
     )
     wanted = [] if asked else _outputs(options)
-    results.forget(options, wanted)
+    results.forget(options)
     with ExitStack() as stack:
         found = inputs(source, options.text("file"), options.many("build-context"))
         stack.callback(found.close)

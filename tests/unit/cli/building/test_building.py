@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,6 +159,29 @@ def test_another_directory_is_not_given(build: Run, start: Start, context: Path,
 
     found = build(start(script), str(context), status=1)
     assert b'no access allowed to dir "elsewhere"' in found.stderr
+
+
+def test_a_directory_that_went_away_is_told(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    async def script(going: Build) -> dict[str, str]:
+        shutil.rmtree(context)
+        await going.fetch(Wanted("context"), tmp_path / "got")
+        return {}
+
+    said = build(start(script), str(context), status=1).stderr
+    assert b"ERROR: failed to build" in said
+    assert b"Traceback" not in said
+
+
+def test_a_result_that_cannot_be_written_is_told(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def script(going: Build) -> dict[str, str]:
+        await _give(going, 0, b"tar")
+        return {}
+
+    said = build(start(script), "-o", f"type=tar,dest={tmp_path}/file/x.tar", str(context), status=1).stderr
+    assert b"file exists" in said or b"not a directory" in said
+    assert b"Traceback" not in said
 
 
 def test_options_become_attributes(build: Run, start: Start, context: Path) -> None:

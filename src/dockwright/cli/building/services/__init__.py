@@ -8,4 +8,5 @@ agents      ssh agents
 stores      image layouts
 uploads     tars from standard input
 health      that we are there
+answers     what all of them say when something is wrong here
 """

@@ -13,7 +13,6 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
-from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto.content_grpc import ContentBase
 from dockwright.buildkit.proto.content_pb2 import (
     COMMIT,
@@ -27,6 +26,7 @@ from dockwright.buildkit.proto.content_pb2 import (
     WriteContentResponse,
 )
 from dockwright.cli.building.layouts import Layout
+from dockwright.cli.building.services.answers import answers
 from dockwright.cli.building.services.headers import headers
 from dockwright.errors import HostFailure
 
@@ -40,7 +40,7 @@ class Stores(ContentBase):
     def __init__(self, layouts: Mapping[str, Layout], writable: frozenset[str]) -> None:
         self._layouts, self._writable = layouts, writable
 
-    @answering
+    @answers
     async def Info(self, stream: Stream[InfoRequest, InfoResponse]) -> None:
         """Whether there is a blob, and how long it is."""
         layout = self._layout(headers(stream).get(_STORE, ""))
@@ -51,7 +51,7 @@ class Stores(ContentBase):
             raise GRPCError(Status.NOT_FOUND, f"content {request.digest}: not found")
         await stream.send_message(InfoResponse(info=Info(digest=request.digest, size=size)))
 
-    @answering
+    @answers
     async def Read(self, stream: Stream[ReadContentRequest, ReadContentResponse]) -> None:
         """A blob, or a part of it."""
         layout = self._layout(headers(stream).get(_STORE, ""))
@@ -72,7 +72,7 @@ class Stores(ContentBase):
         finally:
             await workers.quick(file.close)
 
-    @answering
+    @answers
     async def Write(self, stream: Stream[WriteContentRequest, WriteContentResponse]) -> None:
         """A blob, piece by piece; it is there once it is complete, and is what its digest says."""
         name = headers(stream).get(_STORE, "")
