@@ -282,6 +282,17 @@ def test_the_second_build_sends_only_what_changed(client: Client) -> None:
     assert re.search(r"transferring context: \d+B", client.build("."))
 
 
+def test_copies_of_directories_are_part_of_the_cache(client: Client) -> None:
+    client.write({"Dockerfile": "FROM busybox\nCOPY . /src\n", "file": "x"})
+    client.build(".")
+    told = client.says("buildx", "du", "--verbose")
+    assert "local source for context" in told
+    assert "source.local" in told
+    client.says("builder", "prune", "--all", "--force")
+    assert "local source" not in client.says("buildx", "du", "--verbose")
+    client.build(".")
+
+
 def test_only_what_the_dockerfile_reads_is_sent(client: Client) -> None:
     client.write({"Dockerfile": "FROM busybox\nCOPY small /\n", "big": "0123456789" * 200_000, "small": "1"})
     assert re.search(r"transferring context: \d+B", client.build("."))
