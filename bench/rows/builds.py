@@ -22,6 +22,7 @@ from bench.rows._session import Sample, session
 
 STEPS = 8
 STAGES = 38
+LIMIT_S = 300
 NAME = "bench-built"
 # The last docker command that speaks BuildKit's protocol by itself; later ones leave it to a plugin.
 BUILDKIT_CLIENT = next(
@@ -94,6 +95,7 @@ def _build(engine: Engine, folder: Path, flags: tuple[str, ...], *, buildkit: bo
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        timeout=LIMIT_S,
     )
     took_s = time.perf_counter() - began
     if done.returncode:

@@ -103,7 +103,7 @@ def test_docker_build_builds_with_buildkit(whose: str, make: Callable[[str], Cli
     client = make(whose)
     client.write(
         {
-            "Dockerfile": f"FROM busybox\nARG WHO\nCOPY . /src\nRUN echo hello $WHO {whose} > /said && ls /src\nCMD cat /said\n",
+            "Dockerfile": f"# syntax=docker/dockerfile:1\nFROM busybox\nARG WHO\nCOPY . /src\nRUN echo hello $WHO {whose} > /said && ls /src\nCMD cat /said\n",
             "a.txt": "a",
             "left/out.txt": "b",
             ".dockerignore": "left\n",
@@ -168,6 +168,7 @@ def test_a_step_that_fails_is_shown_with_its_output_and_its_line(client: Client)
             "FROM busybox\nRUNN x\n",
             ("   2 | >>> RUNN x", "dockerfile parse error on line 2: unknown instruction: RUNN"),
         ),
+        ("# syntax=someone/else:1\nFROM busybox\n", ("   1 | >>> # syntax=someone/else:1", "someone/else:1")),
         ("FROM busybox\nCOPY missing /\n", ("   2 | >>> COPY missing /", "missing: file not found")),
         ("FROM busybox\nUSER nobody-there\nRUN id\n", ("   3 | >>> RUN id", "nobody-there")),
     ],
@@ -243,6 +244,23 @@ def test_results_come_back_as_files_and_as_a_tar(client: Client, tmp_path: Path)
     with tarfile.open(tmp_path / "layout.tar") as tar:
         assert {"index.json", "oci-layout"} <= {name.removeprefix("./") for name in tar.getnames()}
     assert json.loads((tmp_path / "metadata.json").read_text())["containerimage.digest"].startswith("sha256:")
+
+
+def test_caches_come_from_and_go_to_the_clients_directory(client: Client, tmp_path: Path) -> None:
+    client.write({"Dockerfile": "FROM busybox\nRUN echo cached > /cached\n"})
+    client.build("--cache-to", f"type=local,dest={tmp_path}/cache,mode=max", ".")
+    assert json.loads((tmp_path / "cache/index.json").read_text())["manifests"]
+    client.says("builder", "prune", "--all", "--force")
+    assert "\n#6 CACHED" in client.build("--cache-from", f"type=local,src={tmp_path}/cache", ".").replace("#7", "#6")
+
+
+def test_several_platforms_make_an_index(client: Client) -> None:
+    client.write({"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY <<E /arch\n$TARGETARCH\nE\n"})
+    client.build(
+        "--platform", "linux/amd64,linux/arm64", "-t", "buildx:several", "--metadata-file", "../told.json", "."
+    )
+    told = json.loads((client.root / "../told.json").read_text())
+    assert told["containerimage.descriptor"]["mediaType"] == "application/vnd.oci.image.index.v1+json"
 
 
 def test_the_second_build_sends_only_what_changed(client: Client) -> None:
@@ -410,3 +428,64 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_caches_in_directories_registries_and_images(client: Client, tmp_path: Path) -> None:
+    client.write({"Dockerfile": "FROM busybox\nCOPY a /a\nRUN cat /proc/sys/kernel/random/uuid > /id\n", "a": "A"})
+    with registry(tmp_path) as running:
+        kept, inside = f"type=registry,ref={running.name('cache:1')}", running.name("app:1")
+        places = {
+            "type=local,dest=cache,mode=max": "type=local,src=cache",
+            f"{kept},mode=max,image-manifest=false": kept,
+            "type=inline": f"type=registry,ref={inside}",
+        }
+        client.run("builder", "prune", "-af")
+        push = ("-t", inside, "--push")
+        client.build("--no-cache", *(part for place in places for part in ("--cache-to", place)), *push, ".")
+        for place in places.values():
+            client.run("builder", "prune", "-af")
+            said = client.build("--cache-from", place, ".")
+            assert said.count("importing sha256:") >= 2, said
+            assert said.count("CACHED") == 2
+        client.run("rmi", "-f", inside)
+
+
+def test_an_image_is_attested_as_docker_does_by_default_and_more(client: Client, daemon: Daemon) -> None:
+    client.write({"Dockerfile": "FROM busybox\nRUN echo x > /x\n"})
+    client.build("-t", "attested:1", ".")
+    client.build("-t", "attested:2", "--provenance", "false", ".")
+    client.build("-t", "attested:3", "--provenance", "mode=max", "--metadata-file", "told.json", ".")
+    sdk = daemon.client()
+    shown = [sdk.images.get(f"attested:{number}").attrs for number in (1, 2, 3)]
+    assert ["index" in one["Descriptor"]["mediaType"] for one in shown] == [True, False, True]
+    told = json.loads((client.root / "told.json").read_text())
+    assert told["containerimage.digest"] == shown[2]["Id"]
+    listed = sdk.api.get(sdk.api.base_url + "/images/json", params={"manifests": "1"}).json()
+    sdk.close()
+    (one,) = [image for image in listed if image["Id"] == shown[2]["Id"]]
+    assert [manifest["Kind"] for manifest in one["Manifests"]] == ["image", "attestation"]
+    assert client.says("run", "--rm", "attested:3", "cat", "/x") == "x\n"
+    done = client.run("build", "--sbom", "true", ".")
+    assert "docker/buildkit-syft-scanner:stable-1 cannot be had" in done.stderr
+    client.run("rmi", "-f", *(f"attested:{number}" for number in (1, 2, 3)))
+
+
+def test_layouts_go_into_directories_and_several_platforms_into_one_index(client: Client, tmp_path: Path) -> None:
+    client.write({"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY a /$TARGETARCH\n", "a": "A"})
+    both = ("--platform", "linux/amd64,linux/arm64")
+    client.build("-o", "type=oci,dest=layout,tar=false", "--provenance", "false", *both, ".")
+    (index,) = json.loads((client.root / "layout/index.json").read_text())["manifests"]
+    named = json.loads((client.root / "layout/blobs/sha256" / index["digest"][7:]).read_text())
+    assert [one["platform"]["architecture"] for one in named["manifests"]] == ["amd64", "arm64"]
+    client.build("-o", "files", "--provenance", "false", *both, ".")
+    assert sorted(str(path.relative_to(client.root / "files")) for path in client.root.rglob("files/*/*")) == [
+        "linux_amd64/amd64",
+        "linux_arm64/arm64",
+    ]
+    with registry(tmp_path) as running:
+        name = running.name("both:1")
+        client.build("-t", name, "--push", *both, ".")
+        shown = client.says("buildx", "imagetools", "inspect", name)
+        assert "linux/arm64" in shown
+        assert "attestation-manifest" in shown
+        client.run("rmi", "-f", name)

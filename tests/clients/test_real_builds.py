@@ -112,7 +112,7 @@ def test_a_python_application_fetches_its_packages_once(client: docker.DockerCli
     with WebServer(index) as server:
         text = (
             TOOLS + f"WORKDIR /app\nCOPY requirements.txt .\nRUN --mount=type=cache,target=/root/.cache/pip"
-            f" pip install -q --break-system-packages --index-url {server.url}/simple/ -r requirements.txt\n"
+            f" pip install -q --break-system-packages --trusted-host 127.0.0.1 --index-url {server.url}/simple/ -r requirements.txt\n"
             'COPY app.py .\nCMD ["python3", "app.py"]\n'
         )
         files = {

@@ -42,7 +42,13 @@ def test_an_interpreter_is_found_by_what_programs_begin_with(tmp_path: Path) -> 
 
 
 def test_what_runs_here_needs_none(tmp_path: Path) -> None:
-    assert foreign.trouble(platforms.host(), tmp_path / "nothing") == ""
+    for one in (
+        platforms.host(),
+        Platform(),
+        Platform("", "linux"),
+        Platform(platforms.host().architecture, "linux", variant="v9"),
+    ):
+        assert foreign.trouble(one, tmp_path / "nothing") == ""
 
 
 @pytest.mark.skipif(OTHER.architecture != "arm64", reason="the host is no other machine than the one in the table")

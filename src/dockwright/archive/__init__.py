@@ -24,6 +24,7 @@ from dockwright.archive.selection import (
     place,
 )
 from dockwright.archive.source import Source, Tapped, decompressed, is_packed, is_tar
+from dockwright.archive.taking import take_layer
 
 __all__ = [
     "Chosen",
@@ -53,6 +54,7 @@ __all__ = [
     "replay",
     "run",
     "stat_path",
+    "take_layer",
     "unpack_layer",
     "write",
 ]

@@ -219,7 +219,7 @@ def pack_layer(tree: Path, without: frozenset[bytes] = frozenset(), latest_ns: i
     them does. Times after `latest_ns` are told as that.
     """
     with Root(tree) as root:
-        yield from _LayerPacker(root, without, latest_ns).tree(b"", b"")
+        yield from LayerPacker(root, without, latest_ns).tree(b"", b"")
 
 
 def apply_layer(source: Source, tree: Path, links: list[tuple[bytes, bytes]]) -> None:
@@ -253,7 +253,9 @@ class _LayerApplier(Unpacker):
         self.adorn(self.root.fd, entry)
 
 
-class _LayerPacker(Packer):
+class LayerPacker(Packer):
+    """Makes the tar of `pack_layer`."""
+
     def __init__(self, root: Root, without: frozenset[bytes], latest_ns: int | None) -> None:
         super().__init__(root, subsecond=True, latest_ns=latest_ns)
         self._without = without

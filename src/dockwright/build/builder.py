@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build import entitlements, pruning
+from dockwright.build import entitlements, layouts, pruning
 from dockwright.build.attestations import Attestations
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
@@ -22,7 +22,7 @@ from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.named import Named
-from dockwright.build.outputs.output import Format, Output, ToDirectory
+from dockwright.build.outputs.output import Format, Output, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
@@ -69,6 +69,8 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    # An index for one platform too.
+    index: bool = False
     attestations: Attestations = field(default_factory=Attestations)
     cache_from: Sequence[CacheFrom] = ()
     cache_to: Sequence[CacheTo] = ()
@@ -194,6 +196,8 @@ class Builder:
                 images, self._runner, self._mounter, self.contexts, request, solving, find_image, text, began_ns
             )
             exported = await finishing.finish(plans, trees)
+        if any(not isinstance(one, ToStore) or not one.keep for one in request.outputs) or request.cache_to:
+            await self._parts.images.collect()  # what was made to be sent alone
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))
@@ -202,9 +206,15 @@ class Builder:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
         several = len(wanted) > 1
         options = [replace(request.options, platform=platform) for platform in wanted]
+
+        async def find(name: str, platform: Platform) -> Image:
+            if name.startswith(layouts.SCHEME):
+                return await layouts.load(self._parts.images, name, platform)
+            return await find_image(name, platform)
+
         named = Named(request.contexts, files=self._options.repositories_of_host)
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
-        planners = [Planner(dockerfile, one, find_image, several=several, named=named, fresh=fresh) for one in options]
+        planners = [Planner(dockerfile, one, find, several=several, named=named, fresh=fresh) for one in options]
         return [await planner.plan() for planner in planners]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,11 @@ import msgspec
 
 from dockwright.build.attesting import Attesting
 from dockwright.build.cache import Tree
-from dockwright.build.graph import Vertex
 from dockwright.build.mounting import Mounter
 from dockwright.build.outputs.exporting import Exporter
 from dockwright.build.outputs.output import ToStore
 from dockwright.build.outputs.result import Attestation, Exported, Part, Result
-from dockwright.build.plan import SCAN_CONTEXT, Plan
+from dockwright.build.plan import Plan
 from dockwright.build.remote_cache.exporting import CacheExporter, inline
 from dockwright.build.running import Runner
 from dockwright.build.solver import Solving
@@ -51,7 +50,7 @@ class Finishing:
         """Do everything that was asked for with the result of each plan, one after another. Raises as the exporters do."""
         request, work = self.request, self.solving.work
         parts = [await self._part(plan, tree) for plan, tree in zip(plans, trees, strict=True)]
-        result = Result(tuple(parts), len(parts) > 1, work.time_ns)
+        result = Result(tuple(parts), request.index or len(parts) > 1, work.time_ns)
         credential = request.lender.credential
         exporter = Exporter(self.images, self.mounter, self.folder, work.lease, work.steps, credential)
         outputs = request.outputs or [ToStore(tuple(request.names))]
@@ -91,12 +90,12 @@ class Finishing:
             self.began_ns if request.keep_times else None,
         )
         found = await attesting.provenance(plan, request.options, request.dockerfile, self.text, self.solving.origins)
-        return found + await attesting.sbom(tree, self._extras(plan.scanned))
+        return found + await attesting.sbom(tree, self._extras(plan))
 
-    def _extras(self, scanned: Mapping[str, Vertex]) -> dict[str, Tree | Path]:
+    def _extras(self, plan: Plan) -> dict[str, Tree | Path]:
         """What the Dockerfile wants a scanner to look into beside the result."""
-        found: dict[str, Tree | Path] = {name: self.solving.layers_of(vertex) for name, vertex in scanned.items()}
-        if self.request.options.arguments.get(SCAN_CONTEXT, "").lower() in ("1", "true"):
+        found: dict[str, Tree | Path] = {name: self.solving.layers_of(vertex) for name, vertex in plan.scanned.items()}
+        if plan.scans_context:
             found["context"] = self.solving.work.context.root
         return found
 

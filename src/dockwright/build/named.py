@@ -2,6 +2,7 @@
 
     a directory                     Context
     docker-image://NAME             an image; docker-image://scratch is nothing
+    oci-layout://DIRECTORY[:TAG]    an image of an OCI layout on this host
     target:NAME                     a stage of the same Dockerfile
     a repository                    as `sources.gitref` reads it
     http(s)://...                   what is in the archive there, or the file there as `context`
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dockwright.build import layouts
 from dockwright.build.context import Context
 from dockwright.build.graph import Download, Local, Repository, Vertex
 from dockwright.build.sources import gitref
@@ -22,7 +24,7 @@ from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid
 from dockwright.oci import Platform, reference
 
-IMAGE, STAGE = "docker-image://", "target:"
+IMAGE, LAYOUT, STAGE = "docker-image://", layouts.SCHEME, "target:"
 
 
 @dataclass(frozen=True)

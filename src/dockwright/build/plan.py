@@ -17,9 +17,9 @@ from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
 from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
-from dockwright.build.effects import COMMENT, Effects, Made, changes_files
+from dockwright.build.effects import COMMENT, DEFAULT_PATH, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
-from dockwright.build.named import IMAGE, STAGE, Named
+from dockwright.build.named import IMAGE, LAYOUT, STAGE, Named
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
@@ -56,6 +56,8 @@ class Plan:
     fresh: frozenset[Vertex] = frozenset()
     # Stages that are to be looked into by a scanner too, by name.
     scanned: Mapping[str, Vertex] = field(default_factory=dict)
+    # And the build's context.
+    scans_context: bool = False
     # What base images set, by the name that FROM says.
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -103,10 +105,23 @@ class Planner:
         # A stage that says what it is for is that, whatever was asked for.
         own = made.platform if target.base.platform and made.platform else self._platform
         scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
-        fresh = frozenset(self._fresh)
         return Plan(
-            made.vertex, config, tuple(made.history), made.author, own, made.image, fresh, scanned, self._environments
+            made.vertex,
+            config,
+            tuple(made.history),
+            made.author,
+            own,
+            made.image,
+            frozenset(self._fresh),
+            scanned,
+            scans_context=self._asks(SCAN_CONTEXT, target, made),
+            environments=self._environments,
         )
+
+    def _asks(self, name: str, stage: Stage, made: Made) -> bool:
+        """Whether the argument `name`, of the stage or before all of them, is true or names the stage."""
+        text = made.scope.args.get(name) or self._global.get(name)
+        return text is not None and (text.lower() in ("1", "true") or stage.base.name in text.split(","))
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -144,7 +159,7 @@ class Planner:
                 self._fresh.add(made.vertex)
         self._made[stage.number] = made
         self._begun.discard(stage.number)
-        if _is_named(made.scope.args.get(SCAN_STAGE), stage.base.name):
+        if self._asks(SCAN_STAGE, stage, made):
             self._scanned[stage.base.name or f"stage-{stage.number}"] = made.vertex
         return made
 
@@ -177,8 +192,7 @@ class Planner:
         if (context := self._named.find(name, platform)) is not None:
             return await self._of_context(name, context, platform, stage)
         if name == "scratch":
-            scope = Scope(dockerfile.escape, given, self._global)
-            return Made(Scratch(), RunConfig(), [], "", None, scope, platform=platform)
+            return self._on_nothing(Scratch(), [], platform)
         own = sum(changes_files(one) for one in stage.instructions)
         label = f"[{self._label(stage)}1/{1 + own}] "
         made = self._on_image(await self.image(name, platform, base.line, label))
@@ -187,7 +201,7 @@ class Planner:
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
-        run = image.config.run
+        run = _with_path(image.config.run)
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         history = list(image.config.history or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
@@ -198,20 +212,28 @@ class Planner:
         vertex = await self._context(name, given, platform, stage.base.line)
         if isinstance(vertex, Base):
             return self._on_image(vertex)
-        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global)
         if isinstance(vertex, Scratch):
-            return Made(vertex, RunConfig(), [], "", None, scope, platform=platform)
+            return self._on_nothing(vertex, [], platform)
         if isinstance(given, str) and given.startswith(STAGE):
             return self._made[self._stage_of(name, given, stage.base.line).number]
         history = [History(created_by=f"FROM {name}", comment=COMMENT)]
         files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
-        return Made(files, RunConfig(), history, "", None, scope, platform=platform)
+        return self._on_nothing(files, history, platform)
+
+    def _on_nothing(self, vertex: Vertex, history: list[History], platform: Platform) -> Made:
+        """A stage whose files no image brings."""
+        run = _with_path(RunConfig())
+        env = dict(pair.partition("=")[::2] for pair in run.env or ())
+        scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
+        return Made(vertex, run, history, "", None, scope, platform=platform)
 
     async def _context(self, name: str, given: Context | str, platform: Platform, line: Line) -> Vertex:
         """The files of a named context. Raises `DockerfileError`, and as `find_image` does."""
         if isinstance(given, str) and given.startswith(IMAGE):
             image = given.removeprefix(IMAGE)
             return Scratch() if image == "scratch" else await self.image(image, platform, line)
+        if isinstance(given, str) and given.startswith(LAYOUT):
+            return await self.image(given, platform, line)
         if isinstance(given, str) and given.startswith(STAGE):
             return (await self._stage(self._stage_of(name, given, line))).vertex
         if name not in self._contexts:
@@ -279,6 +301,8 @@ class Planner:
         return await self.image(name, self._platform, line)
 
 
-def _is_named(text: str | None, stage: str) -> bool:
-    """Whether `true` or a list of stages means this one."""
-    return text is not None and (text.lower() in ("1", "true") or (bool(stage) and stage in text.split(",")))
+def _with_path(run: RunConfig) -> RunConfig:
+    """The configuration with a PATH, which every image that is built has."""
+    if any(pair.startswith("PATH=") for pair in run.env or ()):
+        return run
+    return msgspec.structs.replace(run, env=(*(run.env or ()), f"PATH={DEFAULT_PATH}"))

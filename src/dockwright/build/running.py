@@ -131,6 +131,10 @@ class Runner:
             await self._parts.snapshots.mount(step_id, rootfs)
             yield step_id, rootfs
 
+    async def unmount(self, rootfs: Path) -> None:
+        """Take away the mount that `changed` gave: what was changed is all that is wanted now."""
+        await self._parts.snapshots.unmount(rootfs)
+
     async def run(
         self,
         step_id: str,

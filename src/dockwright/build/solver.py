@@ -302,8 +302,10 @@ class Solving:
                     await change(step_id, rootfs, say)
                 except StepFailed as failed:
                     if self.work.keep_failed and isinstance(vertex, Execute):
+                        await solver.runner.unmount(rootfs)
                         failed.image_id = await self._keep_failed(vertex, lease, step_id, below)
                     raise
+                await solver.runner.unmount(rootfs)
                 layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
             tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
             await solver.cache.add(key, tree, vertex.title, size_bytes)

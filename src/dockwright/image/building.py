@@ -12,7 +12,6 @@ from dockwright.image import making
 from dockwright.image.leases import Lease
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, ImageConfig, Reference, chain_ids, mediatypes
-from dockwright.snapshot import source_of
 
 
 def has_layers(store: Store, diff_ids: tuple[Digest, ...]) -> bool:
@@ -25,12 +24,12 @@ async def layer(
 ) -> tuple[Descriptor, int]:
     """What the active snapshot `key`, made on the layers `below`, changed, as a layer on top of them; and its bytes on disk.
 
-    Times after `latest_ns` become that. The snapshot stays the caller's.
+    Times after `latest_ns` become that. The snapshot is not mounted; it stays the caller's to remove, and holds nothing any
+    more: its files are the layer's.
     """
     tree = store.snapshots.tree(store.snapshots.node(key).layer)
     async with store.layers.stage() as staged:
-        chunks = archive.pack_layer(tree, latest_ns=latest_ns)
-        await archive.run(lambda: staged.fill(source_of(chunks)), staged.stop)
+        await archive.run(lambda: staged.take(tree, latest_ns), staged.stop)
         faults.point("image.layer")
         assert staged.diff_id is not None, "the layer was filled"
         described = Descriptor(mediatypes.OCI_LAYER, staged.diff_id, staged.tar_bytes)

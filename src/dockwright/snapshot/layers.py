@@ -29,8 +29,8 @@ from dockwright.snapshot.rows import LayerRow
 
 @dataclass
 class Staged:
-    """A layer directory that is being filled, in a worker thread: once, by `fill`, or by `receive` or `unpack` and then
-    `settle`. Then hand it to `Layers.stack`."""
+    """A layer directory that is being filled, in a worker thread: once, by `fill` or `take`, or by `receive` or `unpack` and
+    then `settle`. Then hand it to `Layers.stack`."""
 
     row: LayerRow
     tree: Path
@@ -71,6 +71,24 @@ class Staged:
 
         self.contents = archive.unpack_layer(archive.Tapped(source, seen), self.tree, self.recipe)
         return self.contents
+
+    def take(self, upper: Path, latest_ns: int | None) -> None:
+        """Make the upper directory `upper` of an overlay that is not mounted the layer's, times after `latest_ns` told as
+        that; it is on the disk on return, and not at `upper` any more. Blocking. Raises `Unavailable` when stopped.
+        """
+        state = digests.hasher()
+
+        def seen(chunk: bytes) -> None:
+            if self.stopped:
+                raise Unavailable("making the layer was given up")
+            self.tar_bytes += len(chunk)
+            state.update(chunk)
+
+        self.contents = archive.take_layer(upper, self.recipe, latest_ns, seen)
+        self.diff_id = digests.finished(state)
+        os.rmdir(self.tree)
+        os.rename(upper, self.tree)
+        self.settle()
 
     def settle(self) -> None:
         """Bring what was unpacked to the disk. Blocking; safe to call again."""

@@ -194,7 +194,7 @@ async def test_a_scanner_sees_stages_and_the_context_where_the_dockerfile_says_s
         names=("more:1",),
     )
     text = (
-        "FROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT\nFROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
         "FROM scratch AS two\nCOPY a.txt /two.txt\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
     )
     files = Kept()
@@ -246,6 +246,20 @@ async def test_a_scanner_that_is_not_there_or_says_nothing_fails_the_build(bench
 def test_what_is_asked_wrongly_is_refused_by_its_name(attributes: dict[str, str], why: str) -> None:
     with pytest.raises(Invalid, match=why):
         parse(attributes)
+
+
+async def test_bases_without_a_registrys_name_are_told_by_their_digest(bench: Bench) -> None:
+    base = await bench.engine.images.resolve("busybox")
+    text = f"FROM {base.id}\nCOPY a.txt /a\n"
+    (told,), _ = await attested(bench, Attestations(Provenance("min")), text)
+    (material,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert material["uri"].startswith("pkg:oci/image?digest=sha256%3A")
+    assert material["digest"] == {"sha256": base.id.partition(":")[2]}
+
+
+def test_what_the_client_knows_of_the_repository_is_told_without_passwords() -> None:
+    given = {"vcs:source": "https://me:secret@git.example/x.git", "vcs:revision": "abc", "vcs:": ""}
+    assert parse(given).vcs == {"source": "https://me:xxxxx@git.example/x.git", "revision": "abc"}
 
 
 def test_attestations_can_be_asked_for_in_every_way_clients_do() -> None:

@@ -30,7 +30,7 @@ async def test_the_configuration_says_what_the_instructions_said(bench: Bench) -
     )
     image = await bench.engine.images.resolve(outcome.image_id)
     run = image.config.run
-    assert run.env == ("A=1", "B=12")
+    assert run.env == ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=1", "B=12")
     assert run.labels == {"x": "y", "z": "a b", "from": "outside"}
     assert run.exposed_ports == {"80/tcp": {}, "90/udp": {}}
     assert (run.volumes, run.user, run.working_dir) == ({"/v": {}}, "5:6", "/w/sub")

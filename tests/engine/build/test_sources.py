@@ -366,3 +366,17 @@ async def test_entitlements_are_asked_for_and_given(bench: Bench) -> None:
     with pytest.raises(Forbidden, match=r"network.host is not allowed"):
         await bench.build(host)
     await bench.build(host, entitlements=frozenset({"network.host"}))
+
+
+async def test_an_image_of_a_layout_is_a_named_context(bench: Bench, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    archive = b"".join([chunk async for chunk in bench.engine.images.save(["busybox"])])
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(layout, filter="data")
+    text = "FROM base\nRUN echo made > /made\n"
+    contexts: dict[str, Context | str] = {"base": f"oci-layout://{layout}"}
+    outcome = await bench.build(text, contexts=contexts)
+    assert await bench.output(outcome.image_id, "cat", "/made") == "made\n"
+    for wrong, message in ((f"{layout}:none", "has no image none"), (str(tmp_path), "is no OCI layout")):
+        with pytest.raises(NotFound, match=message):
+            await bench.build(text, contexts={"base": f"oci-layout://{wrong}"})

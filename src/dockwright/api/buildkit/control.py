@@ -13,7 +13,7 @@ from grpclib.server import Stream
 from dockwright.api.buildkit import capabilities, failures
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
-from dockwright.api.buildkit.stores import ClientStore
+from dockwright.api.buildkit.stores import LAYOUT, ClientStore
 from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
@@ -78,10 +78,13 @@ class Control(ControlBase):
         exporters: Sequence[wire.Exporter] = request.Exporters
         if not exporters and request.ExporterDeprecated:
             exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
+        sessions, session_id = self._buildkit.sessions, request.Session
+        layout = ClientStore(sessions, session_id, LAYOUT)
         return [
             parse(
                 {**_attributes(one), "type": one.Type},
-                SessionSink(self._buildkit.sessions, request.Session, number) if one.Type in _MAPPED else None,
+                SessionSink(sessions, session_id, number) if one.Type in _MAPPED else None,
+                layout=layout,
             )
             for number, one in enumerate(exporters)
         ]

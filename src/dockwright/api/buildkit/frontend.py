@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from dockwright import workers
+from dockwright.api.buildkit import frontends
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Teller, Text
 from dockwright.api.buildkit.contexts import Contexts, first
@@ -98,7 +99,9 @@ class Frontend:
         contexts = self._contexts(stack, asked)
         remote = await contexts.remote() if contexts.address else None
         text, own_ignore = await self._dockerfile(contexts, remote)
-        paths = context_paths(parse(text.data, asked.filename))
+        dockerfile = parse(text.data, asked.filename)
+        frontends.check_syntax(dockerfile)
+        paths = context_paths(dockerfile)
         whole = whole or remote is not None or paths is None
         images = BaseImages(self._engine, asked, self._lender, self._steps, whole=whole)
         context = remote
@@ -113,6 +116,7 @@ class Frontend:
             limits=asked.limits,
             lender=self._lender,
             platforms=asked.platforms,
+            index=bool(asked.platforms),
             attestations=asked.attestations,
             cache_from=tuple(self._cache_from(one) for one in asked.cache_imports),
             contexts=await contexts.named(),

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import msgspec
 
-from dockwright.api.buildkit import attributes, failures
+from dockwright.api.buildkit import attributes, failures, frontends
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Board, Teller
 from dockwright.api.buildkit.frontend import Frontend, NeedsAll, Prepared
@@ -23,12 +23,9 @@ from dockwright.build.outputs import Output, ToStore
 from dockwright.build.progress import Missed
 from dockwright.build.remote_cache import CacheTo
 from dockwright.engine import Engine
-from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
+from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound
 
-# The frontends that are ours. `gateway.v0` runs an image that is a frontend: Docker's own Dockerfile frontend is what ours is.
 _INPUT = "input:"
-_DOCKERFILE, _GATEWAY = "dockerfile.v0", "gateway.v0"
-_IMAGES = ("docker/dockerfile", "docker.io/docker/dockerfile", "docker/dockerfile-upstream")
 WAIT_LIMIT_S = 10.0
 EXPLAINED = "dockwright.explain"
 
@@ -119,7 +116,7 @@ class Buildkit:
         lender = SessionLender(self.sessions, job.session_id, self.engine.settings.exec_root / "agents")
         maker = Frontend(self.engine, self.sessions, self._locals, job.session_id, lender, teller)
         try:
-            _check_frontend(frontend, given)
+            frontends.check(frontend, given)
             asked = attributes.read(given)
             if request := asked.text("requestid"):
                 return Returned([], await maker.describe(job.stack, asked, request))
@@ -199,13 +196,3 @@ class Buildkit:
 def _explained(request: BuildRequest, missed: list[dict[str, object]]) -> dict[str, str]:
     """What our own command line asks for: why steps were built anew."""
     return {EXPLAINED: msgspec.json.encode(missed).decode()} if request.explain else {}
-
-
-def _check_frontend(frontend: str, given: Mapping[str, str]) -> None:
-    if frontend == _GATEWAY:
-        source = given.get("source", "")
-        name = source.partition("@")[0].partition(":")[0]
-        if name not in _IMAGES:
-            raise Unsupported(f"the frontend image {source!r} is not supported: this engine reads Dockerfiles itself")
-    elif frontend != _DOCKERFILE:
-        raise Unsupported(f"the frontend {frontend!r} is not supported: there is {_DOCKERFILE}")

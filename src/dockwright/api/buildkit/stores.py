@@ -14,7 +14,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from dockwright.api.buildkit.sessions import Session, Sessions
-from dockwright.build.remote_cache.place import OpenBlob
+from dockwright.build.blobs import OpenBlob
 from dockwright.buildkit.proto.content_grpc import ContentStub
 from dockwright.buildkit.proto.content_pb2 import (
     COMMIT,
@@ -30,6 +30,8 @@ from dockwright.oci import Descriptor, Digest, mediatypes
 from dockwright.oci import digest as digests
 
 _METHOD = "/containerd.services.content.v1.Content/Read"
+# How clients call the layout that an image is exported to as a directory.
+LAYOUT = "export"
 _STORE = "buildkit-attachable-store-id"
 _DOCUMENT_BYTES = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024

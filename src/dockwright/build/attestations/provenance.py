@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -131,12 +132,23 @@ def _materials(facts: Facts) -> list[Json]:
     found: dict[str, Json] = {}
     for vertex in facts.vertices:
         if isinstance(vertex, Base) and vertex.reference:
-            name = reference.parse(vertex.reference).tagged
-            uri = package_url(name, vertex.image.platform)
+            uri = _url_of(vertex)
             found[uri] = {"uri": uri, "digest": digest_set(vertex.image.id)}
         elif (origin := facts.origins.get(vertex)) is not None:
             found[origin.uri] = {"uri": origin.uri, "digest": {origin.algorithm: origin.digest}}
     return [found[uri] for uri in sorted(found)]
+
+
+def _url_of(base: Base) -> str:
+    """What a registry's image is called; one of this host alone (a layout, an ID) is called by its digest."""
+    try:
+        name = reference.parse(base.reference).tagged
+    except Invalid:
+        name = None
+    if name is not None and (name.digest is not None or name in base.image.names):
+        return package_url(name, base.image.platform)
+    platform = quote(str(base.image.platform), safe="")
+    return f"pkg:oci/image?digest={quote(base.image.id, safe='')}&platform={platform}"
 
 
 def _reads_context(facts: Facts) -> bool:

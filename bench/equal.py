@@ -1,0 +1,160 @@
+"""Whether our builds are dockerd's: the same Dockerfiles built by both give the same files and the same configuration.
+
+    python -m bench.equal
+
+Builds with dockerd's classic builder and, where the host has a client that brings BuildKit's protocol along, with its BuildKit;
+ours is asked the classic way. Times are not compared: ours are clamped on purpose. Ends with 1 when something differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import images, isolation
+from bench.engines import DOCKER, Dockerd, Dockwright, Engine
+from bench.row import IMAGE
+from bench.rows.builds import BUILDKIT_CLIENT
+
+NAME = "bench-equal"
+CONFIG = "Env Cmd Entrypoint WorkingDir User ExposedPorts Volumes Labels StopSignal OnBuild Healthcheck Shell".split()
+# What engines put into every container, and what is mounted over.
+LEFT_OUT = ("dev", "proc", "sys", ".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/mtab")
+FILES = {
+    "a.txt": "a",
+    "run.sh": "#!/bin/sh\n",
+    "dir/one": "1",
+    "dir/deep/two": "2",
+    "dir/left.tmp": "",
+    ".dockerignore": "**/*.tmp\n!dir/kept.tmp\n",
+    "dir/kept.tmp": "k",
+    "space in name": "s",
+}
+# Understood by every builder.
+CLASSIC = {
+    "copy": "COPY a.txt /\nCOPY dir /d\nCOPY dir/ /e/\nCOPY a.txt run.sh /f/\nCOPY a.tx? /g/\nCOPY . /all\n",
+    "owners": "COPY --chown=1000:50 dir /d\nRUN mkdir -m 777 /t\nUSER 1000\nRUN touch /t/mine\nCOPY a.txt /t/\n",
+    "names": 'COPY ["space in name", "/to/another name"]\nADD a.txt /made/up/\n',
+    "archives": "ADD packed.tgz /p\nCOPY packed.tgz /q/\n",
+    "run": "RUN echo hi > /hi && ln -s hi /link && ln /hi /hard && mkfifo /fifo && chmod 4755 /hi\n"
+    "RUN rm /etc/group && rm -r /home && mkdir /home\n",
+    "workdir": "WORKDIR /a/b\nWORKDIR c\nCOPY a.txt .\nRUN pwd > where\n",
+    "environment": 'ENV A=1 B="two words"\nENV C=${A}3 D=${NONE:-other}\nARG X=arg\nARG Y\n'
+    "RUN echo $A $B $C $D $X $Y > /said\n",
+    "configuration": (
+        'LABEL one=1 "two"=\'2\'\nEXPOSE 80 443/tcp 53/udp\nVOLUME /v\nVOLUME ["/w"]\nUSER 1000:50\nSTOPSIGNAL SIGINT\n'
+        'ENTRYPOINT ["/bin/sh"]\nCMD ["-c", "true"]\nHEALTHCHECK --interval=5s --retries=2 CMD true\nONBUILD RUN echo built\n'
+    ),
+    "shell": 'SHELL ["/bin/sh", "-e", "-c"]\nRUN echo with > /shell\nCMD echo shell\n',
+    "commands": "CMD one\nENTRYPOINT two\nCMD three $HOME\n",
+    "stages": f"RUN echo first > /first\nFROM {IMAGE} AS second\nCOPY --from=0 /first /copied\n"
+    "FROM second\nRUN cat /copied > /last\n",
+    "deleted": "RUN mkdir -p /x/y && touch /x/y/z /x/w\nRUN rm -r /x/y && mkdir /x/y && touch /x/y/new\nRUN rm /x/w\n",
+    "scratch": "RUN true\nFROM scratch\nCOPY --from=0 /bin/busybox /bin/busybox\nCOPY --from=0 /etc /etc\n"
+    'CMD ["/bin/busybox"]\n',
+}
+# BuildKit's alone, as old as dockerd 20.10's; that one leaves mount points in the image.
+MODERN = {
+    "mounts": "RUN mkdir /ctx /c /t\nRUN --mount=type=bind,target=/ctx cp /ctx/a.txt /b\n"
+    "RUN --mount=type=cache,target=/c touch /c/x\nRUN --mount=type=tmpfs,target=/t touch /t/x\n",
+    "chmod": "COPY --chmod=751 a.txt dir /m/\n",
+}
+
+
+def main() -> int:
+    """Build everything with every engine; 1 when something differs."""
+    if os.geteuid() != 0 or not Dockerd.installed():
+        print("bench: root and dockerd are needed", file=sys.stderr)
+        return 2
+    isolation.enter(program="bench.equal")
+    wrong = 0
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dwequal-")))
+        ours, dockerd = (
+            stack.enter_context(Dockwright(scratch / "ours")),
+            stack.enter_context(Dockerd(scratch / "dockerd")),
+        )
+        archive = images.busybox_tar(scratch / "busybox.tar")
+        for engine in (ours, dockerd):
+            engine.import_image(archive, IMAGE)
+        for buildkit, cases in ((False, CLASSIC), (True, CLASSIC | MODERN)):
+            if buildkit and BUILDKIT_CLIENT is None:
+                continue
+            for name, text in cases.items():
+                folder = _context(scratch / f"{name}-{buildkit}", text)
+                found = _differences(ours, dockerd, folder, buildkit=buildkit)
+                wrong += bool(found)
+                print(f"{'BuildKit' if buildkit else 'classic':<9} {name:<14} {'differs' if found else 'equal'}")
+                for line in found:
+                    print(f"    {line}")
+    return 1 if wrong else 0
+
+
+def _context(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    for name, content in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (folder / "run.sh").chmod(0o755)
+    with tarfile.open(folder / "packed.tgz", "w:gz") as tar:
+        member = tarfile.TarInfo("in/packed")
+        member.size, member.uid, member.mode = 1, 7, 0o640
+        tar.addfile(member, io.BytesIO(b"p"))
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\n{text}")
+    return folder
+
+
+def _differences(ours: Engine, dockerd: Engine, folder: Path, *, buildkit: bool) -> list[str]:
+    seen = []
+    for engine in (ours, dockerd):
+        client = BUILDKIT_CLIENT if buildkit and engine is dockerd else DOCKER
+        done = _docker(engine, client or DOCKER, "build", "-q", "-t", NAME, str(folder), buildkit=client != DOCKER)
+        if done.returncode:
+            return [f"{engine.name}: {done.stderr.decode(errors='replace').strip()[-400:]}"]
+        seen.append(_seen(engine))
+        engine.remove_image(NAME)
+    mine, theirs = seen
+    return [
+        f"{name}: ours {mine.get(name)}, dockerd {theirs.get(name)}"
+        for name in sorted({*mine, *theirs})
+        if mine.get(name) != theirs.get(name)
+    ]
+
+
+def _seen(engine: Engine) -> dict[str, object]:
+    """The image's files and its configuration, by name."""
+    config = engine.call("GET", f"/images/{NAME}/json")["Config"]
+    found: dict[str, object] = {f"Config.{name}": config.get(name) or None for name in CONFIG}
+    found["Config.Labels"] = json.dumps(config.get("Labels") or None, sort_keys=True)
+    container = engine.create(NAME, ["none"])
+    try:
+        exported = _docker(engine, DOCKER, "export", container, buildkit=False).stdout
+    finally:
+        engine.remove(container)
+    with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+        for member in tar:
+            name = member.name.removeprefix("./").strip("/")
+            if not name or name in LEFT_OUT or name.split("/")[0] in LEFT_OUT:
+                continue
+            file = tar.extractfile(member) if member.isfile() else None
+            content = hashlib.sha256(file.read()).hexdigest()[:12] if file else member.linkname
+            found[f"/{name}"] = (member.type, oct(member.mode & 0o7777), member.uid, member.gid, content)
+    return found
+
+
+def _docker(engine: Engine, client: str, *arguments: str, buildkit: bool) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"DOCKER_HOST": f"unix://{engine.socket}", "DOCKER_BUILDKIT": str(int(buildkit))}
+    return subprocess.run([client, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
