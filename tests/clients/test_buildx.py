@@ -181,6 +181,18 @@ def test_a_mistake_is_shown_with_its_line(text: str, expected: tuple[str, ...], 
         assert part in done.stderr
 
 
+def test_steps_get_what_the_client_says_of_them(client: Client) -> None:
+    client.write(
+        {
+            "Dockerfile": "FROM busybox\nRUN grep '10.9.8.7.*elsewhere' /etc/hosts && grep here /etc/hosts && ulimit -n && df /dev/shm\n"
+        }
+    )
+    options = ("--add-host", "elsewhere:10.9.8.7", "--add-host", "here:host-gateway", "--ulimit", "nofile=123:123")
+    told = client.build(*options, "--shm-size", "3m", "--network", "none", ".")
+    assert " 123\n" in told
+    assert " 3072 " in told
+
+
 def test_a_dockerfile_that_is_not_there_is_named(client: Client) -> None:
     done = client.run("build", "--progress", "plain", "-f", "Nowhere", ".")
     assert done.returncode == 1
@@ -268,6 +280,17 @@ def test_the_second_build_sends_only_what_changed(client: Client) -> None:
     assert re.search(r"transferring context: 2\.\d+MB", client.build("."))
     client.write({"small": "2"})
     assert re.search(r"transferring context: \d+B", client.build("."))
+
+
+def test_copies_of_directories_are_part_of_the_cache(client: Client) -> None:
+    client.write({"Dockerfile": "FROM busybox\nCOPY . /src\n", "file": "x"})
+    client.build(".")
+    told = client.says("buildx", "du", "--verbose")
+    assert "local source for context" in told
+    assert "source.local" in told
+    client.says("builder", "prune", "--all", "--force")
+    assert "local source" not in client.says("buildx", "du", "--verbose")
+    client.build(".")
 
 
 def test_only_what_the_dockerfile_reads_is_sent(client: Client) -> None:

@@ -289,7 +289,10 @@ class Runner:
         return (code if code >= 0 else 128 - code), complaint
 
     async def _kill(self, step_id: str, runtime: Runtime, child: subprocess.Popen[bytes]) -> None:
-        await runtime.kill(step_id, signal.SIGKILL)
+        try:
+            await runtime.kill(step_id, signal.SIGKILL)
+        except HostFailure as error:
+            log.debug("step %s: %s: its deletion ends it", step_id, error)  # it had not come far enough to be known
         child.kill()
         await programs.wait_in_thread(child.wait)
 

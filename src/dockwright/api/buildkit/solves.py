@@ -72,7 +72,7 @@ class Buildkit:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sessions = Sessions()
-        self._locals = Locals(engine.settings.data_root / "build" / "locals", engine.parts.background)
+        self._locals = Locals(engine.builder.sources.shelf, engine.parts.background)
         self._jobs: dict[str, Job] = {}
         # Results that another build may ask for, and how many jobs want the images of some.
         self._refs: dict[str, Ref] = {}
@@ -93,7 +93,8 @@ class Buildkit:
         finally:
             del self._jobs[solve_id]
             job.board.end()
-            job.returned.cancel()
+            if not job.returned.cancel() and not job.returned.cancelled():
+                job.returned.exception()  # retrieved: nobody may be left to hear it
 
     async def find(self, solve_id: str) -> Job:
         """The build, waited for a while: clients ask about it while they ask for it. Raises `NotFound`."""

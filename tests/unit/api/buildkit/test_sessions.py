@@ -182,6 +182,13 @@ async def test_bytes_go_to_the_clients_agent_and_back(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+async def test_what_fails_beside_an_agent_fails_as_it_is(tmp_path: Path) -> None:
+    async with client(Agent()) as sessions:
+        with pytest.raises(Invalid):
+            async with SessionLender(sessions, "one", tmp_path).agent("default"):
+                raise Invalid("no")
+
+
 async def test_an_agent_is_let_go_of_while_somebody_still_speaks_to_it(tmp_path: Path) -> None:
     async with client(Agent()) as sessions:
         async with SessionLender(sessions, "one", tmp_path).agent("default") as agent:
