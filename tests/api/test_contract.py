@@ -33,6 +33,7 @@ OPERATIONS = [
 OWN = {
     ("GET", "/images/{}/compare"),
     ("POST", "/images/bootstrap"),
+    ("POST", "/grpc"),  # Docker's too, though its specification is silent about it
     ("POST", "/system/reconcile"),
     ("GET", "/volumes/{}/snapshots"),
     ("DELETE", "/volumes/{}/snapshots/{}"),
@@ -425,7 +426,7 @@ def test_every_operation_of_this_slice_is_implemented() -> None:
         ("GET", "/nonsense", 404),
         ("GET", "/", 404),
         ("GET", "/containers", 404),
-        ("GET", "/containers/json/more", 404),
+        ("GET", "/containers/json/more", 405),  # a link of one is removed by such a path
         ("GET", "/v1.51", 404),
         ("GET", "/v1.51/nonsense", 404),
         ("GET", "/v1.x/info", 404),
