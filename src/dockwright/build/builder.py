@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.build import entitlements, layouts, pruning
+from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
 from dockwright.build.attesting import Attesting
 from dockwright.build.cache import Cache, Tree
@@ -39,14 +38,12 @@ from dockwright.build.solver import Solver, Solving, Work
 from dockwright.build.sources import Sources
 from dockwright.build.squashing import Squashing
 from dockwright.container.parts import Parts
-from dockwright.errors import DockwrightError, Invalid
+from dockwright.errors import DockwrightError
 from dockwright.image import Image
 from dockwright.oci import History, ImageConfig, Platform, RootFS
 from dockwright.tasks import told
-from dockwright.units import parse_time, rfc3339
+from dockwright.units import rfc3339
 
-# The time of files in an image that stands on no other, and says no time: the oldest that zip archives can hold.
-FIRST_NS = 315_532_800 * 10**9
 # What a client that reads too slowly is spared.
 PENDING_BYTES = 4 * 1024 * 1024
 CLIPPED = b"\n[output left out: it came faster than it was read]\n"
@@ -176,7 +173,9 @@ class Builder:
         plans = await self._plans(dockerfile, request, find_image)
         checks.refuse(choice, findings)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
-        time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
+        given = times.given(request.options.arguments)
+        latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
+        time_ns = None if request.keep_times else latest_ns
         images, credential = self._parts.images, request.lender.credential
         async with images.lease() as lease:
             imported = await Importing(images, credential, steps).read(request.cache_from)
@@ -191,6 +190,7 @@ class Builder:
                 frozenset(vertex for plan in plans for vertex in plan.fresh),
                 _called(request),
                 request.explain,
+                given is not None,
                 request.keep_failed,
                 imported,
             )
@@ -305,20 +305,6 @@ def _called(request: BuildRequest) -> str:
     """What later builds of the same thing have in common with this one: the Dockerfile's name and the image's."""
     image = request.names[0].rpartition("/")[2].partition(":")[0] if request.names else ""
     return f"{request.dockerfile}|{image}"
-
-
-def _latest(plan: Plan, request: BuildRequest) -> int:
-    """The latest time of files in the image: `SOURCE_DATE_EPOCH`, else when the base image was made."""
-    given = request.options.arguments.get("SOURCE_DATE_EPOCH")
-    if given is not None:
-        if not re.fullmatch(r"[0-9]{1,12}", given):
-            raise Invalid(f"invalid SOURCE_DATE_EPOCH {given!r}: seconds since 1970 are wanted")
-        return int(given) * 10**9
-    created = plan.base.config.created if plan.base is not None else None
-    try:
-        return max(FIRST_NS, parse_time(created, 0)) if created else FIRST_NS
-    except Invalid:
-        return FIRST_NS
 
 
 def _told(time_ns: int | None) -> str:
