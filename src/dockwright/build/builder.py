@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import shutil
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,6 +44,7 @@ from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError
 from dockwright.image import Image
 from dockwright.oci import History, ImageConfig, Platform, RootFS
+from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
 from dockwright.units import rfc3339
 
@@ -107,9 +111,23 @@ class Builder:
     async def clear(self) -> None:
         """At the engine's start: undo what builds of a former one left."""
         await workers.bulk(pruning.empty, self.contexts)
+        await workers.quick(spread_apart, self.contexts)
         await workers.bulk(self._mounter.clear)
         await workers.bulk(self.sources.shelf.clear)
         await self._runner.clear()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Path]:
+        """A directory for a context that is received; what is in it goes in the background afterwards."""
+        folder = self.contexts / secrets.token_hex(16)
+        try:
+            await workers.quick(folder.mkdir, mode=0o700, parents=True)
+            yield folder
+        finally:
+            try:
+                self._parts.background.start(_discard(folder), name="removal of a context")
+            except RuntimeError:
+                pass  # the engine is closing: its next start removes it
 
     def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
@@ -251,6 +269,10 @@ class Builder:
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
         planners = [Planner(dockerfile, one, find, several=several, named=named, fresh=fresh) for one in options]
         return [await planner.plan() for planner in planners]
+
+
+async def _discard(folder: Path) -> None:
+    await workers.bulk(shutil.rmtree, folder, ignore_errors=True)
 
 
 class _Channel:
