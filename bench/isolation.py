@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 _MARK = "DOCKWRIGHT_BENCH_ISOLATED"
 
@@ -17,6 +18,8 @@ def enter(*, keep_host_network: bool = False, program: str = "bench") -> None:
     """
     if os.environ.get(_MARK):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        # dockerd sets FORWARD to DROP when it is the one that switches forwarding on, and drops our traffic with that.
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         return
     if os.geteuid() != 0:
         sys.exit("bench: root is needed, real containers are run")

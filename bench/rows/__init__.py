@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from bench.engines import DOCKER
 from bench.row import Row
-from bench.rows import builds, commandline, copying, execs, images, listing, memory, networks, runs, starts, streams
+from bench.rows import (
+    builds,
+    commandline,
+    copying,
+    execs,
+    images,
+    listing,
+    memory,
+    names,
+    networks,
+    runs,
+    starts,
+    streams,
+)
 
 _ALL: tuple[Row, ...] = (
     *memory.ROWS,
     *runs.ROWS,
     *networks.ROWS,
+    *names.ROWS,
     *execs.ROWS,
     *commandline.ROWS,
     *starts.ROWS,

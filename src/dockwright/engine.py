@@ -20,6 +20,7 @@ from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
+from dockwright.build.outputs import ToStore
 from dockwright.container import (
     CONTAINER_SCHEMA,
     Condition,
@@ -235,9 +236,12 @@ class Engine:
     ) -> Digest:
         """Build an image of the directory `context`; its ID. `Engine.builder.build` tells what goes on meanwhile.
 
-        Base images that are not here are pulled first, or always, or never, as `pull` says. Raises as `Builder.build` does.
+        Base images that are not here are pulled first, or always, or never, as `pull` says. Raises as `Builder.build` does,
+        and `Invalid` for outputs that leave no image here.
         """
         asked = request or BuildRequest()
+        if asked.outputs and not any(isinstance(one, ToStore) and one.keep for one in asked.outputs):
+            raise Invalid("the build's outputs leave no image here: use Engine.builder.build")
         directory = await workers.quick(Context.at, Path(context), asked.dockerfile)
 
         async def find(name: str, platform: Platform) -> Image:

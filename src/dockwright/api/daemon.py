@@ -221,7 +221,9 @@ def _configure_logging(values: dict[str, Any]) -> None:
     logging.basicConfig(
         level=level(values), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    logging.getLogger("asyncio").setLevel("WARNING")
+    # Calls that their callers give up are no news.
+    for name in ("asyncio", "grpclib"):
+        logging.getLogger(name).setLevel("WARNING")
 
 
 def _raise_descriptor_limit() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from dockwright.errors import Invalid
+from dockwright.units import parse_time
 
 
 class Filters:
@@ -66,6 +68,24 @@ class Filters:
     def no_labels(self, labels: Mapping[str, str]) -> bool:
         """Whether none of the `label!` filters holds."""
         return not any(_has(labels, unwanted) for unwanted in self.get("label!"))
+
+
+def pruning(text: str) -> Callable[[Mapping[str, str], int], bool]:
+    """The filters of a prune by label and age: whether something with these labels, made at that time (ns), may go.
+
+    Raises `Invalid` with Docker's wording.
+    """
+    filters = Filters.parse(text, ("until", "label", "label!"))
+    until = filters.get("until")
+    if len(until) > 1:
+        raise Invalid("more than one until filter specified")
+    before_ns = parse_time(until[0], time.time_ns()) if until else None
+
+    def chosen(labels: Mapping[str, str], created_ns: int) -> bool:
+        old = before_ns is None or created_ns < before_ns
+        return old and filters.labels(labels) and filters.no_labels(labels)
+
+    return chosen
 
 
 def _has(labels: Mapping[str, str], wanted: str) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from dockwright.build.attestations import Attestations, Sbom
 from dockwright.build.attestations.provenance import Facts, attest
 from dockwright.build.attestations.sbom import Scanner
 from dockwright.build.cache import Tree
-from dockwright.build.graph import in_order
+from dockwright.build.graph import Vertex, in_order
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.outputs.result import Attestation
+from dockwright.build.places import Origin
 from dockwright.build.plan import Options, Plan
 from dockwright.build.progress import Steps
 from dockwright.build.running import Limits, Runner
@@ -38,14 +40,16 @@ class Attesting:
     steps: Steps
     began_ns: int | None
 
-    async def provenance(self, plan: Plan, options: Options, dockerfile: str, text: bytes) -> list[Attestation]:
+    async def provenance(
+        self, plan: Plan, options: Options, dockerfile: str, text: bytes, origins: Mapping[Vertex, Origin]
+    ) -> list[Attestation]:
         """Where the result of `plan` comes from. Raises `Invalid`."""
         times_ns = None if self.began_ns is None else (self.began_ns, time.time_ns())
         vertices = in_order([plan.vertex])
-        facts = Facts(dockerfile, text, vertices, options.arguments, options.labels, options.target, times_ns)
+        facts = Facts(dockerfile, text, vertices, options.arguments, options.labels, options.target, times_ns, origins)
         return attest(self.asked, facts)
 
-    async def sbom(self, tree: Tree, extras: Mapping[str, Tree]) -> list[Attestation]:
+    async def sbom(self, tree: Tree, extras: Mapping[str, Tree | Path]) -> list[Attestation]:
         """What is in the result `tree`. Raises `Unavailable` when the scanner image is not to be had."""
         asked = self.asked.sbom
         if asked is None:

@@ -13,48 +13,40 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from dockwright import workers
 from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
-from dockwright.build.attesting import Attesting
-from dockwright.build.cache import Cache, Tree
+from dockwright.build.cache import Cache
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
+from dockwright.build.finishing import Finishing
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
 from dockwright.build.named import Named
-from dockwright.build.outputs.exporting import Exporter
-from dockwright.build.outputs.output import Output, ToStore
-from dockwright.build.outputs.result import Exported, Part, Result
+from dockwright.build.outputs.output import Format, Output, ToDirectory, ToStore
+from dockwright.build.outputs.result import Exported
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
 from dockwright.build.progress import Built, Progress, Said, Steps, Warned
 from dockwright.build.pruning import CacheUse, Holdings, Pruned
 from dockwright.build.remote_cache.asked import CacheFrom, CacheTo
-from dockwright.build.remote_cache.exporting import CacheExporter, inline
 from dockwright.build.remote_cache.importing import Importing
 from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
 from dockwright.build.sources import Sources
-from dockwright.build.squashing import Squashing
 from dockwright.container.parts import Parts
-from dockwright.errors import DockwrightError
+from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Image
-from dockwright.oci import History, ImageConfig, Platform, RootFS
+from dockwright.oci import Platform
 from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
-from dockwright.units import rfc3339
 
 # What a client that reads too slowly is spared.
 PENDING_BYTES = 4 * 1024 * 1024
 CLIPPED = b"\n[output left out: it came faster than it was read]\n"
 
 UPKEEP_INTERVAL_S = 60.0
-# A build argument with which Docker's clients ask for an inline cache.
-INLINE_CACHE_ARG = "BUILDKIT_INLINE_CACHE"
 
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 log = logging.getLogger(__name__)
@@ -77,6 +69,8 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     # More than one: an index. Without any, `options.platform`.
     platforms: Sequence[Platform] = ()
+    # An index for one platform too.
+    index: bool = False
     attestations: Attestations = field(default_factory=Attestations)
     cache_from: Sequence[CacheFrom] = ()
     cache_to: Sequence[CacheTo] = ()
@@ -184,14 +178,15 @@ class Builder:
         dockerfile = parse(text, request.dockerfile)
         choice = checks.Choice.of(dockerfile, request.options.arguments)
         findings = checks.check(dockerfile, choice, ignored=context.ignored)
-        for found in findings:
-            rule, line = found.rule, found.line
-            said.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
+        said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
-        checks.refuse(choice, findings)
+        environments = {name: env for plan in plans for name, env in plan.environments.items()}
+        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
+        said.warn([one for one in known if one not in findings])
+        checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
-        given = times.given(request.options.arguments)
+        given = _given_ns(request)
         latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
         time_ns = None if request.keep_times else latest_ns
         images, credential = self._parts.images, request.lender.credential
@@ -214,46 +209,15 @@ class Builder:
             )
             solving = Solving(self._solver, work)
             trees = await solving.solve(*(plan.vertex for plan in plans))
-            attesting = Attesting(
-                request.attestations,
-                self._runner,
-                self._mounter,
-                find_image,
-                request.limits,
-                request.lender,
-                steps,
-                began_ns if request.keep_times else None,
+            finishing = Finishing(
+                images, self._runner, self._mounter, self.contexts, request, solving, find_image, text, began_ns
             )
-            parts = [
-                await self._part(request, solving, attesting, plan, tree, text)
-                for plan, tree in zip(plans, trees, strict=True)
-            ]
-            result = Result(tuple(parts), len(request.platforms) > 1, time_ns)
-            exporter = Exporter(images, self._mounter, self.contexts, lease, steps, credential)
-            outputs = request.outputs or [ToStore(tuple(request.names))]
-            exported = [await exporter.export(output, result) for output in outputs]
-            caches = CacheExporter(images, lease, steps, credential, solving.records, parts, _told(time_ns))
-            exported += [Exported(response=await caches.export(wanted)) for wanted in request.cache_to]
+            exported = await finishing.finish(plans, trees)
+        if any(not isinstance(one, ToStore) or not one.keep for one in request.outputs) or request.cache_to:
+            await self._parts.images.collect()  # what was made to be sent alone
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))
-
-    async def _part(
-        self, request: BuildRequest, solving: Solving, attesting: Attesting, plan: Plan, tree: Tree, text: bytes
-    ) -> Part:
-        """One platform's result with everything that is said of it."""
-        time_ns = solving.work.time_ns
-        attestations = await attesting.provenance(plan, request.options, request.dockerfile, text)
-        attestations += await attesting.sbom(tree, {})
-        cache = b""
-        if any(one.inline for one in request.cache_to) or request.options.arguments.get(INLINE_CACHE_ARG) == "1":
-            cache = inline(solving.records, tree, _told(time_ns))
-        history = plan.history
-        if request.squash:
-            below = plan.base.config.diff_ids if plan.base is not None else ()
-            squashing = Squashing(self._parts.images, self._runner, solving.work.lease)
-            tree, history = await squashing.squash(tree, len(below), plan.history, time_ns)
-        return Part(plan.platform, tree, _config(plan, history, tree.diff_ids, time_ns), tuple(attestations), cache)
 
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
@@ -297,6 +261,12 @@ class _Channel:
         self._waiting.append(one)
         self._changed.set()
 
+    def warn(self, findings: Iterable[checks.Finding]) -> None:
+        """Say what the build checks found."""
+        for found in findings:
+            rule, line = found.rule, found.line
+            self.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
+
     def end(self) -> None:
         """Nothing more will be said."""
         self._ended = True
@@ -329,20 +299,15 @@ def _called(request: BuildRequest) -> str:
     return f"{request.dockerfile}|{image}"
 
 
-def _told(time_ns: int | None) -> str:
-    return rfc3339(time.time_ns() if time_ns is None else time_ns)
+def _given_ns(request: BuildRequest) -> int | None:
+    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`. Raises `Invalid`."""
+    asked = {one.time_s for one in map(_form, request.outputs) if one is not None and one.time_s is not None}
+    if len(asked) > 1:
+        raise Invalid("source-date-epoch: the outputs want different times for the same layers")
+    if asked:
+        return times.parsed(str(asked.pop()))
+    return times.given(request.options.arguments)
 
 
-def _config(plan: Plan, steps: Iterable[History], diff_ids: Iterable[str], time_ns: int | None) -> ImageConfig:
-    created = _told(time_ns)
-    history = tuple(one if one.created else msgspec.structs.replace(one, created=created) for one in steps)
-    return ImageConfig(
-        plan.platform.architecture,
-        plan.platform.os,
-        created,
-        plan.author,
-        plan.platform.variant,
-        config=plan.config,
-        rootfs=RootFS(diff_ids=tuple(diff_ids)),  # type: ignore[arg-type]
-        history=history,
-    )
+def _form(output: Output) -> Format | None:
+    return None if isinstance(output, ToDirectory) else output.form

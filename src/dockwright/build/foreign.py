@@ -41,8 +41,9 @@ class Interpreter:
 
 def trouble(platform: Platform, registry: Path = REGISTRY) -> str:
     """Why programs for `platform` do not run here, and what to do; empty when they do. Blocking."""
-    if platforms.host().rank(platform) is not None:
-        return ""
+    host, meant = platforms.host(), platform.normal
+    if host.rank(meant) is not None or (meant.os in ("", host.os) and meant.architecture in ("", host.architecture)):
+        return ""  # an image that does not say what it is for is tried, and so is another level of this processor
     if platform.os != "linux":
         return f"programs for {platform} do not run on linux"
     found = interpreter(platform, registry)

@@ -14,7 +14,17 @@ from dockwright.build.graph import Copy, Download, Local, Repository
 from dockwright.build.lending import Lender
 from dockwright.build.memory import Known, Memory
 from dockwright.build.sources import Sources, repositories
+from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where files come from, for people and attestations: an address without passwords, and the digest of what was there."""
+
+    uri: str
+    algorithm: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class Place:
     opened: Callable[[AsyncExitStack], Awaitable[files.Tree]]
     identity: str = ""
     name: str = ""
+    origin: Origin | None = None
 
 
 def of_context(context: Context) -> Place:
@@ -53,7 +64,9 @@ async def found(vertex: Local | Repository | Download, sources: Sources, lender:
     async def opened(stack: AsyncExitStack) -> files.Tree:
         return files.Tree(downloaded.root)
 
-    return Place(opened, downloaded.identity, downloaded.name if downloaded.named else "")
+    algorithm, _, digest = downloaded.digest.rpartition(":")
+    origin = Origin(redacted(vertex.url), algorithm or "sha256", digest)
+    return Place(opened, downloaded.identity, downloaded.name if downloaded.named else "", origin)
 
 
 async def _of_repository(vertex: Repository, sources: Sources, lender: Lender) -> Place:
@@ -64,7 +77,8 @@ async def _of_repository(vertex: Repository, sources: Sources, lender: Lender) -
         root = await sources.repositories.checkout(stack, ref, commit, lender)
         return files.Tree(root, keeps_owners=ref.mtime == "commit")
 
-    return Place(opened, repositories.identity(ref, commit))
+    origin = Origin(ref.shown, "sha256" if len(commit.id) == 64 else "sha1", commit.id)
+    return Place(opened, repositories.identity(ref, commit), origin=origin)
 
 
 @dataclass

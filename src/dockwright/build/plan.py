@@ -25,6 +25,9 @@ from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
 from dockwright.oci import platform as platforms
 
+# Arguments that ask a scanner to look into a stage (true, or names of stages), and into the context, beside the result.
+SCAN_STAGE, SCAN_CONTEXT = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
+
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 
 
@@ -51,6 +54,12 @@ class Plan:
     base: Image | None
     # What is built whatever the cache has.
     fresh: frozenset[Vertex] = frozenset()
+    # Stages that are to be looked into by a scanner too, by name.
+    scanned: Mapping[str, Vertex] = field(default_factory=dict)
+    # And the build's context.
+    scans_context: bool = False
+    # What base images set, by the name that FROM says.
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Planner:
@@ -69,6 +78,7 @@ class Planner:
         """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
         whatever the cache has."""
         self._named = named or Named()
+        self._environments: dict[str, Mapping[str, str]] = {}
         self._fresh_stages = {one.lower() for one in fresh}
         self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
@@ -78,6 +88,7 @@ class Planner:
         self._begun: set[int] = set()
         self._contexts: dict[str, Vertex] = {}
         self._images: dict[tuple[str, str], Base] = {}
+        self._scanned: dict[str, Vertex] = {}
 
     async def plan(self) -> Plan:
         """Raises `DockerfileError`, and `NotFound` for images that are not there."""
@@ -91,9 +102,26 @@ class Planner:
         if self._options.labels:
             labels = {**(config.labels or {}), **self._options.labels}
             config = msgspec.structs.replace(config, labels=labels)
+        # A stage that says what it is for is that, whatever was asked for.
+        own = made.platform if target.base.platform and made.platform else self._platform
+        scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
         return Plan(
-            made.vertex, config, tuple(made.history), made.author, self._platform, made.image, frozenset(self._fresh)
+            made.vertex,
+            config,
+            tuple(made.history),
+            made.author,
+            own,
+            made.image,
+            frozenset(self._fresh),
+            scanned,
+            scans_context=self._asks(SCAN_CONTEXT, target, made),
+            environments=self._environments,
         )
+
+    def _asks(self, name: str, stage: Stage, made: Made) -> bool:
+        """Whether the argument `name`, of the stage or before all of them, is true or names the stage."""
+        text = made.scope.args.get(name) or self._global.get(name)
+        return text is not None and (text.lower() in ("1", "true") or stage.base.name in text.split(","))
 
     def _target(self) -> Stage:
         if not self._options.target:
@@ -131,6 +159,8 @@ class Planner:
                 self._fresh.add(made.vertex)
         self._made[stage.number] = made
         self._begun.discard(stage.number)
+        if self._asks(SCAN_STAGE, stage, made):
+            self._scanned[stage.base.name or f"stage-{stage.number}"] = made.vertex
         return made
 
     def _label(self, stage: Stage) -> str:
@@ -165,7 +195,9 @@ class Planner:
             return self._on_nothing(Scratch(), [], platform)
         own = sum(changes_files(one) for one in stage.instructions)
         label = f"[{self._label(stage)}1/{1 + own}] "
-        return self._on_image(await self.image(name, platform, base.line, label))
+        made = self._on_image(await self.image(name, platform, base.line, label))
+        self._environments[base.image] = dict(made.scope.env)
+        return made
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image

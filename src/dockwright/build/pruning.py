@@ -20,7 +20,8 @@ FILTERS = ("until", "id", "type", "description", "inuse")
 
 @dataclass(frozen=True)
 class CacheUse:
-    """One thing that is kept. `kind` is `regular` (a layer, a download), `source.git.checkout` or `exec.cachemount`.
+    """One thing that is kept. `kind` is `regular` (a layer, a download), `source.local` (a copy of a client's directory),
+    `source.git.checkout` or `exec.cachemount`.
 
     `folder` is where it lies when it is no layer; `in_use` tells that a step or a build has it now.
     """

@@ -35,7 +35,7 @@ from dockwright.build.inputs import Inputs, difference
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
-from dockwright.build.places import Place
+from dockwright.build.places import Origin, Place
 from dockwright.build.progress import Step, Steps
 from dockwright.build.progress import Work as Going
 from dockwright.build.remote_cache import fetching
@@ -43,7 +43,7 @@ from dockwright.build.remote_cache.importing import Imported
 from dockwright.build.running import Limits, Runner, StepFailed
 from dockwright.build.sources import Sources
 from dockwright.container.mounts import MountPoint
-from dockwright.errors import Unsupported
+from dockwright.errors import DockwrightError, Unsupported
 from dockwright.flights import Flights, Slots
 from dockwright.image import Images
 from dockwright.image.leases import Lease
@@ -110,6 +110,7 @@ class Solving:
     records: dict[str, Tree] = field(default_factory=dict)
     _tasks: dict[Vertex, asyncio.Task[Solved]] = field(default_factory=dict)
     _steps: dict[Vertex, Step] = field(default_factory=dict)
+    _begun: set[Vertex] = field(default_factory=set)
     # What was fetched stays until the build is over.
     _held: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -121,6 +122,20 @@ class Solving:
                 return [_layers(one) for one in await asyncio.gather(*(self._tree(each, group) for each in wanted))]
         except BaseExceptionGroup as failed:
             raise first(failed) from None
+
+    def layers_of(self, vertex: Vertex) -> Tree:
+        """What `vertex` came to, once `solve` is through with it."""
+        return _layers(self._tasks[vertex].result())
+
+    @property
+    def origins(self) -> dict[Vertex, Origin]:
+        """Where files came from that are no image's, once `solve` is through."""
+        places = {vertex: task.result() for vertex, task in self._tasks.items()}
+        return {
+            vertex: place.origin
+            for vertex, place in places.items()
+            if isinstance(place, Place) and place.origin is not None
+        }
 
     async def _tree(self, vertex: Vertex, group: asyncio.TaskGroup) -> Solved:
         if vertex not in self._tasks:
@@ -137,6 +152,15 @@ class Solving:
                 return await self._place(vertex)
         inputs = await asyncio.gather(*(self._tree(one, group) for one in vertex.inputs))
         known = dict(zip(vertex.inputs, inputs, strict=True))
+        try:
+            return await self._do(vertex, known)
+        except DockwrightError as error:
+            if vertex not in self._begun:  # its inputs are at fault: it fails before it begins
+                with self.work.steps.step(self._steps[vertex]):
+                    raise error
+            raise
+
+    async def _do(self, vertex: Vertex, known: dict[Vertex, Solved]) -> Solved:
         match vertex:
             case Execute():
                 return await self._execute(vertex, known)
@@ -229,6 +253,7 @@ class Solving:
 
     async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change) -> Tree:
         key = inputs.key
+        self._begun.add(vertex)
         with self.work.steps.step(self._steps[vertex]) as going:
             fresh = self.work.no_cache or vertex in self.work.fresh
             found = None if fresh else await self._known(key) or await self._imported(vertex, key, below, going)

@@ -19,8 +19,11 @@ FIRST_NS = 315_532_800 * 10**9
 def given(arguments: Mapping[str, str]) -> int | None:
     """What whoever builds says. Raises `Invalid`."""
     text = arguments.get("SOURCE_DATE_EPOCH")
-    if text is None:
-        return None
+    return None if text is None else parsed(text)
+
+
+def parsed(text: str) -> int:
+    """Seconds since 1970, as nanoseconds. Raises `Invalid`."""
     if not re.fullmatch(r"[0-9]{1,12}", text):
         raise Invalid(f"invalid SOURCE_DATE_EPOCH {text!r}: seconds since 1970 are wanted")
     return int(text) * 10**9

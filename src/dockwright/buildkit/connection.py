@@ -104,7 +104,7 @@ class Caller(Channel):
         self._inner = inner
 
     async def _create_connection(self) -> H2Protocol:
-        if self.lost.is_set():
+        if self.lost.is_set() or self._inner.connection.is_closing():
             raise ConnectionResetError("the peer has gone")
         return self._inner
 

@@ -78,7 +78,7 @@ def of(error: errors.DockwrightError, details: Sequence[Detail] = ()) -> GRPCErr
 
 
 def answering(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Decorator of a service's method: our errors become statuses."""
+    """Decorator of a service's method: our errors, and the host's, become statuses."""
 
     @wraps(call)
     async def answer(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -86,5 +86,7 @@ def answering(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
             return await call(*args, **kwargs)
         except errors.DockwrightError as error:
             raise of(error) from error
+        except OSError as error:
+            raise of(errors.HostFailure(str(error))) from error
 
     return answer

@@ -1,4 +1,4 @@
-"""The owner of one container: its record, its lock, and the only code that changes its state.
+"""The owner of one container: with what it is made of (`owned`, `signalling`) the only code that changes its state.
 
 Each transition is: do, persist, tell. The lock is held over transitions and never over a wait for a process to end, so that
 kill works while stop waits. What a verb does beside changing the state lives in a module of its own.
@@ -10,84 +10,42 @@ import asyncio
 import logging
 import signal as signals
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockwright import faults
 from dockwright.container import health, linking, mounting, restart, starting, state, telling
 from dockwright.container.attaching import Attachments
 from dockwright.container.execs import Execs
-from dockwright.container.logging import ContainerLog
 from dockwright.container.others import Others
 from dockwright.container.parts import Parts
 from dockwright.container.record import Record
+from dockwright.container.signalling import Signalled
 from dockwright.container.signals import parse_signal
 from dockwright.container.starting import Live, Start
 from dockwright.container.state import Status
-from dockwright.container.waiting import Condition, Ending, Waiters
-from dockwright.errors import Conflict, DockwrightError, HostFailure, InUse, StartFailed
+from dockwright.container.waiting import Ending
+from dockwright.errors import Conflict, DockwrightError, InUse, StartFailed
 from dockwright.runtime import Monitor
-from dockwright.undo import UndoStack, shielded
+from dockwright.undo import shielded
 
 if TYPE_CHECKING:
     from dockwright.container.health import HealthChecker
 
 log = logging.getLogger(__name__)
 
-KILL_LIMIT_S = 30.0
 LET_GO_LIMIT_S = 10.0
 LOST_EXIT_CODE = 137
 
 
-class Container:
+class Container(Signalled):
     """One container. `others` is the index it stands in."""
 
     def __init__(self, parts: Parts, record: Record, others: Others) -> None:
-        self.parts = parts
-        self.record = record
-        self.others = others
-        self.live: Live | None = None
-        self.log = ContainerLog(parts, record)
+        super().__init__(parts, record, others)
         self.execs = Execs(self)
         self.attachments = Attachments(self)
-        self._lock = asyncio.Lock()
-        self._waiters = Waiters()
-        self._teardown: asyncio.Task[None] | None = None
-        self._restart: asyncio.Task[None] | None = None
         self._delay_s = 0.0
         self._health: HealthChecker | None = None
-
-    # -- what it is ------------------------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
-    def name(self) -> str:
-        return self.record.name
-
-    @property
-    def status(self) -> Status:
-        return self.record.state.status
-
-    @property
-    def alive(self) -> bool:
-        """Whether its processes exist."""
-        return state.is_alive(self.status)
-
-    @property
-    def gone(self) -> bool:
-        """Whether it has been removed."""
-        return self.status is Status.REMOVING
-
-    def require_live(self, verb: str) -> Live:
-        """The running process, for a verb that needs one. Raises `Conflict` with Docker's words."""
-        state.check(verb, self.status, self.id)
-        if self.live is None:
-            raise Conflict(f"container {self.id} is not running")
-        return self.live
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -107,6 +65,8 @@ class Container:
                 if self.live is None:  # else it was only the telling that was cancelled
                     await shielded(self._start_failed(error))
                 raise
+        # Not under the lock: another container's is taken, and somebody may hold that one and wait for this one.
+        await linking.follow(self)
 
     async def _start(self) -> None:
         if self._teardown is not None:
@@ -128,7 +88,6 @@ class Container:
             await live.held.aclose()
             raise
         self._run(live)
-        await linking.follow(self)
         await telling.tell_volumes(self.parts, self.record, "mount")
         await telling.tell_networks(self.parts, self.record, "connect", self.parts.networks.attachment(self.id))
         await self.tell("start")
@@ -220,50 +179,7 @@ class Container:
             except DockwrightError as error:
                 log.warning("restart of %s: %s", self.id[:12], error)
                 await self._start_failed(error)
-
-    def _cancel_restart(self) -> None:
-        task, self._restart = self._restart, None
-        if task is not None:
-            task.cancel()
-
-    def begin_wait(self, condition: Condition) -> asyncio.Future[Ending]:
-        """A future that is resolved when the condition holds; an exit from this call on is not missed."""
-        waiting = self._waiters.add(condition)
-        if condition is Condition.NOT_RUNNING and not self.alive and self.status is not Status.RESTARTING:
-            waiting.set_result(Ending(self.record.state.exit_code, self.record.state.error))
-        return waiting
-
-    async def wait(self, condition: Condition) -> Ending:
-        """Wait until the condition holds and return how it ended."""
-        return await self.begin_wait(condition)
-
-    # -- signals ---------------------------------------------------------------------------------------------------
-
-    async def stop(self, timeout_s: int | None = None, signal: str = "") -> None:
-        """Send the stop signal, and SIGKILL after `timeout_s` seconds (negative: never). Raises `NotModified`.
-
-        A cancelled call leaves the signal sent and does not kill.
-        """
-        state.check("stop", self.status, self.id)
-        number = parse_signal(signal or self.record.spec.config.stop_signal or "SIGTERM")
-        await self._stop_by_hand()
-        if self.alive:
-            await self._end(number, self._stop_timeout_s(timeout_s))
-        await self.tell("stop")
-
-    async def kill(self, signal: str = "SIGKILL") -> None:
-        """Send a signal; with SIGKILL wait for the end. Raises `Conflict` when it does not run, `Invalid`."""
-        number = parse_signal(signal or "SIGKILL")
-        state.check("kill", self.status, self.id)
-        if number in (signals.SIGKILL, parse_signal(self.record.spec.config.stop_signal or "SIGTERM")):
-            await self._stop_by_hand()
-        await self.tell("kill", signal=str(int(number)))
-        if not self.alive:
-            return
-        if number == signals.SIGKILL:
-            await self._end(number, None)
-        else:
-            await self._signal(number)
+        await linking.follow(self)
 
     async def restart(self, timeout_s: int | None = None, signal: str = "") -> None:
         """Stop it, when it runs, and start it again."""
@@ -279,117 +195,6 @@ class Container:
             await self._stop_by_hand()
         await self.start()
         await self.tell("restart")
-
-    async def _stop_by_hand(self) -> None:
-        async with self._lock:
-            self._cancel_restart()
-            now = self.record.state
-            now.stopped_by_hand = True
-            if now.status is Status.RESTARTING:
-                now.status = Status.EXITED
-            await self.parts.table.save_state(self.record)
-
-    async def _end(self, number: int, timeout_s: float | None) -> None:
-        """Signal, wait, and kill after `timeout_s` (None: SIGKILL was meant; negative: wait for ever)."""
-        ended = self._waiters.add(Condition.NEXT_EXIT)
-        if not self.alive:
-            return
-        await self._signal(number)
-        if number != signals.SIGKILL:
-            try:
-                async with asyncio.timeout(timeout_s if timeout_s is None or timeout_s >= 0 else None):
-                    await asyncio.wait((ended,))
-                    return
-            except TimeoutError:
-                await self._signal(signals.SIGKILL)
-        try:
-            async with asyncio.timeout(KILL_LIMIT_S):
-                await asyncio.wait((ended,))
-        except TimeoutError:
-            raise HostFailure(f"container {self.id} did not end within {KILL_LIMIT_S:g} s of SIGKILL") from None
-
-    async def _signal(self, number: int) -> None:
-        live = self.live
-        if live is None:
-            return
-        live.monitor.signal(number)
-        if self.status is Status.PAUSED:  # a frozen process takes no signal
-            await self._thaw(live)
-
-    async def _thaw(self, live: Live) -> None:
-        async with self._lock:
-            if self.live is not live or self.status is not Status.PAUSED:
-                return
-            await live.runtime.resume(self.id)
-            await self._set_status(Status.RUNNING)
-        await self.tell("unpause")
-
-    def _stop_timeout_s(self, asked_s: int | None) -> int:
-        if asked_s is not None:
-            return asked_s
-        own = self.record.spec.config.stop_timeout
-        return own if own is not None else self.parts.defaults.stop_timeout_s
-
-    # -- pause -----------------------------------------------------------------------------------------------------
-
-    async def pause(self) -> None:
-        """Freeze its processes. Raises `Conflict`."""
-        async with self._lock:
-            live = self.require_live("pause")
-            await live.runtime.pause(self.id)
-            await self._set_status(Status.PAUSED)
-        await self.tell("pause")
-
-    async def unpause(self) -> None:
-        """Thaw its processes. Raises `Conflict`."""
-        async with self._lock:
-            live = self.require_live("unpause")
-            await live.runtime.resume(self.id)
-            await self._set_status(Status.RUNNING)
-        await self.tell("unpause")
-
-    async def _set_status(self, status: Status) -> None:
-        self.record.state.status = status
-        await self.parts.table.save_state(self.record)
-
-    @asynccontextmanager
-    async def still(self) -> AsyncIterator[None]:
-        """Its processes stand still while the context lasts, and its state stays what it is; nothing when it does not run.
-
-        A daemon that dies meanwhile has them go on when it starts again: what is kept says that they run.
-        """
-        async with self._lock:
-            live = self.live
-            if live is None or self.status is not Status.RUNNING:
-                yield
-                return
-            async with UndoStack() as undo:
-                undo.push_undo(self._go_on, live)
-                await live.runtime.pause(self.id)
-                faults.point("container.still")
-                yield
-
-    async def _go_on(self, live: Live) -> None:
-        try:
-            await live.runtime.resume(self.id)
-        except HostFailure:
-            if live.monitor.signal(0):  # else it was killed meanwhile
-                raise
-
-    # -- the record ------------------------------------------------------------------------------------------------
-
-    async def changed(self) -> None:
-        """Persist name and specification after a change."""
-        async with self._lock:
-            await self.parts.table.save_spec(self.record)
-
-    async def save_state(self) -> None:
-        """Persist the state after a change that is no transition (health)."""
-        await self.parts.table.save_state(self.record)
-
-    async def tell(self, action: str, /, **attributes: str) -> None:
-        """Publish an event of this container."""
-        await telling.tell(self.parts, self.record, action, attributes)
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
@@ -439,24 +244,6 @@ class Container:
             await self.parts.snapshots.remove(self.id)
             await mounting.remove_volumes(self.parts, self.record, doomed)
             await starting.remove_home(self.parts, self.id)
-
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """While the context lasts its state does not change. Raises `Conflict` when it is going."""
-        async with self._lock:
-            if self.gone:
-                raise Conflict(f"container {self.id} is being removed")
-            yield
-
-    @asynccontextmanager
-    async def at_rest(self) -> AsyncIterator[None]:
-        """While the context lasts it does not run, start or go. Raises `Conflict` when it runs."""
-        async with self._lock:
-            if self.live is not None or self.gone:
-                raise Conflict(f"container {self.id} is {'running' if self.live else 'being removed'}")
-            if self._teardown is not None:
-                await asyncio.wait((self._teardown,))
-            yield
 
     # -- the daemon's life -----------------------------------------------------------------------------------------
 

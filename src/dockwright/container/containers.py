@@ -255,7 +255,7 @@ class Containers:
         linker = self.get(parent)
         await linking.unlink(linker, alias)
         if target.id not in dict(links.targets(linker.record)):
-            self._linkers[target.id].discard(linker.id)
+            self._linkers.get(target.id, set()).discard(linker.id)
 
     def _linked(self, name: str) -> Container | None:
         """The container that another one calls so: `LINKER/ALIAS`."""

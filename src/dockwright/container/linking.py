@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def follow(target: Container) -> None:
-    """A container has started, perhaps at another address: `hosts` of those that are linked to it say so.
+    """A container has started, perhaps at another address: `hosts` of those that are linked to it say so. Takes their locks.
 
     Their environment is their processes' own; what is executed in them from now on is told the new one.
     """

@@ -11,13 +11,13 @@ import errno
 import os
 import stat
 import struct
-import threading
 from collections.abc import Callable
 
 from dockwright import rooted
 from dockwright.container.mounting import open_mount_point
 from dockwright.container.mounts import MountPoint
-from dockwright.errors import DockwrightError, HostFailure, Invalid, Unsupported
+from dockwright.errors import HostFailure, Invalid, Unsupported
+from dockwright.kernel import apart, checked
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -29,7 +29,7 @@ _OPEN_TREE_CLONE = 1
 _MOVE_FROM_EMPTY, _MOVE_TO_EMPTY = 0x04, 0x40
 _SET_STRING, _CMD_CREATE = 1, 6
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
-_CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
+_CLONE_NEWNS = 0x20000
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 0x10, "strictatime": 0x20, "nodiratime": 0x80}
 _OF_TMPFS = frozenset(("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"))
@@ -65,7 +65,7 @@ def _pick_up(point: MountPoint) -> int:
     what = f"mount of {source}"
     recursive = 0 if point.non_recursive else _AT_RECURSIVE
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | recursive
-    tree = _check(_libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags), what)
+    tree = checked(_libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags), what)
     try:
         propagation = _PROPAGATIONS[(point.propagation or "rprivate").removeprefix("r")]
         _set_attributes(tree, 0, propagation, _AT_RECURSIVE, what)
@@ -82,7 +82,7 @@ def _set_attributes(tree: int, attributes: int, propagation: int, flags: int, wh
     result = _libc.syscall(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | flags, wanted, _MOUNT_ATTR.size)
     if result < 0 and ctypes.get_errno() == errno.ENOSYS:
         raise Unsupported("mounting into a running container needs Linux 5.12 (mount_setattr)")
-    _check(result, what)
+    checked(result, what)
 
 
 def _set_down(picked: int | None, point: MountPoint) -> None:
@@ -103,7 +103,7 @@ def _set_down(picked: int | None, point: MountPoint) -> None:
         tree = picked if picked is not None else _tmpfs(point, stat.S_IMODE(os.fstat(target).st_mode))
         try:
             how = _MOVE_FROM_EMPTY | _MOVE_TO_EMPTY
-            _check(_libc.syscall(_MOVE_MOUNT, tree, b"", target, b"", how), f"mount at {point.destination}")
+            checked(_libc.syscall(_MOVE_MOUNT, tree, b"", target, b"", how), f"mount at {point.destination}")
         finally:
             if picked is None:
                 os.close(tree)
@@ -113,7 +113,7 @@ def _set_down(picked: int | None, point: MountPoint) -> None:
 
 def _tmpfs(point: MountPoint, mode: int) -> int:
     what = f"tmpfs at {point.destination}"
-    context = _check(_libc.syscall(_FSOPEN, b"tmpfs", _FSOPEN_CLOEXEC), what)
+    context = checked(_libc.syscall(_FSOPEN, b"tmpfs", _FSOPEN_CLOEXEC), what)
     try:
         attributes = 0 if point.rw else _ATTRIBUTES["ro"]
         values = {"source": "tmpfs", "mode": f"{mode:o}"}
@@ -123,9 +123,9 @@ def _tmpfs(point: MountPoint, mode: int) -> int:
             if name in _OF_TMPFS:
                 values[name] = value
         for name, value in values.items():
-            _check(_libc.syscall(_FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0), f"{what}: {name}")
-        _check(_libc.syscall(_FSCONFIG, context, _CMD_CREATE, None, None, 0), what)
-        return _check(_libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), what)
+            checked(_libc.syscall(_FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0), f"{what}: {name}")
+        checked(_libc.syscall(_FSCONFIG, context, _CMD_CREATE, None, None, 0), what)
+        return checked(_libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), what)
     finally:
         os.close(context)
 
@@ -148,24 +148,8 @@ def _take_away(destination: str, descriptors: int) -> None:
 
 
 def _in_namespace(namespace: int, act: Callable[[], None]) -> None:
-    failure: list[BaseException] = []
+    def entered() -> None:
+        checked(_libc.setns(namespace, _CLONE_NEWNS), "entering the container's mount namespace")
+        act()
 
-    def run() -> None:
-        try:
-            _check(_libc.unshare(_CLONE_FS), "unshare of the root directory")
-            _check(_libc.setns(namespace, _CLONE_NEWNS), "entering the container's mount namespace")
-            act()
-        except (DockwrightError, OSError) as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name="mount namespace")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-
-
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        raise HostFailure(f"{what} failed: {os.strerror(ctypes.get_errno())}")
-    return result
+    apart(entered, "mount namespace")

@@ -1,4 +1,5 @@
-"""Docker fills an empty volume with what the image has at its mount point, owners and modes included: at create, once."""
+"""Docker fills an empty volume with what the image has at its mount point, owners and modes included: when a container is
+given it, once."""
 
 from __future__ import annotations
 
@@ -12,15 +13,14 @@ from dockwright.container.parts import Parts
 from dockwright.undo import UndoStack
 
 
-async def populate(parts: Parts, container_id: str, points: list[MountPoint]) -> None:
-    """Fill the volumes that are empty. The container's snapshot is mounted only when there is one to fill.
+async def populate(parts: Parts, container_id: str, points: list[MountPoint], *, mounted: bool = False) -> None:
+    """Fill the volumes that are empty. The container's snapshot, unless `mounted`, is mounted only when there is one to fill.
 
     Raises what mounting a volume raises, `HostFailure` when the copy fails.
     """
     wanted = [point for point in points if point.type == "volume" and not point.no_copy and not point.subpath]
     rootfs = parts.paths.rootfs(container_id)
     async with UndoStack() as undo:
-        mounted = False
         for point in wanted:
 
             async def source(point: MountPoint = point) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from dockwright import faults, workers
-from dockwright.container import imagemounts, mounting, mountns, mounts, telling
+from dockwright.container import imagemounts, mounting, mountns, mounts, populating, telling
 from dockwright.container import state as states
 from dockwright.container.config import Mount
 from dockwright.container.container import Container
@@ -71,6 +71,8 @@ async def _add(container: Container, point: MountPoint, mount: Mount) -> None:
         undo.push_undo(_remove, container, point)
         record.spec.points = mounts.ordered([*record.spec.points, point])
         await mounting.claim_volumes(parts, container.id, [point])
+        faults.point("update.populate")
+        await populating.populate(parts, container.id, [point], mounted=container.live is not None)
         await parts.table.save_spec(record)
         faults.point("update.mount")
         if container.live is not None:

@@ -103,6 +103,18 @@ class Products:
             async for chunk in chunks:
                 yield chunk
 
+    async def blob_from(self, descriptor: Descriptor, offset: int) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob from `offset` on. Raises `NotFound`."""
+        async with aclosing(self.blob(descriptor)) as chunks:
+            async for chunk in chunks:
+                if offset < len(chunk):
+                    yield chunk[offset:] if offset else chunk
+                offset = max(0, offset - len(chunk))
+
+    async def reachable(self, target: Descriptor) -> list[Descriptor]:
+        """Everything that `target` leads to, itself first, each once."""
+        return list({one.digest: one async for one in self._store.documents.reachable(target)}.values())
+
     async def unpack(self, lease: Lease, layers: Sequence[tuple[Descriptor, Digest]], open_blob: Open) -> int | None:
         """Make the stack of `layers` (blob and diff ID, base first), fetching with `open_blob` what is not here; the bytes of
         the topmost one on the disk.

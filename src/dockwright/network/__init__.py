@@ -1,6 +1,7 @@
 """Networks: which container is connected where, and the kernel state that makes it so.
 
     manager      networks: the verbs, the daemon's life      sandboxes    containers on them: attach, connect, publish
+    realizing    a stored sandbox made true: links, routes, ports, names
     model        networks, requests, endpoints               planning, defaults, ipam   what a new network looks like
     driver       the seam                                    drivers/     the kinds of network
     table        what is stored                              dns/         names at 127.0.0.11

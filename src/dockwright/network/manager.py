@@ -115,7 +115,7 @@ class Networks(Sandboxes):
         defaults = self._options.default_options
         if not request.config_from and not request.config_only:
             request = planning.with_defaults(request, defaults)
-        planning.check(request)
+        planning.check(request, self._drivers)
         if request.config_from:
             request = planning.with_defaults(self._configured(request), defaults)
         kind = request.driver or "bridge"
@@ -223,7 +223,7 @@ class Networks(Sandboxes):
         await self._make_all()
         for sandbox in list(self._sandboxes.values()):
             try:
-                await self._realize(sandbox)
+                await self._real.realize(sandbox)
             except HostFailure as error:
                 failure = failure or error
         if failure is not None:
@@ -244,7 +244,7 @@ class Networks(Sandboxes):
         if self._closed:
             return
         self._closed = True
-        self._dns.close()
+        self._real.close()
         for driver in self._drivers.values():
             await driver.aclose()
         for network in self._made():

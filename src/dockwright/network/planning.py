@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dockwright.errors import Forbidden, Invalid, NotFound
@@ -49,15 +49,16 @@ def with_defaults(request: NetworkRequest, defaults: Mapping[str, Mapping[str, s
     return replace(request, options={**more, **request.options})
 
 
-def check(request: NetworkRequest) -> None:
-    """Raises `Invalid`, `Forbidden` or `NotFound`, in Docker's words where it has some."""
+def check(request: NetworkRequest, drivers: Collection[str] = ()) -> None:
+    """Raises `Invalid`, `Forbidden` or `NotFound`, in Docker's words where it has some. `drivers` are those that are known."""
     if not request.name.strip() or not request.name.isprintable():
         raise Invalid(
             "invalid name: name is empty" if not request.name.strip() else "invalid name: unprintable characters"
         )
     if request.name in PREDEFINED or request.name == "default":
         raise Forbidden(f"operation is not permitted on predefined {request.name} network ")
-    if request.driver in ("overlay", "swarm") or request.scope in ("swarm", "global") or request.ingress:
+    clustered = request.driver in ("overlay", "swarm") and request.driver not in drivers
+    if clustered or request.scope in ("swarm", "global") or request.ingress:
         raise Forbidden(
             'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
             "and try again."

@@ -12,13 +12,9 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from dockwright import faults
-from dockwright.errors import Conflict, DockwrightError, Forbidden, HostFailure, Invalid, NotFound
+from dockwright.errors import Conflict, DockwrightError, Forbidden, Invalid, NotFound
 from dockwright.network.defaults import DEFAULT_NETWORK
-from dockwright.network.dns import Dns, Names
-from dockwright.network.dns.names import Scope, names_of
-from dockwright.network.dns.server import Asker
 from dockwright.network.driver import NetworkDriver, Seat
-from dockwright.network.drivers.interface import route_by
 from dockwright.network.model import (
     Attachment,
     AttachRequest,
@@ -31,9 +27,9 @@ from dockwright.network.model import (
     new_id,
 )
 from dockwright.network.namespaces import Namespaces
-from dockwright.network.netlink import Netlink
 from dockwright.network.places import place
 from dockwright.network.publishing import Publishing, Way
+from dockwright.network.realizing import Realizer
 from dockwright.network.table import NetworkTable
 from dockwright.network.teardown import Remains, Teardown
 from dockwright.tasks import Background
@@ -58,8 +54,7 @@ class Sandboxes:
         self._teardown = teardown
         self._background = background
         self._publishing = publishing
-        self._names = Names()
-        self._dns = Dns(namespaces, self._names, background)
+        self._real = Realizer(drivers, namespaces, publishing, background, self._by_id)
         self._networks: dict[str, Network] = {}
         self._sandboxes: dict[str, Sandbox] = {}
         #: Networks that somebody is about to join, by id: they cannot be removed meanwhile.
@@ -76,7 +71,7 @@ class Sandboxes:
         """
         existing = self._sandboxes.get(container_id)
         if existing is not None:
-            await self._realize(existing)
+            await self._real.realize(existing)
             return self._attachment(existing)
         joins = [(self._joinable(join.network), join) for join in request.joins]
         with self._held(network for network, _ in joins):
@@ -86,8 +81,8 @@ class Sandboxes:
                 undo.push_undo(self._erase, sandbox)
                 await self._store(sandbox)
                 undo.push_undo(self._publishing.withdraw, container_id)
-                undo.callback(self._unname, sandbox)
-                await self._realize(sandbox)
+                undo.callback(self._real.unname, sandbox)
+                await self._real.realize(sandbox)
                 undo.release()
         return self._attachment(sandbox)
 
@@ -99,7 +94,7 @@ class Sandboxes:
         sandbox = self._sandboxes.get(container_id)
         if sandbox is None:
             return
-        self._unname(sandbox)
+        self._real.unname(sandbox)
         await self._publishing.withdraw(container_id)
         for endpoint in sandbox.endpoints:
             network = self._by_id(endpoint.network_id)
@@ -127,7 +122,7 @@ class Sandboxes:
                 faults.point("network.persist_connect")
                 undo.push_undo(self._return_to, before)
                 await self._store(after)
-                await self._realize(after)
+                await self._real.realize(after)
                 undo.release()
         return self._attachment(after)
 
@@ -142,14 +137,14 @@ class Sandboxes:
         if endpoint is None:
             raise NotFound(f"container {container_id} is not connected to network {network.name}")
         after = replace(before, endpoints=tuple(other for other in before.endpoints if other is not endpoint))
-        self._names.remove(endpoint)
-        await self._publishing.publish(container_id, after.ports, self._way(after))
+        self._real.forget(endpoint)
+        await self._publishing.publish(container_id, after.ports, self._real.way(after))
         await self._drivers[network.driver].detach(network, endpoint)
         await self._teardown.settle()
         faults.point("network.persist_disconnect")
         await self._store(after)
-        await self._namespaces.run(lambda: self._route(after))
-        await self._realize(after)
+        await self._namespaces.run(lambda: self._real.route(after))
+        await self._real.realize(after)
         return self._attachment(after)
 
     async def drop(self, container: str, reference: str) -> None:
@@ -166,8 +161,8 @@ class Sandboxes:
             await self.detach(before.container_id)
         else:
             after = replace(before, endpoints=others)
-            self._names.remove(endpoint)
-            await self._publishing.publish(before.container_id, after.ports, self._way(after))
+            self._real.forget(endpoint)
+            await self._publishing.publish(before.container_id, after.ports, self._real.way(after))
             await self._drivers[network.driver].detach(network, endpoint)
             faults.point("network.persist_drop")
             await self._store(after)
@@ -181,7 +176,7 @@ class Sandboxes:
         Raises `Conflict` for a port in use: the container's ports are then what they were.
         """
         before = self._sandbox(container_id)
-        way = self._way(before)
+        way = self._real.way(before)
         if add and not way.open:
             raise Invalid("the container is on no network that publishes ports")
         kept = tuple(port for port in before.ports if port not in remove)
@@ -207,7 +202,7 @@ class Sandboxes:
         endpoints = tuple(replace(endpoint, container_name=name) for endpoint in before.endpoints)
         after = replace(before, name=name, endpoints=endpoints)
         await self._store(after)
-        self._name(after)
+        self._real.name(after)
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -248,7 +243,7 @@ class Sandboxes:
             undo.push_undo(self._drivers[network.driver].detach, network, endpoint)
             sandbox = replace(sandbox, handle=endpoint.sandbox, endpoints=(*sandbox.endpoints, endpoint))
         undo.callback(self._publishing.release, container_id)
-        return replace(sandbox, ports=self._bound(sandbox, container_id, request.ports, self._way(sandbox)))
+        return replace(sandbox, ports=self._bound(sandbox, container_id, request.ports, self._real.way(sandbox)))
 
     async def _seat(self, network: Network, sandbox: Sandbox, join: Join) -> Endpoint:
         taken = frozenset(("lo", *(endpoint.interface for endpoint in sandbox.endpoints)))
@@ -305,51 +300,15 @@ class Sandboxes:
 
     # -- making true ----------------------------------------------------------------------------------------------------
 
-    async def _realize(self, sandbox: Sandbox) -> None:
-        """Make the kernel, the published ports and the names agree with a stored sandbox. May be run again."""
-        for endpoint in sandbox.endpoints:
-            network = self._by_id(endpoint.network_id)
-            await self._drivers[network.driver].attach(network, endpoint)
-        if len(sandbox.endpoints) > 1:  # one alone has set its own route
-            faults.point("network.routes")
-            await self._namespaces.run(lambda: self._route(sandbox))
-        try:
-            await self._publishing.publish(sandbox.container_id, sandbox.ports, self._way(sandbox))
-        except Conflict as error:
-            raise Conflict(
-                f"driver failed programming external connectivity on endpoint {sandbox.name}: {error}"
-            ) from error
-        self._name(sandbox)
-        scopes = self._scopes(sandbox)
-        if scopes:
-            outward = any(self._gateway(sandbox, version) is not None for version in (4, 6))
-            await self._dns.serve(sandbox, Asker(sandbox.handle, scopes, sandbox.resolver.servers, outward))
-
-    def _route(self, sandbox: Sandbox) -> None:
-        """The default routes of a sandbox; runs in the namespace thread."""
-        self._namespaces.enter(sandbox.handle)
-        with Netlink() as inner:
-            for version in (4, 6):
-                found = self._gateway(sandbox, version)
-                if found is None:
-                    if version == 4 or any(":" in e.address6 for e in sandbox.endpoints):
-                        inner.delete_default_route(version)
-                    continue
-                _, endpoint = found
-                link = inner.link(endpoint.interface)
-                if link is None:
-                    raise HostFailure(f"{endpoint.interface} is gone from {sandbox.handle}")
-                route_by(inner, link.index, endpoint.gateway if version == 4 else endpoint.gateway6)
-
     async def _return_to(self, sandbox: Sandbox) -> None:
         """The undo of a connect: the container as it was."""
         await self._store(sandbox)
-        await self._namespaces.run(lambda: self._route(sandbox))
-        await self._realize(sandbox)
+        await self._namespaces.run(lambda: self._real.route(sandbox))
+        await self._real.realize(sandbox)
 
     async def _republish(self, sandbox: Sandbox) -> None:
         self._publishing.adopt(sandbox.container_id, sandbox.ports)
-        await self._publishing.publish(sandbox.container_id, sandbox.ports, self._way(sandbox))
+        await self._publishing.publish(sandbox.container_id, sandbox.ports, self._real.way(sandbox))
 
     async def _adopt(self, sandbox: Sandbox) -> list[str]:
         """Hold again, after a restart, what a container that runs was given; warnings for a person."""
@@ -358,62 +317,14 @@ class Sandboxes:
                 network = self._by_id(endpoint.network_id)
                 await self._drivers[network.driver].adopt(network, endpoint)
             warnings = self._publishing.adopt(sandbox.container_id, sandbox.ports)
-            await self._realize(sandbox)
+            await self._real.realize(sandbox)
         except DockwrightError as error:
             return [f"container {sandbox.name}: {error}"]
         return warnings
 
     def _recall_ports(self) -> None:
         for sandbox in self._sandboxes.values():
-            self._publishing.recall(sandbox.container_id, sandbox.ports, self._way(sandbox))
-
-    # -- the way out ----------------------------------------------------------------------------------------------------
-
-    def _in_order(self, sandbox: Sandbox) -> list[tuple[Network, Endpoint]]:
-        """Its endpoints by gateway priority, those of one priority by the name of the network."""
-        found = [(self._by_id(endpoint.network_id), endpoint) for endpoint in sandbox.endpoints]
-        return sorted(found, key=lambda one: (-one[1].join.gateway_priority, one[0].name))
-
-    def _gateway(self, sandbox: Sandbox, version: int) -> tuple[Network, Endpoint] | None:
-        """The endpoint with the default route of one address family."""
-        for network, endpoint in self._in_order(sandbox):
-            if endpoint.gateway if version == 4 else endpoint.gateway6:
-                return network, endpoint
-        return None
-
-    def _way(self, sandbox: Sandbox) -> Way:
-        v4, v6 = self._gateway(sandbox, 4), self._gateway(sandbox, 6)
-        return Way(
-            v4 if v4 is not None and v4[0].driver == "bridge" else None,
-            v6 if v6 is not None and v6[0].driver == "bridge" else None,
-        )
-
-    # -- names ----------------------------------------------------------------------------------------------------------
-
-    def _name(self, sandbox: Sandbox) -> None:
-        for endpoint in sandbox.endpoints:
-            if not self._by_id(endpoint.network_id).predefined:
-                self._names.add(endpoint.network_id, names_of(sandbox, endpoint), endpoint)
-
-    def _unname(self, sandbox: Sandbox) -> None:
-        self._dns.stop(sandbox.container_id)
-        for endpoint in sandbox.endpoints:
-            self._names.remove(endpoint)
-
-    def _scopes(self, sandbox: Sandbox) -> tuple[Scope, ...]:
-        return tuple(
-            Scope(
-                network.id,
-                network.name,
-                tuple(subnet.network for subnet in network.subnets),
-                tuple(
-                    (alias or target, target)
-                    for target, _, alias in (link.partition(":") for link in endpoint.join.links)
-                ),
-            )
-            for network, endpoint in self._in_order(sandbox)
-            if not network.predefined
-        )
+            self._publishing.recall(sandbox.container_id, sandbox.ports, self._real.way(sandbox))
 
     # -- rows -----------------------------------------------------------------------------------------------------------
 
@@ -450,5 +361,5 @@ class Sandboxes:
             netns_path=self._namespaces.path(sandbox.handle),
             places=tuple(place(sandbox, endpoint, self._by_id(endpoint.network_id)) for endpoint in sandbox.endpoints),
             ports=sandbox.ports,
-            dns=bool(self._scopes(sandbox)),
+            dns=bool(self._real.scopes(sandbox)),
         )

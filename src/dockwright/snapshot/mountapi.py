@@ -10,12 +10,12 @@ import ctypes
 import errno
 import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dockwright.errors import HostFailure, Unsupported
+from dockwright.kernel import apart, checked
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -30,7 +30,6 @@ _MOUNT_ATTR_RDONLY = 1
 _AT_FDCWD = -100
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
-_CLONE_FS = 0x200
 
 # OVL_MAX_STACK in the kernel's fs/overlayfs; the old call takes one page of options besides.
 LOWERS = 500
@@ -74,7 +73,7 @@ class OverlayMounts:
         """Mount with fsopen(2) and its family. Raises `HostFailure`; `Unsupported` for more layers than the kernel takes."""
         check_depth(len(plan.lowers))
         what = f"mount of the overlay at {target}"
-        context = _check(_syscall(_FSOPEN, b"overlay", _FSOPEN_CLOEXEC), what)
+        context = checked(_syscall(_FSOPEN, b"overlay", _FSOPEN_CLOEXEC), what)
         try:
             for lower in plan.lowers:
                 self._set(context, "lowerdir+", f"{self._prefix}/{lower}", what)
@@ -86,9 +85,9 @@ class OverlayMounts:
             if _syscall(_FSCONFIG, context, _CMD_CREATE, None, None, 0) < 0:
                 raise HostFailure(f"{what} failed: {_reason(context)}")
             attributes = _MOUNT_ATTR_RDONLY if readonly else 0
-            mount = _check(_syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), what)
+            mount = checked(_syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes), what)
             try:
-                _check(
+                checked(
                     _syscall(_MOVE_MOUNT, mount, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH), what
                 )
             finally:
@@ -114,12 +113,12 @@ class OverlayMounts:
 
         def act() -> None:
             os.fchdir(self._fd)
-            _check(_libc.mount(b"overlay", os.fsencode(absolute), b"overlay", 0, data), what)
+            checked(_libc.mount(b"overlay", os.fsencode(absolute), b"overlay", 0, data), what)
             if readonly:
                 flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY
-                _check(_libc.mount(None, os.fsencode(absolute), None, flags, None), what)
+                checked(_libc.mount(None, os.fsencode(absolute), None, flags, None), what)
 
-        _in_own_directory(act)
+        apart(act, "classic mount")
 
     def _set(self, context: int, key: str, value: str, what: str) -> None:
         if _syscall(_FSCONFIG, context, _SET_STRING, key.encode(), os.fsencode(value), 0) < 0:
@@ -155,33 +154,9 @@ def sync_file_system(path: Path) -> None:
     """Write everything of the file system that holds `path` to the disk: syncfs(2)."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _check(_libc.syncfs(fd), f"sync of {path}")
+        checked(_libc.syncfs(fd), f"sync of {path}")
     finally:
         os.close(fd)
-
-
-def _in_own_directory(act: Callable[[], None]) -> None:
-    """Run `act` in a thread that may change its working directory alone."""
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            _check(_libc.unshare(_CLONE_FS), "unshare of the working directory")
-            act()
-        except HostFailure as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name="classic mount")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-
-
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        raise HostFailure(f"{what} failed: {os.strerror(ctypes.get_errno())}")
-    return result
 
 
 def _reason(context: int) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
+import shutil
+import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.clients.cli.conftest import Run, Terminal
 from tests.host import Daemon
+from tests.registries import registry
 
 pytestmark = pytest.mark.root
 
@@ -126,6 +131,24 @@ def test_secrets_and_named_contexts_are_lent(run: Go, context: Path, tmp_path: P
     said = run("build", "--no-cache", *words, "-f", "-", str(context), stdin=text).stderr
     assert "OF-THE-KEYOF-MORE" in said
     assert "of-the-key" not in said
+
+
+@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="OpenSSH's agent is not installed")
+def test_an_agent_is_lent_to_the_step_that_asks(run: Go, environment: dict[str, str], context: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="dwa-", dir="/tmp") as directory:
+        socket = f"{directory}/agent"
+        with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE) as agent:
+            assert agent.stdout is not None
+            assert agent.stdout.readline()
+            environment["SSH_AUTH_SOCK"] = socket
+            text = (
+                "FROM busybox\nRUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo THERE\nRUN test -z $SSH_AUTH_SOCK\n"
+            )
+            try:
+                said = run("build", "--no-cache", "--ssh", "default", "-f", "-", str(context), stdin=text).stderr
+            finally:
+                agent.terminate()
+    assert " THERE\n" in said
 
 
 def test_results_come_as_directories_and_tars(run: Go, context: Path, tmp_path: Path) -> None:
@@ -292,3 +315,55 @@ def test_squashed_layers_are_one(run: Go, context: Path, name: str) -> None:
     base = json.loads(run("image", "inspect", "-f", "{{json .RootFS.Layers}}", "busybox").stdout)
     assert len(layers) == len(base) + 1
     run("rmi", name)
+
+
+def test_caches_can_lie_in_directories(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM busybox\nCOPY a.txt /a\nRUN cat /a > /b\n"
+    words = ["-f", "-", "--cache-to", f"type=local,dest={tmp_path}/cache,mode=max"]
+    run("build", *words, str(context), stdin=text)
+    assert json.loads((tmp_path / "cache" / "index.json").read_text())["manifests"]
+    run("builder", "prune", "-af")
+    words = ["-f", "-", "--cache-from", f"type=local,src={tmp_path}/cache"]
+    assert run("build", *words, str(context), stdin=text).stderr.count("CACHED") == 2
+
+
+def test_images_of_a_layout_can_be_built_on(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM busybox\nRUN echo A > /b\n"
+    run("build", "-f", "-", "-o", f"type=oci,tar=false,dest={tmp_path}/layout", str(context), stdin=text)
+    words = ["-f", "-", "--build-context", f"base=oci-layout://{tmp_path}/layout", str(context)]
+    assert " B\n" in run("build", "--no-cache", *words, stdin="FROM base\nRUN tr A B < /b\n").stderr
+
+
+def test_several_platforms_go_with_attestations_and_annotations(run: Go, context: Path, tmp_path: Path) -> None:
+    text = "FROM scratch\nCOPY a.txt /\n"
+    words = ["--platform", "linux/amd64", "--platform", "linux/arm64", "--provenance", "mode=max"]
+    words += ["--annotation", "index:note=of-index", "--annotation", "note=of-manifest"]
+    run("build", "-f", "-", *words, "-o", f"type=oci,tar=false,dest={tmp_path}/layout", str(context), stdin=text)
+
+    def blob(digest: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((tmp_path / "layout" / "blobs" / digest.replace(":", "/")).read_text())
+        return found
+
+    (top,) = json.loads((tmp_path / "layout" / "index.json").read_text())["manifests"]
+    index = blob(top["digest"])
+    assert index["annotations"]["note"] == "of-index"
+    images = [one for one in index["manifests"] if one["platform"]["os"] != "unknown"]
+    assert [one["platform"]["architecture"] for one in images] == ["amd64", "arm64"]
+    assert all(blob(one["digest"])["annotations"]["note"] == "of-manifest" for one in images)
+    assert len(index["manifests"]) == 4
+
+
+def test_the_image_is_pushed_as_whoever_we_are_to_the_registry(
+    run: Go, environment: dict[str, str], context: Path, tmp_path: Path
+) -> None:
+    with registry(tmp_path / "registry", auth="htpasswd") as there:
+        name = there.name("app:1")
+        kept = base64.b64encode(f"{there.username}:{there.password}".encode()).decode()
+        (tmp_path / "config").mkdir(exist_ok=True)
+        refused = run("build", "--push", "-t", name, str(context), check=False)
+        assert refused.returncode == 1
+        (tmp_path / "config" / "config.json").write_text(json.dumps({"auths": {there.host: {"auth": kept}}}))
+        assert environment["DOCKER_CONFIG"] == str(tmp_path / "config")
+        run("build", "--push", "-t", name, str(context))
+        assert any(asked.method == "PUT" and "/manifests/1" in asked.path for asked in there.requests())
+        run("rmi", name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from tests.engine.build.conftest import Bench, Kept, give, the
+from tests.webserver import Exchange, WebServer
 
 from dockwright.build import HostLender
 from dockwright.build.attestations import Attestations, Provenance, Sbom, parse
@@ -185,6 +187,39 @@ async def test_a_scanner_sees_the_result_and_says_what_is_in_it(bench: Bench) ->
     assert set(files.files) == {"a", "sbom.spdx.json"}
 
 
+async def test_a_scanner_sees_stages_and_the_context_where_the_dockerfile_says_so(bench: Bench) -> None:
+    await bench.build(
+        "FROM busybox\nCMD cd $BUILDKIT_SCAN_SOURCE_EXTRAS && for one in *; do "
+        'echo "{\\"files\\": \\"$(cd $one && echo *.txt)\\"}" > $BUILDKIT_SCAN_DESTINATION/$one.spdx.json; done\n',
+        names=("more:1",),
+    )
+    text = (
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT\nFROM scratch AS one\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY a.txt /one.txt\n"
+        "FROM scratch AS two\nCOPY a.txt /two.txt\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
+    )
+    files = Kept()
+    asked = parse({"attest:sbom": "generator=more:1"})
+    given = {"BUILDKIT_SBOM_SCAN_CONTEXT": "true"}
+    await give(bench, text, output({"type": "local"}, files), attestations=asked, arguments=given)
+    found = {name: json.loads(text)["predicate"]["files"] for name, text in files.files.items() if "sbom" in name}
+    assert found == {"sbom-one.spdx.json": "one.txt", "sbom-context.spdx.json": "a.txt amd64.txt arm64.txt"}
+
+
+async def test_provenance_names_what_was_downloaded(bench: Bench) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(200, body=b"content")
+
+    with WebServer(answer) as server:
+        url = f"{server.url}/file.txt"
+        text = f"FROM scratch\nADD {url} /\n"
+        (told,), _ = await attested(bench, parse({"attest:provenance": "complete-materials=true"}), text)
+    (material,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert material == {"uri": url, "digest": {"sha256": hashlib.sha256(b"content").hexdigest()}}
+    assert told["predicate"]["runDetails"]["metadata"]["buildkit_completeness"]["resolvedDependencies"] is True
+    with pytest.raises(Invalid, match="complete-materials"):
+        await attested(bench, parse({"attest:provenance": "complete-materials=true"}))
+
+
 async def test_a_scanner_that_is_not_there_or_says_nothing_fails_the_build(bench: Bench) -> None:
     text = "FROM scratch\nCOPY a.txt /a\n"
     with pytest.raises(Unavailable, match=r"docker/buildkit-syft-scanner:stable-1 cannot be had.*generator=IMAGE"):
@@ -211,6 +246,20 @@ async def test_a_scanner_that_is_not_there_or_says_nothing_fails_the_build(bench
 def test_what_is_asked_wrongly_is_refused_by_its_name(attributes: dict[str, str], why: str) -> None:
     with pytest.raises(Invalid, match=why):
         parse(attributes)
+
+
+async def test_bases_without_a_registrys_name_are_told_by_their_digest(bench: Bench) -> None:
+    base = await bench.engine.images.resolve("busybox")
+    text = f"FROM {base.id}\nCOPY a.txt /a\n"
+    (told,), _ = await attested(bench, Attestations(Provenance("min")), text)
+    (material,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert material["uri"].startswith("pkg:oci/image?digest=sha256%3A")
+    assert material["digest"] == {"sha256": base.id.partition(":")[2]}
+
+
+def test_what_the_client_knows_of_the_repository_is_told_without_passwords() -> None:
+    given = {"vcs:source": "https://me:secret@git.example/x.git", "vcs:revision": "abc", "vcs:": ""}
+    assert parse(given).vcs == {"source": "https://me:xxxxx@git.example/x.git", "revision": "abc"}
 
 
 def test_attestations_can_be_asked_for_in_every_way_clients_do() -> None:

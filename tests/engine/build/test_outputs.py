@@ -107,6 +107,26 @@ async def test_layouts_and_files_go_into_directories(bench: Bench, tmp_path: Pat
     assert (files / "bin" / "busybox").stat().st_mode & 0o777 == 0o755
 
 
+async def test_a_directory_is_emptied_first_where_that_is_asked_for(bench: Bench, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "old").mkdir(parents=True)
+    (place / "a").symlink_to("old")
+    for mode, left in (("copy", ["a", "old"]), ("delete", ["a"])):
+        (place / "a").unlink()
+        await give(bench, "FROM scratch\nCOPY a.txt /a\n", parse({"type": "local", "mode": mode}, DirectorySink(place)))
+        assert sorted(path.name for path in place.iterdir()) == left
+    with pytest.raises(Invalid, match="mode=some"):
+        parse({"type": "local", "mode": "some"}, DirectorySink(place))
+
+
+async def test_what_is_sent_alone_is_not_kept(bench: Bench) -> None:
+    blobs = bench.engine.settings.data_root / "content" / "blobs" / "sha256"
+    await bench.engine.images.collect()
+    before = {path.name for path in blobs.iterdir()}
+    await give(bench, TEXT, parse({"type": "oci"}, Kept()))
+    assert {path.name for path in blobs.iterdir()} == before
+
+
 async def test_several_platforms_make_an_index_and_directories_of_their_own(bench: Bench) -> None:
     layout, files = Kept(), Kept()
     built = await give(

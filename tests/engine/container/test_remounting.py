@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import stat
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,6 +67,36 @@ async def test_a_directory_comes_and_goes(running: Container, tmp_path: Path) ->
     await change(running, [], ["/first", "/scratch"])
     assert not {"/first", "/scratch"} & set(mounts(running))
     assert (running.record.spec.host.binds, running.record.spec.host.tmpfs) == (None, None)
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_a_new_volume_is_filled_from_the_image_as_at_create(running: Container, alive: bool) -> None:
+    home = running.parts.paths.rootfs(running.id) / "filled"
+    home.mkdir()
+    (home / "given").write_text("by the image")
+    (home / "given").chmod(0o640)
+    os.chown(home, 1234, 4321)
+    if not alive:
+        await running.kill()
+    options = VolumeOptions(no_copy=True)
+    empty = Mount(type="volume", source="empty", target="/filled", volume_options=options)
+    await change(running, [empty], [])
+    await change(running, [], ["/filled"])
+    await change(running, [Mount(type="volume", source="full", target="/filled")], [])
+    volumes = running.parts.volumes
+    found = {name: Path((await volumes.inspect(volumes.get(name))).mountpoint) for name in ("empty", "full")}
+    assert list(found["empty"].iterdir()) == []
+    assert (found["full"] / "given").read_text() == "by the image"
+    assert stat.S_IMODE((found["full"] / "given").stat().st_mode) == 0o640
+    assert (found["full"].stat().st_uid, found["full"].stat().st_gid) == (1234, 4321)
+    if alive:
+        assert (root(running) / "filled/given").read_text() == "by the image"
+        (root(running) / "filled/given").write_text("changed")
+    # One that has something already stays as it is.
+    (found["full"] / "given").write_text("mine")
+    await change(running, [], ["/filled"])
+    await change(running, [Mount(type="volume", source="full", target="/filled")], [])
+    assert (found["full"] / "given").read_text() == "mine"
 
 
 async def test_every_kind_of_mount_can_come(engine: Engine, running: Container, tmp_path: Path) -> None:

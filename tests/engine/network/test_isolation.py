@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,53 @@ async def test_an_internal_network_has_no_way_out_and_none_in(networks: Networks
             server.close()
 
 
-async def test_without_icc_neighbours_on_a_network_of_ones_own_do_not_reach_each_other(networks: Networks) -> None:
+@pytest.fixture(params=["0", "1"], ids=["frames-stay-below", "frames-pass-the-filter"])
+def bridged(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether br_netfilter shows frames between two ports of a bridge to the packet filter, meanwhile."""
+    if not BRIDGED.exists():
+        if request.param == "1":
+            pytest.skip("this kernel has no br_netfilter")
+        yield False
+        return
+    before = BRIDGED.read_text()
+    BRIDGED.write_text(request.param)
+    yield request.param == "1"
+    BRIDGED.write_text(before)
+
+
+async def test_without_icc_neighbours_on_a_network_of_ones_own_do_not_reach_each_other(
+    networks: Networks, bridged: bool
+) -> None:
     options = {"com.docker.network.bridge.enable_icc": "false"}
-    await network(networks, "mute", "10.214.1.0/24", options=options)
+    await network(networks, "mute", "10.214.1.0/24,fd00:214:1::/64", ipv6=True, options=options)
     one = await networks.attach(ONE, on("one", "mute"))
     two, server = await serving(networks, TWO, "mute", ports=(PortRequest(80),))
     try:
-        assert not await reaches(one.netns_path, two.places[0].ip, 80)
-        # br_netfilter translates inside the bridge, where the ports stay isolated.
-        if not (BRIDGED.exists() and BRIDGED.read_text().strip() == "1"):
-            assert (await ask(one.netns_path, "10.214.1.1", two.ports[0].host_port)).endswith(" hello")
+        for address in (two.places[0].ip, two.places[0].ip6):
+            assert not await reaches(one.netns_path, address, 80)
+        assert (await ask(Path("/proc/self/ns/net"), two.places[0].ip, 80)).endswith(" hello")
+        # What is published is everybody's, by the host's address; br_netfilter would translate it inside the bridge, where
+        # ports stay isolated: the safe one of the two.
+        port = two.ports[0].host_port
+        if bridged:
+            assert not await reaches(one.netns_path, "10.214.1.1", port)
+        else:
+            assert (await ask(one.netns_path, "10.214.1.1", port)).endswith(" hello")
+    finally:
+        server.close()
+
+
+async def test_with_icc_neighbours_and_a_containers_own_published_port_are_reached(
+    networks: Networks, bridged: bool
+) -> None:
+    await network(networks, "open", "10.214.1.0/24,fd00:214:1::/64", ipv6=True)
+    one = await networks.attach(ONE, on("one", "open"))
+    two, server = await serving(networks, TWO, "open", ports=(PortRequest(80),))
+    try:
+        for address in (two.places[0].ip, two.places[0].ip6):
+            assert (await ask(one.netns_path, address, 80)).endswith(" hello")
+        for asker in (one, two):
+            assert (await ask(asker.netns_path, "10.214.1.1", two.ports[0].host_port)).endswith(" hello")
     finally:
         server.close()
 

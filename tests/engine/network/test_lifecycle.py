@@ -184,7 +184,7 @@ async def test_cancelled_attaches_leave_nothing(networks: Networks, bridge_name:
 async def abandon(networks: Networks) -> None:
     """What kill -9 leaves: the kernel's state stays, sockets and tasks are gone."""
     await networks._background.aclose()
-    networks._dns.close()
+    networks._real.close()
     await networks._publishing.aclose()
     await asyncio.to_thread(networks._namespaces.close)
     if networks._nft is not None:

@@ -97,12 +97,20 @@ async def test_containers_of_one_alias_are_a_group_in_turns(named: Networks) -> 
     assert sorted(await dig(asker, "pool", "A")) == ["10.214.1.3", "10.214.1.5"]
 
 
-async def test_a_link_is_a_name_that_only_one_knows(named: Networks) -> None:
-    asker = await start(named, "asker", Join("blue", links=("db:database",)))
-    other = await start(named, "web", Join("blue"))
-    await start(named, "db", Join("blue"))
-    assert await dig(asker, "database", "A") == ["10.214.1.4"]
-    assert await dig(other, "database", "A") == []
+async def test_what_was_answered_before_is_answered_anew_when_names_change(named: Networks) -> None:
+    asker = await start(named, "asker", Join("blue"))
+    web = await start(named, "web", Join("blue", aliases=("front",)))
+    for _ in range(3):
+        assert await dig(asker, "front", "A") == [web.places[0].ip]
+    await start(named, "db", Join("blue", aliases=("front",)))
+    assert len({(await dig(asker, "front", "A"))[0] for _ in range(4)}) == 2  # each is first in turn
+    await named.disconnect(IDS["web"], "blue")
+    assert await dig(asker, "front", "A") == ["10.214.1.4"]
+    await named.connect(IDS["web"], Join("green"))
+    assert await status(asker, "web") == "NXDOMAIN"
+    await named.connect(IDS["asker"], Join("green"))
+    assert await dig(asker, "web", "A") == [named.attachment(IDS["web"]).places[0].ip]  # type: ignore[union-attr]
+    assert await dig(asker, "web.green", "A") == [named.attachment(IDS["web"]).places[0].ip]  # type: ignore[union-attr]
 
 
 async def test_a_renamed_container_is_found_by_its_new_name(named: Networks) -> None:
@@ -178,6 +186,17 @@ async def test_what_is_not_ours_is_asked_of_the_containers_own_servers(named: Ne
     assert upstream.asked == ["example.org", "nosuch.example.org"]
 
 
+async def test_a_link_is_a_name_that_only_one_knows(named: Networks, upstream: Upstream) -> None:
+    servers = Resolver((named.get("blue").gateway,))
+    asker = await start(named, "asker", Join("blue", links=("db:database",)), resolver=servers)
+    other = await start(named, "web", Join("blue"), resolver=servers)
+    await start(named, "db", Join("blue"))
+    assert await dig(asker, "database", "A") == ["10.214.1.4"]
+    assert upstream.asked == []
+    assert await dig(other, "database", "A") == ["192.0.2.53"]  # nobody's here: what the outside makes of it
+    assert upstream.asked == ["database"]
+
+
 async def test_on_an_internal_network_no_name_leaves(named: Networks, upstream: Upstream) -> None:
     await network(named, "closed", "10.214.3.0/24", internal=True)
     asker = await start(named, "asker", Join("closed"), resolver=Resolver((named.get("blue").gateway,)))
@@ -185,6 +204,21 @@ async def test_on_an_internal_network_no_name_leaves(named: Networks, upstream: 
     assert await dig(asker, "web", "A") == ["10.214.3.3"]
     assert await status(asker, "example.org") == "SERVFAIL"
     assert upstream.asked == []
+
+
+async def test_a_thousand_questions_at_once_are_all_answered(named: Networks) -> None:
+    asker = await start(named, "asker", Join("blue"))
+    await start(named, "web", Join("blue"))
+    code = (
+        "import socket,struct\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.connect(('127.0.0.11',53))\n"
+        "s.settimeout(10)\nseen=set()\n"
+        "for start in range(0,1000,50):\n"
+        "    for n in range(start,start+50): s.send(struct.pack('>6H',n,256,1,0,0,0)+b'\\3web\\0\\0\\1\\0\\1')\n"
+        "    for _ in range(50):\n"
+        "        a=s.recv(512); assert a[-4:]==bytes((10,214,1,3)); seen.add(a[:2])\n"
+        "print(len(seen))"
+    )
+    assert await asyncio.to_thread(inside, asker.netns_path, code) == "1000"
 
 
 async def test_garbage_is_answered_with_an_error_or_not_at_all(named: Networks) -> None:

@@ -7,10 +7,12 @@ import ipaddress
 import subprocess
 
 import pytest
+from msgspec.structs import replace
 
 from dockwright import faults
 from dockwright.errors import Conflict, Forbidden, HostFailure, Invalid, NotFound, Unavailable, Unsupported
-from dockwright.network import Join, NetworkRequest, Networks, Subnet
+from dockwright.network import Join, Network, NetworkRequest, Networks, Subnet
+from dockwright.network.drivers.plain import PlainDriver
 from dockwright.network.ipam import Pool
 
 from .conftest import AttachRequest, Open, Server, ask, links, network, on, shown
@@ -239,6 +241,25 @@ async def test_macvlan_puts_containers_onto_the_parent(networks: Networks, bridg
         await networks.create(NetworkRequest("other", "macvlan", options={"parent": "nosuch"}))
     with pytest.raises(Invalid, match="macvlan mode"):
         await networks.create(NetworkRequest("other", "macvlan", options={"macvlan_mode": "odd"}))
+
+
+class Overlay(PlainDriver):
+    """A kind of network that somebody else brings: here with nothing but a namespace."""
+
+    def plan(self, network: Network) -> Network:
+        return replace(network, link="ov-" + network.id[:8], mtu=1450)
+
+
+async def test_a_cluster_brings_its_own_kind_of_network(networks: Networks) -> None:
+    with pytest.raises(Forbidden, match="not a swarm manager"):
+        await networks.create(NetworkRequest("far", "overlay"))
+    networks.add_driver(Overlay("overlay", networks._namespaces, networks._teardown))
+    made = await networks.create(NetworkRequest("far", "overlay", (Subnet("10.214.1.0/24"),)))
+    assert (made.driver, made.mtu, made.link) == ("overlay", 1450, "ov-" + made.id[:8])
+    place = (await networks.attach("a" * 64, on("one", "far"))).places[0]
+    assert place.driver == "overlay"
+    await networks.detach("a" * 64)
+    await networks.remove("far")
 
 
 async def test_what_the_kernel_lacks_is_named_and_nothing_is_made(networks: Networks, bridge_name: str) -> None:

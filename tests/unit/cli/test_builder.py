@@ -1,9 +1,11 @@
-"""`builder du` and `builder prune`: what is shown of what builds keep, and what is asked for."""
+"""`builder du`, `builder prune`, and `build` with an engine that has the classic call alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from tests.unit.client.server import Engine, answer
@@ -109,3 +111,40 @@ def test_prune_tells_all_about_what_goes(run: Run) -> None:
     shown = run("prune", "-f", "--verbose")
     assert shown.startswith("ID:           abc\n")
     assert "def" not in shown
+
+
+@pytest.fixture
+def classic(run: Run, fake_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory to build, and an engine that has `POST /build` alone."""
+    fake_engine.answers["POST /build"] = answer({"aux": {"ID": "sha256:made"}})
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)
+    return tmp_path
+
+
+def test_an_engine_without_buildkit_builds_by_the_classic_call(run: Run, fake_engine: Engine, classic: Path) -> None:
+    words = ["--build-arg", "A=b", "--cache-from", "img:1", "--keep-times", "--platform", "linux/arm64", "-t", "x"]
+    assert run("build", "-q", *words, str(classic)) == "sha256:made\n"
+    asked: Any = fake_engine.requests[-1]
+    query = parse_qs(asked.query)
+    assert asked.path == "/build"
+    assert (query["buildargs"], query["cachefrom"]) == (['{"A": "b"}'], ['["img:1"]'])
+    assert (query["platform"], query["t"]) == (["linux/arm64"], ["x"])
+    assert "dockwright-keep-times" in query
+
+
+def test_an_engine_without_buildkit_is_not_asked_for_what_only_that_has(
+    run: Run, fake_engine: Engine, classic: Path
+) -> None:
+    for words in (["--secret", "id=x"], ["-o", "out"], ["--check"], ["--call", "outline"], ["--push"], ["--explain"]):
+        said = run("build", *words, str(classic), status=1)
+        assert "needs BuildKit's protocol: the engine does not offer it" in said
+    assert "type than registry needs BuildKit" in run(
+        "build", "--cache-from", "type=local,src=x", str(classic), status=1
+    )
+    assert [one.path for one in fake_engine.requests if one.path == "/build"] == []
+
+
+def test_squashing_goes_by_the_classic_call(run: Run, fake_engine: Engine, classic: Path) -> None:
+    run("build", "--squash", str(classic))
+    assert "squash" in parse_qs(fake_engine.requests[-1].query)

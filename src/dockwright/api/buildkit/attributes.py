@@ -6,7 +6,10 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dockwright.build import Limits, Options
+import msgspec
+
+from dockwright.build import Limits, Options, attestations
+from dockwright.build.attestations import Attestations
 from dockwright.container.config import Ulimit
 from dockwright.engine import Pull
 from dockwright.errors import Invalid, Unsupported
@@ -46,6 +49,11 @@ _OPTIONS = frozenset(
 )
 
 
+class _Entry(msgspec.Struct):
+    type: str = msgspec.field(name="Type", default="")
+    attributes: dict[str, str] = msgspec.field(name="Attrs", default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What the attributes of one build say. `no_cache` True is every stage, else names of stages."""
@@ -57,6 +65,8 @@ class Asked:
     platforms: tuple[Platform, ...] = ()
     no_cache: bool | frozenset[str] = False
     contexts: Mapping[str, str] = field(default_factory=dict)
+    attestations: Attestations = field(default_factory=Attestations)
+    cache_imports: tuple[Mapping[str, str], ...] = ()
 
     def text(self, name: str, default: str = "") -> str:
         """An attribute."""
@@ -100,7 +110,19 @@ def read(given: Mapping[str, str]) -> Asked:
         platforms=(wanted or (platforms.host(),)) if several else (),
         no_cache=frozenset(_list(given["no-cache"])) or True if "no-cache" in given else False,
         contexts=_with_prefix(given, "context:"),
+        attestations=attestations.parse(given),
+        cache_imports=_cache_imports(given),
     )
+
+
+def _cache_imports(given: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+    """Caches to read, each with its `type`: as JSON, and as older clients write them."""
+    try:
+        entries = msgspec.json.decode(given.get("cache-imports") or "[]", type=list[_Entry])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise Invalid(f"invalid cache-imports: {error}") from None
+    older = [{"type": "registry", "ref": name} for name in _list(given.get("cache-from", ""))]
+    return (*({**one.attributes, "type": one.type} for one in entries), *older)
 
 
 def _limits(given: Mapping[str, str]) -> Limits:

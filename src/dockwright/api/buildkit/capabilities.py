@@ -19,8 +19,8 @@ FRONTEND = (
 REQUESTS = (
     "source.image source.local source.local.unique source.local.sessionid source.local.includepatterns "
     "source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint source.git source.http "
-    "exporter.multiple exporter.image.annotations exporter.sourcedateepoch constraints platform meta.ignorecache "
-    "meta.description meta.exportcache file.base"
+    "exporter.multiple exporter.image.annotations exporter.sourcedateepoch exporter.image.attestations "
+    "constraints platform meta.ignorecache meta.description meta.exportcache file.base"
 ).split()
 
 
@@ -38,10 +38,17 @@ def worker(engine: Engine) -> WorkerRecord:
             "org.mobyproject.buildkit.worker.executor": "containerd",
             "org.mobyproject.buildkit.worker.snapshotter": "overlayfs",
             "org.mobyproject.buildkit.worker.network": "bridge",
+            "org.mobyproject.buildkit.worker.moby.host-gateway-ip": _host_gateway(engine),
         },
         platforms=[WirePlatform(Architecture=host.architecture, OS=host.os, Variant=host.variant)],
         BuildkitVersion=version(),
     )
+
+
+def _host_gateway(engine: Engine) -> str:
+    """What `host-gateway` stands for in builds: clients write the address into the request."""
+    given = engine.parts.defaults.host_gateway_ips
+    return given[0] if given else next((one.gateway for one in engine.networks.networks() if one.name == "bridge"), "")
 
 
 def version() -> BuildkitVersion:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,10 +10,12 @@ from pathlib import Path
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from dockwright import archive, workers
+from dockwright.api.buildkit import layouts
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Session, Sessions
+from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import Context, Steps
 from dockwright.build.progress import Work
 from dockwright.buildkit.filesync import Wanted
@@ -23,12 +23,14 @@ from dockwright.buildkit.proto.upload_grpc import UploadStub
 from dockwright.engine import Engine
 from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable, Unsupported
 from dockwright.ignoring import Patterns, read_ignore_file
-from dockwright.undo import UndoStack
+from dockwright.oci import platform as platforms
 
 # What a client calls something that it uploads.
 _UPLOADED = "http://buildkit-session/"
 _LOCAL, _INPUT, _LAYOUT = "local:", "input:", "oci-layout:"
 _IGNORE = ".dockerignore"
+# As much as tells an archive from a text.
+_HEAD_BYTES = 512
 # A path that is never asked for: with nothing but it, nothing is sent.
 _NOTHING = (_IGNORE,)
 
@@ -101,9 +103,12 @@ class Contexts:
                 wanted = Wanted(directory, exclude=tuple(ignored.lines))
                 return Context(await self.directory(wanted, work, f"transferring {name}:"), ignored)
         if value.startswith(_LAYOUT):
-            raise Unsupported(
-                f"the context {name}: an OCI layout of the client cannot be read; load it as an image first"
-            )
+            store, digest = layouts.store_of(value)
+            found = ClientStore(self.sessions, self.session_id, store, digest)
+            platform = self.asked.options.platform or platforms.host()
+            with self.steps.work(f"[context {name}] load from client"):
+                image = await self.stack.enter_async_context(layouts.taken(self.engine.images, found, platform))
+            return f"docker-image://{image}"
         return value
 
     async def directory(self, wanted: Wanted, work: Work, part: str) -> Path:
@@ -125,12 +130,11 @@ class Contexts:
         return await self.sessions.find(self.asked.text(f"local-sessionid:{name}", self.session_id))
 
     async def _uploaded(self, address: str, dockerfile: str) -> Context:
-        folder = self.engine.builder.contexts / secrets.token_hex(16)
-        undo = await self.stack.enter_async_context(UndoStack())
-        undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-        await workers.quick(folder.mkdir, mode=0o700, parents=True)
+        folder = await self.stack.enter_async_context(self.engine.builder.place())
         chunks = self._upload(address)
-        begin = await anext(chunks, b"")
+        begin = b""
+        while len(begin) < _HEAD_BYTES and (chunk := await anext(chunks, b"")):
+            begin += chunk
         if archive.is_packed(begin):
             try:
                 await archive.write(folder, "/", _joined(begin, chunks), owner=(0, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
@@ -12,9 +13,11 @@ from grpclib.server import Stream
 from dockwright.api.buildkit import capabilities, failures
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
+from dockwright.api.buildkit.stores import LAYOUT, ClientStore
 from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
+from dockwright.build.remote_cache import CacheTo, parse_to
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
@@ -42,6 +45,7 @@ class Control(ControlBase):
         try:
             _check(request)
             outputs = self._outputs(request)
+            job.cache_to, stores = self._caches(request)
         except DockwrightError as error:
             raise failures.of(error) from error
         job.entitlements = frozenset(request.Entitlements)
@@ -55,16 +59,32 @@ class Control(ControlBase):
                 await self._buildkit.evaluate(job, ref)
                 continue
             response |= (await self._buildkit.run(job, ref, outputs)).response
+        for store in stores:
+            if store.finished is not None:  # the client notes it in its directory
+                response["cache.manifest"] = msgspec.json.encode(store.finished).decode()
         return response
+
+    def _caches(self, request: wire.SolveRequest) -> tuple[list[CacheTo], list[ClientStore]]:
+        """Where caches are to be written, and which of the places are the client's."""
+        stores: list[ClientStore] = []
+
+        def place(target: str, tag: str) -> ClientStore:
+            stores.append(ClientStore(self._buildkit.sessions, request.Session, f"local:{target}"))
+            return stores[-1]
+
+        return [parse_to({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Exports], stores
 
     def _outputs(self, request: wire.SolveRequest) -> list[Output]:
         exporters: Sequence[wire.Exporter] = request.Exporters
         if not exporters and request.ExporterDeprecated:
             exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
+        sessions, session_id = self._buildkit.sessions, request.Session
+        layout = ClientStore(sessions, session_id, LAYOUT)
         return [
             parse(
                 {**_attributes(one), "type": one.Type},
-                SessionSink(self._buildkit.sessions, request.Session, number) if one.Type in _MAPPED else None,
+                SessionSink(sessions, session_id, number) if one.Type in _MAPPED else None,
+                layout=layout,
             )
             for number, one in enumerate(exporters)
         ]
@@ -89,7 +109,7 @@ class Control(ControlBase):
     @answering
     async def DiskUsage(self, stream: Stream[wire.DiskUsageRequest, wire.DiskUsageResponse]) -> None:
         request = _asked(await stream.recv_message())
-        if request.filter:
+        if any(request.filter):
             raise Unsupported("filters of the disk usage of builds are not supported")
         uses = await self._buildkit.engine.builder.usage()
         await stream.send_message(wire.DiskUsageResponse(record=[_record(use) for use in uses]))
@@ -98,11 +118,11 @@ class Control(ControlBase):
     async def Prune(self, stream: Stream[wire.PruneRequest, wire.UsageRecord]) -> None:
         request = _asked(await stream.recv_message())
         filters: dict[str, list[str]] = {}
-        for text in request.filter:
+        for text in filter(None, request.filter):
             name, equals, value = text.partition("=")
             if not equals:
                 raise Invalid(f"invalid filter {text!r}: NAME=VALUE is wanted")
-            filters.setdefault(name.rstrip("="), []).append(value.lstrip("="))
+            filters.setdefault(name.rstrip("~"), []).append(value.lstrip("="))
         if request.keepDuration:
             filters.setdefault("until", []).append(f"{request.keepDuration}ns")
         builder = self._buildkit.engine.builder
@@ -136,8 +156,6 @@ def _check(request: wire.SolveRequest) -> None:
         raise Unsupported(
             "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
         )
-    if request.Cache.Exports:
-        raise Unsupported("cache exports are not supported by this release")
 
 
 def _attributes(exporter: wire.Exporter) -> dict[str, str]:

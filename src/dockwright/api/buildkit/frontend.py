@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from dockwright import workers
+from dockwright.api.buildkit import frontends
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Teller, Text
 from dockwright.api.buildkit.contexts import Contexts, first
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Sessions
+from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Steps
 from dockwright.build.describing import answer
 from dockwright.build.dockerfile import parse
 from dockwright.build.progress import Work
 from dockwright.build.reads import context_paths
+from dockwright.build.remote_cache import CacheFrom, parse_from
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
@@ -95,7 +99,9 @@ class Frontend:
         contexts = self._contexts(stack, asked)
         remote = await contexts.remote() if contexts.address else None
         text, own_ignore = await self._dockerfile(contexts, remote)
-        paths = context_paths(parse(text.data, asked.filename))
+        dockerfile = parse(text.data, asked.filename)
+        frontends.check_syntax(dockerfile)
+        paths = context_paths(dockerfile)
         whole = whole or remote is not None or paths is None
         images = BaseImages(self._engine, asked, self._lender, self._steps, whole=whole)
         context = remote
@@ -110,6 +116,9 @@ class Frontend:
             limits=asked.limits,
             lender=self._lender,
             platforms=asked.platforms,
+            index=bool(asked.platforms),
+            attestations=asked.attestations,
+            cache_from=tuple(self._cache_from(one) for one in asked.cache_imports),
             contexts=await contexts.named(),
             explain=asked.flag("dockwright:explain"),
             keep_failed=asked.flag("dockwright:keep-failed"),
@@ -127,6 +136,12 @@ class Frontend:
         else:
             ignored = await contexts.ignored("context", own_ignore, "[internal] load .dockerignore")
         return answer(request, text.data, name=asked.filename, options=asked.options, ignored=ignored)
+
+    def _cache_from(self, attributes: Mapping[str, str]) -> CacheFrom:
+        def place(source: str, tag: str, digest: str) -> ClientStore:
+            return ClientStore(self._sessions, self._session_id, f"local:{source}", digest)
+
+        return parse_from(attributes, place)
 
     def _contexts(self, stack: AsyncExitStack, asked: Asked) -> Contexts:
         return Contexts(

@@ -23,6 +23,7 @@ from dockwright.buildkit.proto.sshforward_grpc import SSHStub
 from dockwright.buildkit.proto.sshforward_pb2 import BytesMessage, CheckAgentRequest
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unavailable
+from dockwright.tasks import Background
 from dockwright.undo import UndoStack
 
 _GONE = (ConnectionError, StreamTerminatedError)
@@ -63,16 +64,15 @@ class SessionLender:
             yield None
             return
         folder = self._directory / secrets.token_hex(8)
-        async with UndoStack() as undo, asyncio.TaskGroup() as group:
+        async with UndoStack() as undo, Background("ssh agent") as connections:
             undo.push_undo(workers.quick, _remove, folder)
             await workers.quick(folder.mkdir, mode=0o700, parents=True)
-            agent = _Agent(session, id, group)
+            agent = _Agent(session, id, connections)
             server = await asyncio.start_unix_server(agent.connected, folder / "agent")
             try:
                 yield folder / "agent"
             finally:
                 server.close()
-                agent.hang_up()
 
     async def credential(self, domain: str) -> Credentials | None:
         """As `Lender.credential`."""
@@ -114,18 +114,11 @@ async def _has_agent(session: Session, id: str) -> bool:
 class _Agent:
     """Connections of one step to one agent."""
 
-    def __init__(self, session: Session, id: str, group: asyncio.TaskGroup) -> None:
-        self._session, self._id, self._group = session, id, group
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, session: Session, id: str, connections: Background) -> None:
+        self._session, self._id, self._connections = session, id, connections
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._group.create_task(self._carry(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def hang_up(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._connections.start(self._carry(reader, writer), name=self._id)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stub = SSHStub(self._session.caller)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,7 +12,8 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from dockwright import workers
 from dockwright.api.buildkit.sessions import Session
-from dockwright.buildkit.filesync import Wanted, receive
+from dockwright.build.sources.shelf import About, Shelf
+from dockwright.buildkit.filesync import Received, Wanted, receive
 from dockwright.buildkit.proto.filesync_grpc import FileSyncStub
 from dockwright.errors import Invalid, Unavailable
 from dockwright.flights import Flights
@@ -23,15 +22,13 @@ from dockwright.tasks import Background
 from dockwright.undo import UndoStack
 
 _METHOD = "/moby.filesync.v1.FileSync/DiffCopy"
-# How many copies are kept; the ones that no build has used for longest go first.
-KEPT = 32
 
 
 class Locals:
-    """Copies below `directory`. Builds that want the same of the same session share one transfer."""
+    """Copies on a shelf, where the build cache's upkeep finds them. Builds that want the same of a session share a transfer."""
 
-    def __init__(self, directory: Path, background: Background) -> None:
-        self._directory = directory
+    def __init__(self, shelf: Shelf, background: Background) -> None:
+        self._shelf = shelf
         self._flights: Flights[tuple[str, Wanted], Path, [int]] = Flights(background)
         self._busy: set[str] = set()
 
@@ -48,43 +45,42 @@ class Locals:
     async def _copy(self, session: Session, wanted: Wanted, moved: Callable[[int], None]) -> AsyncIterator[Path]:
         if not session.answers(_METHOD):
             raise Unavailable(f"the client offers no directories, and so not {wanted.name!r}")
-        key = _key(session, wanted)
+        name = _name(session, wanted)
         async with UndoStack() as undo:
-            if key and key not in self._busy:
-                self._busy.add(key)
-                undo.callback(self._busy.discard, key)
-                folder = self._directory / key
-            else:  # another build reads the copy, or there is no name to keep it by
-                folder = self._directory / f"tmp-{secrets.token_hex(8)}"
-                undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-            await workers.bulk(self._make_room, folder)
-            await _transfer(session, wanted, folder, moved)
+            if not name or name in self._busy:  # there is no name to keep it by, or another build reads the copy
+                folder = await workers.quick(self._shelf.make)
+                undo.push_undo(workers.bulk, self._shelf.discard, folder)
+                await _transfer(session, wanted, folder, moved)
+            else:
+                self._busy.add(name)
+                undo.callback(self._busy.discard, name)
+                undo.enter_context(self._shelf.holding(name))
+                folder = self._shelf.path(name)
+                received = await _transfer(session, wanted, folder, moved)
+                await workers.bulk(self._note, name, wanted, received)
             yield folder / "fs"
 
-    def _make_room(self, folder: Path) -> None:
-        """Make the folder, and remove copies that are too many, and those of builds that a former daemon did not end."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.utime(folder)
-        others = [one for one in self._directory.iterdir() if one.name not in self._busy and one != folder]
-        kept = [one for one in others if not one.name.startswith("tmp-")]
-        kept.sort(key=lambda one: one.stat().st_mtime_ns)
-        for one in kept[: max(0, len(kept) + 1 - KEPT)]:
-            shutil.rmtree(one, ignore_errors=True)
+    def _note(self, name: str, wanted: Wanted, received: Received) -> None:
+        """Tell people of it, and that it was used now."""
+        if self._shelf.has(name) and not received.files:
+            return
+        about = About("source.local", f"local source for {wanted.name}", created_ns=time.time_ns())
+        self._shelf.describe(self._shelf.path(name), about)
 
 
-async def _transfer(session: Session, wanted: Wanted, folder: Path, moved: Callable[[int], None]) -> None:
+async def _transfer(session: Session, wanted: Wanted, folder: Path, moved: Callable[[int], None]) -> Received:
     try:
         async with FileSyncStub(session.caller).DiffCopy.open(metadata=wanted.metadata()) as stream:
             await stream.send_request()
-            await receive(stream, folder, moved=moved, end=stream.end)
+            return await receive(stream, folder, moved=moved, end=stream.end)
     except GRPCError as error:
         raise Invalid(f"the client, asked for its directory {wanted.name!r}: {error.message}") from error
     except (ConnectionError, StreamTerminatedError) as error:
         raise Unavailable(f"the client has gone while it sent its directory {wanted.name!r}") from error
 
 
-def _key(session: Session, wanted: Wanted) -> str:
+def _name(session: Session, wanted: Wanted) -> str:
     if not session.shared_key:
         return ""
     parts = [session.shared_key, wanted.name, wanted.include, wanted.exclude, wanted.follow]
-    return digests.of(msgspec.json.encode(parts)).partition(":")[2][:32]
+    return "local-" + digests.of(msgspec.json.encode(parts)).partition(":")[2][:32]

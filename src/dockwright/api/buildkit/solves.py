@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import msgspec
 
-from dockwright.api.buildkit import attributes, failures
+from dockwright.api.buildkit import attributes, failures, frontends
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Board, Teller
 from dockwright.api.buildkit.frontend import Frontend, NeedsAll, Prepared
@@ -21,13 +21,11 @@ from dockwright.api.buildkit.sessions import Sessions
 from dockwright.build import BuildRequest, Built
 from dockwright.build.outputs import Output, ToStore
 from dockwright.build.progress import Missed
+from dockwright.build.remote_cache import CacheTo
 from dockwright.engine import Engine
-from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
+from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound
 
-# The frontends that are ours. `gateway.v0` runs an image that is a frontend: Docker's own Dockerfile frontend is what ours is.
 _INPUT = "input:"
-_DOCKERFILE, _GATEWAY = "dockerfile.v0", "gateway.v0"
-_IMAGES = ("docker/dockerfile", "docker.io/docker/dockerfile", "docker/dockerfile-upstream")
 WAIT_LIMIT_S = 10.0
 EXPLAINED = "dockwright.explain"
 
@@ -62,6 +60,7 @@ class Job:
     refs: dict[str, Ref] = field(default_factory=dict)
     session_id: str = ""
     entitlements: frozenset[str] = frozenset()
+    cache_to: Sequence[CacheTo] = ()
     begun: bool = False
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     returned: asyncio.Future[Returned] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -73,7 +72,7 @@ class Buildkit:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sessions = Sessions()
-        self._locals = Locals(engine.settings.data_root / "build" / "locals", engine.parts.background)
+        self._locals = Locals(engine.builder.sources.shelf, engine.parts.background)
         self._jobs: dict[str, Job] = {}
         # Results that another build may ask for, and how many jobs want the images of some.
         self._refs: dict[str, Ref] = {}
@@ -94,7 +93,8 @@ class Buildkit:
         finally:
             del self._jobs[solve_id]
             job.board.end()
-            job.returned.cancel()
+            if not job.returned.cancel() and not job.returned.cancelled():
+                job.returned.exception()  # retrieved: nobody may be left to hear it
 
     async def find(self, solve_id: str) -> Job:
         """The build, waited for a while: clients ask about it while they ask for it. Raises `NotFound`."""
@@ -117,7 +117,7 @@ class Buildkit:
         lender = SessionLender(self.sessions, job.session_id, self.engine.settings.exec_root / "agents")
         maker = Frontend(self.engine, self.sessions, self._locals, job.session_id, lender, teller)
         try:
-            _check_frontend(frontend, given)
+            frontends.check(frontend, given)
             asked = attributes.read(given)
             if request := asked.text("requestid"):
                 return Returned([], await maker.describe(job.stack, asked, request))
@@ -181,7 +181,7 @@ class Buildkit:
 
     async def _build(self, job: Job, ref: Ref, outputs: Sequence[Output], teller: Teller) -> Built:
         prepared = ref.prepared
-        request = replace(prepared.request, outputs=outputs, entitlements=job.entitlements)
+        request = replace(prepared.request, outputs=outputs, entitlements=job.entitlements, cache_to=job.cache_to)
         missed: list[dict[str, object]] = []
         async with aclosing(self.engine.builder.build(request, prepared.context, prepared.images.find)) as progress:
             async for one in progress:
@@ -197,13 +197,3 @@ class Buildkit:
 def _explained(request: BuildRequest, missed: list[dict[str, object]]) -> dict[str, str]:
     """What our own command line asks for: why steps were built anew."""
     return {EXPLAINED: msgspec.json.encode(missed).decode()} if request.explain else {}
-
-
-def _check_frontend(frontend: str, given: Mapping[str, str]) -> None:
-    if frontend == _GATEWAY:
-        source = given.get("source", "")
-        name = source.partition("@")[0].partition(":")[0]
-        if name not in _IMAGES:
-            raise Unsupported(f"the frontend image {source!r} is not supported: this engine reads Dockerfiles itself")
-    elif frontend != _DOCKERFILE:
-        raise Unsupported(f"the frontend {frontend!r} is not supported: there is {_DOCKERFILE}")

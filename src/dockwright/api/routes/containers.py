@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 from aiohttp import web
 
 from dockwright.api.call import Call
-from dockwright.api.filters import Filters
+from dockwright.api.filters import Filters, pruning
 from dockwright.api.listing import LIST_FILTERS, select
 from dockwright.api.render.containers import inspect_container, summary
 from dockwright.api.router import Router
@@ -26,7 +24,6 @@ from dockwright.container.top import top
 from dockwright.container.update import update
 from dockwright.errors import Invalid
 from dockwright.undo import shielded
-from dockwright.units import parse_time
 
 ROUTER = Router()
 _RECURSIVE_READ_ONLY = (1, 44)
@@ -129,17 +126,11 @@ async def rename(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("POST", "/containers/prune")
 async def prune(call: Call) -> web.StreamResponse:
-    filters = Filters.parse(call.text("filters"), ("until", "label", "label!"))
-    until = filters.get("until")
-    if len(until) > 1:
-        raise Invalid("more than one until filter specified")
-    before_ns = parse_time(until[0], time.time_ns()) if until else None
-    chosen = [
+    chosen = pruning(call.text("filters"))
+    found = [
         container
         for container in call.engine.containers.all()
-        if filters.labels(container.record.spec.config.labels)
-        and filters.no_labels(container.record.spec.config.labels)
-        and (before_ns is None or container.record.spec.created_ns < before_ns)
+        if chosen(container.record.spec.config.labels, container.record.spec.created_ns)
     ]
-    removed, freed = await shielded(call.engine.containers.prune(chosen), limit_s=None)
+    removed, freed = await shielded(call.engine.containers.prune(found), limit_s=None)
     return call.answer({"ContainersDeleted": removed, "SpaceReclaimed": freed})

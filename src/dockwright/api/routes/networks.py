@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
 
 from dockwright.api.call import Call
-from dockwright.api.filters import Filters
+from dockwright.api.filters import Filters, pruning
 from dockwright.api.render.networks import show_network
 from dockwright.api.router import Router
 from dockwright.container import networking
@@ -17,7 +16,6 @@ from dockwright.container.config import EndpointSettings, Wire
 from dockwright.errors import Invalid, NotFound
 from dockwright.network import Network, NetworkRequest, Subnet
 from dockwright.undo import shielded
-from dockwright.units import parse_time
 
 ROUTER = Router()
 _LIST_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -150,17 +148,9 @@ async def disconnect(call: Call) -> web.StreamResponse:
 
 @ROUTER.add("POST", "/networks/prune")
 async def prune(call: Call) -> web.StreamResponse:
-    filters = Filters.parse(call.text("filters"), ("until", "label", "label!"))
-    until = filters.get("until")
-    if len(until) > 1:
-        raise Invalid("more than one until filter specified")
-    before_ns = parse_time(until[0], time.time_ns()) if until else None
-
-    def chosen(network: Network) -> bool:
-        young = before_ns is not None and network.created_ns >= before_ns
-        return filters.labels(network.labels) and filters.no_labels(network.labels) and not young
-
-    removed = await shielded(call.engine.networks.prune(chosen), limit_s=None)
+    chosen = pruning(call.text("filters"))
+    pruned = call.engine.networks.prune(lambda network: chosen(network.labels, network.created_ns))
+    removed = await shielded(pruned, limit_s=None)
     await call.engine.events.publish("network", "prune", "", reclaimed="0")
     return call.answer({"NetworksDeleted": removed or None})
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid
 
 # Docker's, where a client names none.
@@ -56,7 +57,11 @@ def parse(attributes: Mapping[str, str]) -> Attestations:
     unknown = sorted(set(wanted) - {"provenance", "sbom"})
     if unknown:
         raise Invalid(f"unknown attestation type {unknown[0]!r}: there are provenance and sbom")
-    vcs = {name.removeprefix(_VCS): value for name, value in attributes.items() if name.startswith(_VCS) and value}
+    vcs = {
+        name.removeprefix(_VCS): redacted(value)
+        for name, value in attributes.items()
+        if name.startswith(_VCS) and value
+    }
     return Attestations(
         _provenance(wanted["provenance"]) if "provenance" in wanted else None,
         _sbom(wanted["sbom"]) if "sbom" in wanted else None,

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from dockwright.build.attestations import recipe
 from dockwright.build.attestations.asked import Attestations, Provenance
 from dockwright.build.dockerfile.scope import PREDEFINED
-from dockwright.build.graph import Base, Copy, Execute, Vertex
+from dockwright.build.graph import Base, Copy, Execute, Local, Vertex
 from dockwright.build.outputs.result import Attestation
 from dockwright.build.outputs.statements import digest_set, package_url
+from dockwright.build.places import Origin
 from dockwright.errors import Invalid
 from dockwright.oci import digest as digests
 from dockwright.oci import platform as platforms
@@ -44,6 +46,8 @@ class Facts:
     labels: Mapping[str, str]
     target: str
     times_ns: tuple[int, int] | None
+    # Where the files of other vertices than images came from.
+    origins: Mapping[Vertex, Origin] = field(default_factory=dict)
 
 
 def attest(asked: Attestations, facts: Facts) -> list[Attestation]:
@@ -128,13 +132,28 @@ def _materials(facts: Facts) -> list[Json]:
     found: dict[str, Json] = {}
     for vertex in facts.vertices:
         if isinstance(vertex, Base) and vertex.reference:
-            name = reference.parse(vertex.reference).tagged
-            uri = package_url(name, vertex.image.platform)
+            uri = _url_of(vertex)
             found[uri] = {"uri": uri, "digest": digest_set(vertex.image.id)}
+        elif (origin := facts.origins.get(vertex)) is not None:
+            found[origin.uri] = {"uri": origin.uri, "digest": {origin.algorithm: origin.digest}}
     return [found[uri] for uri in sorted(found)]
 
 
+def _url_of(base: Base) -> str:
+    """What a registry's image is called; one of this host alone (a layout, an ID) is called by its digest."""
+    try:
+        name = reference.parse(base.reference).tagged
+    except Invalid:
+        name = None
+    if name is not None and (name.digest is not None or name in base.image.names):
+        return package_url(name, base.image.platform)
+    platform = quote(str(base.image.platform), safe="")
+    return f"pkg:oci/image?digest={quote(base.image.id, safe='')}&platform={platform}"
+
+
 def _reads_context(facts: Facts) -> bool:
+    if any(isinstance(one, Local) for one in facts.vertices):
+        return True
     return any(isinstance(one, Copy) and one.source is None and one.paths for one in facts.vertices) or any(
         mount.source is None and mount.mount.kind == "bind"
         for one in facts.vertices

@@ -10,7 +10,8 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, Scratch, Vertex
+from dockwright.build.graph import Base, Copy, Download, Execute, MakeDirectory, Repository, Scratch, Vertex
+from dockwright.build.sources.gitref import redacted
 
 Json = dict[str, Any]
 
@@ -56,7 +57,11 @@ def _operation(vertex: Vertex) -> Json:
             return {"Op": {"file": {"actions": actions}}}
         case MakeDirectory():
             return {"Op": {"file": {"actions": [{"Action": {"mkdir": {"path": vertex.path, "makeParents": True}}}]}}}
-    return {"Op": {"source": {"identifier": vertex.title}}}
+        case Repository():
+            return {"Op": {"source": {"identifier": f"git://{vertex.ref.shown}"}}}
+        case Download():
+            return {"Op": {"source": {"identifier": redacted(vertex.url)}}}
+    return {"Op": {"source": {"identifier": "local://"}}}
 
 
 def _platform(vertex: Base) -> Json:

@@ -47,8 +47,10 @@ class Scanner:
     limits: Limits
     lender: Lender
 
-    async def scan(self, tree: Tree, extras: Mapping[str, Tree], say: Callable[[bytes], None]) -> list[Attestation]:
-        """What the scanner says of `tree`, and of `extras` by their names.
+    async def scan(
+        self, tree: Tree, extras: Mapping[str, Tree | Path], say: Callable[[bytes], None]
+    ) -> list[Attestation]:
+        """What the scanner says of `tree`, and of `extras` by their names: trees, and directories of this host.
 
         Raises `Invalid` for a scanner that has no command or does not keep to the protocol, `StepFailed` for one that fails.
         """
@@ -57,11 +59,15 @@ class Scanner:
             await workers.quick(out.mkdir)
             points = [MountPoint(type="bind", destination=_OUT, source=str(out))]
             points.append(MountPoint(type="tmpfs", destination="/tmp", options=["nosuid", "nodev", "mode=1777"]))
-            places = {f"core/{CORE}": tree} | {f"extras/{CORE}-{name}": one for name, one in extras.items()}
+            places: dict[str, Tree | Path] = {f"core/{CORE}": tree}
+            places |= {f"extras/{CORE}-{name}": one for name, one in extras.items()}
             for number, (place, shown) in enumerate(places.items()):
                 target = folder / str(number)
-                await workers.quick(target.mkdir)
-                await stack.enter_async_context(self.mounter.placed(shown, target, f"{folder.name}.{number}"))
+                if isinstance(shown, Path):
+                    target = shown
+                else:
+                    await workers.quick(target.mkdir)
+                    await stack.enter_async_context(self.mounter.placed(shown, target, f"{folder.name}.{number}"))
                 where = f"{_SOURCES}/{place}"
                 points.append(MountPoint(type="bind", destination=where, source=str(target), rw=False))
             step_id, rootfs = await stack.enter_async_context(self.runner.changed(self.image.snapshot))

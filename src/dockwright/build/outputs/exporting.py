@@ -8,23 +8,26 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from dockwright import archive, faults, workers
+from dockwright.build.blobs import Writer
 from dockwright.build.mounting import Mounter
 from dockwright.build.outputs import directories
 from dockwright.build.outputs.documents import Written, write_down
 from dockwright.build.outputs.output import Format, Output, ToArchive, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported, Result
+from dockwright.build.outputs.sink import Emptiable
 from dockwright.build.progress import Steps, Work
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Images
 from dockwright.image.layouts import Layout
 from dockwright.image.leases import Lease
-from dockwright.oci import Reference, reference
+from dockwright.oci import Descriptor, Reference, reference
 from dockwright.undo import UndoStack
 from dockwright.units import rfc3339
 
@@ -44,7 +47,7 @@ class Exporter:
 
     async def export(self, output: Output, result: Result) -> Exported:
         """Do what `output` says. Raises `Invalid` for what does not fit the result, and what stores, registries and sinks
-        raise. A failed export leaves no image; what a sink got before stays."""
+        raise. A failed export leaves no image, but for one that could not be pushed; what a sink got before stays."""
         faults.point("build.export")
         match output:
             case ToStore():
@@ -86,7 +89,7 @@ class Exporter:
 
     async def _to_archive(self, output: ToArchive, result: Result) -> Exported:
         if output.format == "docker":
-            _ = result.alone
+            result.check_alone()
         names = _parsed(output.names)
         with self.steps.work(f"exporting to {output.format} image format") as work:
             written = await self._write(work, result, output.form, names)
@@ -96,12 +99,21 @@ class Exporter:
                 with work.part("sending tarball"):
                     async with aclosing(self.images.products.tar(layout)) as chunks:
                         await output.sink.tar(chunks)
+            elif output.layout is not None:
+                with work.part("sending layout"):
+                    await self._to_layout(written.target, output.layout)
             else:
                 async with self._passing() as folder:
                     await self.images.products.directory(layout, folder)
                     with work.part("sending layout"):
                         await output.sink.tree(folder)
         return Exported(None, (), _response(written, [str(name) for name in names]))
+
+    async def _to_layout(self, target: Descriptor, place: Writer) -> None:
+        """Each blob that `target` leads to, what is led to before what leads there."""
+        products = self.images.products
+        for blob in [*reversed(await products.reachable(target))]:
+            await place.put(blob, partial(products.blob_from, blob))
 
     async def _to_directory(self, output: ToDirectory, result: Result) -> Exported:
         split = result.several if output.split is None else output.split
@@ -114,6 +126,8 @@ class Exporter:
         with self.steps.work(title) as work:
             async with self.mounter.place("export") as folder, AsyncExitStack() as stack:
                 root = await directories.compose(stack, self.mounter, folder, result, output, split=split)
+                if output.empty_first and isinstance(output.sink, Emptiable):
+                    await output.sink.empty()
                 with work.part("copying files"):
                     if output.tar:
                         async with aclosing(archive.export(root, latest_ns)) as chunks:

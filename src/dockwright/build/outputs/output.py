@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dockwright.build.blobs import Writer
 from dockwright.build.outputs.sink import Sink
 from dockwright.oci import Platform
 
@@ -69,13 +70,17 @@ class ToStore:
 
 @dataclass(frozen=True)
 class ToArchive:
-    """An image as an OCI layout (`oci`) or for `docker load` (`docker`, a layout too); without `tar` as a directory."""
+    """An image as an OCI layout (`oci`) or for `docker load` (`docker`, a layout too); without `tar` as a directory.
+
+    `layout`, where there is one, takes that directory blob by blob instead of the sink, and writes its index by itself.
+    """
 
     format: Literal["oci", "docker"]
     sink: Sink
     names: tuple[str, ...] = ()
     tar: bool = True
     form: Format = field(default_factory=Format)
+    layout: Writer | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class ToDirectory:
     """The files of the result, as a `tar` or file by file.
 
     `split` puts each platform's into a directory of its own; None does so where there are several. `empty_first` removes what
-    is at the place before, which the sink does.
+    is at the place before, as far as that is the sink's to do.
     """
 
     sink: Sink

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import get_args
 
+from dockwright.build.blobs import Writer
 from dockwright.build.outputs.output import (
     Annotation,
     Compression,
@@ -29,9 +30,15 @@ _LEVELS = {"gzip": range(10), "zstd": range(23)}
 TYPES = ("image", "registry", "moby", "oci", "docker", "tar", "local")
 
 
-def parse(attributes: Mapping[str, str], sink: Sink | None = None, *, names: tuple[str, ...] = ()) -> Output:
-    """The output that `attributes` (with `type`) describe. `sink` takes what does not go into the store; `names` are those
-    of the image where the attributes say none.
+def parse(
+    attributes: Mapping[str, str],
+    sink: Sink | None = None,
+    *,
+    names: tuple[str, ...] = (),
+    layout: Writer | None = None,
+) -> Output:
+    """The output that `attributes` (with `type`) describe. `sink` takes what does not go into the store, `layout` an image
+    layout that is to be a directory; `names` are those of the image where the attributes say none.
 
     Raises `Invalid` for what is wrong, `Unsupported` for what this engine does not have; both name the option.
     """
@@ -41,7 +48,7 @@ def parse(attributes: Mapping[str, str], sink: Sink | None = None, *, names: tup
         case "image" | "registry" | "moby":
             output = _to_store(given, names, registry=kind == "registry")
         case "oci" | "docker":
-            output = _to_archive(given, kind, names, _needed(sink, kind))
+            output = _to_archive(given, kind, names, _needed(sink, kind), layout)
         case "tar" | "local":
             output = _to_directory(given, _needed(sink, kind), tar=kind == "tar")
         case "":
@@ -61,7 +68,8 @@ def _needed(sink: Sink | None, kind: str) -> Sink:
 def _to_store(given: _Given, names: tuple[str, ...], *, registry: bool) -> Output:
     push = given.flag("push", default=registry)
     form = _format(given, "gzip" if push else None, inline=True)
-    given.flag("unpack", default=True)  # an image in the store is unpacked: the build made it so
+    if not given.flag("unpack", default=True):
+        raise Unsupported("unpack=false: an image in the store is unpacked, as the build made it so")
     if given.flag("registry.insecure"):
         raise Unsupported("registry.insecure=true: name the registry in the daemon's insecure-registries instead")
     output = ToStore(
@@ -84,12 +92,12 @@ def _to_store(given: _Given, names: tuple[str, ...], *, registry: bool) -> Outpu
     return output
 
 
-def _to_archive(given: _Given, kind: str, names: tuple[str, ...], sink: Sink) -> Output:
+def _to_archive(given: _Given, kind: str, names: tuple[str, ...], sink: Sink, layout: Writer | None) -> Output:
     given.ignore("dest")
     form = _format(given, "gzip", inline=False)
     named = _names(given.text("name")) or names
     tar = given.flag("tar", default=True)
-    return ToArchive("oci" if kind == "oci" else "docker", sink, named, tar, form)
+    return ToArchive("oci" if kind == "oci" else "docker", sink, named, tar, form, layout)
 
 
 def _to_directory(given: _Given, sink: Sink, *, tar: bool) -> Output:

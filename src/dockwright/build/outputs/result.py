@@ -47,12 +47,10 @@ class Result:
     several: bool
     time_ns: int | None
 
-    @property
-    def alone(self) -> Part:
-        """The only part. Raises `Invalid` when there are several."""
+    def check_alone(self) -> None:
+        """Raises `Invalid` when there is more than one part."""
         if len(self.parts) > 1:
             raise Invalid("the build has several platforms, which this output cannot hold")
-        return self.parts[0]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Sink(Protocol):
@@ -25,4 +25,13 @@ class Sink(Protocol):
 
     async def tree(self, root: Path) -> None:
         """Take the files below `root`, with their owners, modes, times and attributes. `root` may hold mounts."""
+        ...
+
+
+@runtime_checkable
+class Emptiable(Protocol):
+    """A sink that can be emptied first (`mode=delete`). A session's client does that by itself."""
+
+    async def empty(self) -> None:
+        """Remove everything that is there."""
         ...

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dockwright.build.blobs import Reader, Writer
 from dockwright.build.outputs import parsing
 from dockwright.build.outputs.output import Compression
-from dockwright.build.remote_cache.place import Reader, Writer
 from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import Reference, reference
 
@@ -104,6 +104,7 @@ def parse_to(attributes: Mapping[str, str], place: OpenWriter | None = None) -> 
             raise Invalid("cache-to: type=local needs dest=PATH")
         if place is None:
             raise Invalid("cache-to: type=local needs a client that writes its directory")
+        given.pop("reset", "")  # the client empties its directory by itself
         writer = place(given.pop("dest", "") or given.pop("store", ""), given.pop("tag", "latest"))
     else:
         name = _reference(given, "cache-to")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from dockwright import faults
+from dockwright.build.blobs import Writer
 from dockwright.build.cache import Tree
 from dockwright.build.outputs import documents
 from dockwright.build.outputs.result import Part
@@ -18,7 +19,6 @@ from dockwright.build.remote_cache import form
 from dockwright.build.remote_cache.asked import CacheTo, Mode
 from dockwright.build.remote_cache.form import Layers
 from dockwright.build.remote_cache.importing import registry_place
-from dockwright.build.remote_cache.place import OpenBlob, Writer
 from dockwright.credentials import Credentials
 from dockwright.errors import DockwrightError
 from dockwright.image import Images
@@ -70,7 +70,7 @@ class CacheExporter:
         for blob in blobs.values():
             with work.part(f"writing layer {blob.digest}"):
                 faults.point("build.cache.blob")
-                await writer.put(blob, self._opener(blob))
+                await writer.put(blob, partial(self.images.products.blob_from, blob))
         config = await self._document(writer, form.write(results, self.created), form.CONFIG)
         body = self._manifest(wanted, results, config)
         described = describe(body, json.loads(body)["mediaType"])
@@ -103,16 +103,6 @@ class CacheExporter:
             return write(Index(manifests=(*ordered, config)))
         plain = tuple(msgspec.structs.replace(one, media_type=documents.as_docker(one.media_type)) for one in ordered)
         return write(Index(media_type=mediatypes.DOCKER_INDEX, manifests=(*plain, config)))
-
-    def _opener(self, blob: Descriptor) -> OpenBlob:
-        async def opened(offset: int) -> AsyncGenerator[bytes, None]:
-            async with aclosing(self.images.products.blob(blob)) as chunks:
-                async for chunk in chunks:
-                    if offset < len(chunk):
-                        yield chunk[offset:] if offset else chunk
-                    offset = max(0, offset - len(chunk))
-
-        return opened
 
     async def _document(self, writer: Writer, content: bytes, media_type: str) -> Descriptor:
         async def opened(offset: int) -> AsyncGenerator[bytes, None]:

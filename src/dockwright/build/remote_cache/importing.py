@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dockwright.build.blobs import Reader
 from dockwright.build.effects import past
 from dockwright.build.outputs.documents import INLINE_CACHE
 from dockwright.build.progress import Steps
 from dockwright.build.remote_cache import form
 from dockwright.build.remote_cache.asked import CacheFrom
 from dockwright.build.remote_cache.form import Layers
-from dockwright.build.remote_cache.place import Reader
 from dockwright.build.remote_cache.places import RegistryPlace, StorePlace
 from dockwright.credentials import Credentials
 from dockwright.errors import Corrupt, DockwrightError, NotFound

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from dockwright import workers
-from dockwright.build.remote_cache.place import OpenBlob
+from dockwright.build.blobs import OpenBlob
 from dockwright.distribution import Repository
 from dockwright.errors import Corrupt, HostFailure, Invalid, NotFound
 from dockwright.image import Image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from dockwright.errors import DockwrightError, Unavailable
 from dockwright.tasks import first
 
 _BATCH = 256
+# How many files are read at a time.
+_FILES = 64
 _CHUNK = 128 * 1024
 
 
@@ -31,6 +34,7 @@ async def send(stream: PacketStream, root: Path, chosen: Filter) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(sender.tell(chosen))
+            group.create_task(sender.hear())
             group.create_task(sender.answer())
     except BaseExceptionGroup as failed:
         error = first(failed)
@@ -44,6 +48,10 @@ class _Sender:
         self._stream, self._root = stream, root
         self._turn = asyncio.Lock()
         self._files: dict[int, str] = {}
+        # What is asked for and not sent yet; whether no more will be.
+        self._asked: deque[int] = deque()
+        self._ended = False
+        self._news = asyncio.Event()
 
     async def put(self, packet: Packet) -> None:
         async with self._turn:
@@ -60,30 +68,51 @@ class _Sender:
                 await self.put(Packet(type=Packet.PACKET_STAT, stat=entry))
         await self.put(Packet(type=Packet.PACKET_STAT))
 
-    async def answer(self) -> None:
-        while True:
-            packet = await self._stream.recv_message()
-            if packet is None:
-                raise Unavailable("the receiver of files has gone")
+    async def hear(self) -> None:
+        """What is asked for, until the receiver has all it wants."""
+        while (packet := await self._stream.recv_message()) is not None:
             match packet.type:
                 case Packet.PACKET_REQ:
-                    await self._content(packet.ID)
+                    self._asked.append(packet.ID)
+                    self._news.set()
                 case Packet.PACKET_ERR:
                     raise Unavailable(f"the receiver of files: {packet.data.decode('utf-8', 'replace')}")
                 case Packet.PACKET_FIN:
-                    await self.put(Packet(type=Packet.PACKET_FIN))
+                    self._ended = True
+                    self._news.set()
                     return
+        raise Unavailable("the receiver of files has gone")
 
-    async def _content(self, number: int) -> None:
+    async def answer(self) -> None:
+        """Send the content of what is asked for: files are read some at a time, as most are small."""
+        while numbers := await self._next():
+            paths = [self._file(one) for one in numbers]
+            begins = await workers.bulk(_read, self._root, paths, 0)
+            for one, path, begin in zip(numbers, paths, begins, strict=True):
+                await self._content(one, path, begin)
+        await self.put(Packet(type=Packet.PACKET_FIN))
+
+    async def _next(self) -> list[int]:
+        """Numbers that are asked for; none at the end."""
+        while not self._asked and not self._ended:
+            self._news.clear()
+            await self._news.wait()
+        return [self._asked.popleft() for _ in range(min(_FILES, len(self._asked)))]
+
+    def _file(self, number: int) -> str:
         path = self._files.pop(number, None)
         if path is None:
             raise Unavailable(f"the receiver asks for the content of entry {number}, which is no file or has been sent")
+        return path
+
+    async def _content(self, number: int, path: str, chunk: bytes) -> None:
         offset = 0
-        while chunk := await workers.quick(_read, self._root, path, offset):
+        while chunk:
             offset += len(chunk)
             await self.put(Packet(type=Packet.PACKET_DATA, ID=number, data=chunk))
             if len(chunk) < _CHUNK:
                 break
+            (chunk,) = await workers.quick(_read, self._root, [path], offset)
         await self.put(Packet(type=Packet.PACKET_DATA, ID=number))
 
 
@@ -91,14 +120,18 @@ def _some(entries: Iterator[Stat]) -> list[Stat]:
     return list(itertools.islice(entries, _BATCH))
 
 
-def _read(root: Path, path: str, offset: int) -> bytes:
-    """A piece of a file; nothing where it went away meanwhile."""
+def _read(root: Path, paths: list[str], offset: int) -> list[bytes]:
+    """A piece of each file; nothing where one went away meanwhile."""
     with Root(root) as opened:
-        try:
-            fd = opened.open(os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError:
-            return b""
-        try:
-            return os.pread(fd, _CHUNK, offset)
-        finally:
-            os.close(fd)
+        return [_piece(opened, path, offset) for path in paths]
+
+
+def _piece(root: Root, path: str, offset: int) -> bytes:
+    try:
+        fd = root.open(os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return b""
+    try:
+        return os.pread(fd, _CHUNK, offset)
+    finally:
+        os.close(fd)

@@ -62,7 +62,8 @@ def face(chosen: str, descriptor: int, write: Callable[[bytes], None], environme
         return RawJson(text)
     if chosen == "tty" and not os.isatty(descriptor):
         raise errors.Invalid("failed to get console: the output is no terminal")
-    if chosen == "plain" or not os.isatty(descriptor):
+    dumb = environment.get("TERM") == "dumb" and chosen != "tty"
+    if chosen == "plain" or dumb or not os.isatty(descriptor):
         return Plain(text)
     colors, complaints = Colors.of(environment)
     for complaint in complaints:

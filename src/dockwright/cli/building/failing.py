@@ -23,11 +23,14 @@ class Kept:
 
 
 class BuildFailed(errors.HostFailure):
-    """The engine did not build. `excerpts` are lines of the Dockerfile; `kept` is what is left of the failed step."""
+    """The engine did not build. `excerpts` are lines of the Dockerfile; `in_step` says that a step failed, of which `kept`
+    is what is left."""
 
-    def __init__(self, message: str, excerpts: Sequence[str] = (), kept: Kept | None = None) -> None:
+    def __init__(
+        self, message: str, excerpts: Sequence[str] = (), kept: Kept | None = None, *, in_step: bool = False
+    ) -> None:
         super().__init__(f"failed to build: failed to solve: {message}")
-        self.excerpts, self.kept = excerpts, kept
+        self.excerpts, self.kept, self.in_step = excerpts, kept, in_step
 
 
 def failure(
@@ -39,7 +42,8 @@ def failure(
     details = [one for one in error.details or () if isinstance(one, Detail)]
     excerpts = [text for one in details if (text := _source(one, shown or {}))]
     kept = next((found for one in details if (found := _kept(one)) is not None), None)
-    return BuildFailed(error.message or error.status.name.lower().replace("_", " "), excerpts, kept)
+    message = error.message or error.status.name.lower().replace("_", " ")
+    return BuildFailed(message, excerpts, kept, in_step=any(_document(one, "Vertex") for one in details))
 
 
 def _source(one: Detail, shown: dict[str, str]) -> str:

@@ -7,11 +7,12 @@ import os
 import re
 import shutil
 import tempfile
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dockwright import errors
+from dockwright.cli.building.layouts import Layout
 from dockwright.cli.session import STDIN
 from dockwright.oci import reference
 
@@ -25,12 +26,14 @@ _HEAD_BYTES, _LIMIT_BYTES = 512, 16 * 1024 * 1024
 class Inputs:
     """`directories` by the name that the engine asks for; `attributes` for the frontend. To be closed.
 
-    `uploads` are descriptors of tars, with what was read of them already. `shown` is what people call the Dockerfile.
+    `layouts` are image layouts by the name of their store. `uploads` are descriptors of tars, with what was read of them
+    already. `shown` is what people call the Dockerfile.
     """
 
     directories: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     uploads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
     shared_key: str = ""
     shown: str = "Dockerfile"
     _temporary: list[str] = field(default_factory=list)
@@ -151,34 +154,39 @@ def _named(found: Inputs, text: str) -> None:
         name = reference.parse(key).tagged.familiar.removesuffix(":latest")
     except errors.Invalid as error:
         raise errors.Invalid(f"invalid context name {key}: {error}") from error
+    found.attributes["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
     if is_remote(value) or value.startswith(("docker-image://", "target:")):
         found.attributes[f"context:{name}"] = value
-        found.attributes["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
         return
-    layout = value.startswith("oci-layout://")
-    path, tag = _layout(value) if layout else (value, "")
-    if not os.path.isdir(path):
-        raise errors.Invalid(f"failed to get build context {name}: {path} is not a directory")
+    if value.startswith("oci-layout://"):
+        _layout(found, name, value.removeprefix("oci-layout://"))
+        return
+    if not os.path.isdir(value):
+        raise errors.Invalid(f"failed to get build context {name}: {value} is not a directory")
     local = f"_{name}" if name in ("context", "dockerfile") else name
-    found.directories[local] = os.path.realpath(path)
+    found.directories[local] = os.path.realpath(value)
     found.attributes[f"context:{name}"] = f"local:{local}"
-    if layout:
-        found.attributes[f"dockwright:oci-layout:{name}"] = tag
-    found.attributes[f"sharedkey:localdir:{name}"] = shared_key(path)
-    found.attributes["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
+    found.attributes[f"sharedkey:localdir:{name}"] = shared_key(value)
 
 
-def _layout(text: str) -> tuple[str, str]:
-    """The directory of an OCI layout, and the tag or digest in it."""
-    rest = text.removeprefix("oci-layout://")
-    path, at, digest = rest.partition("@")
-    if at:
-        return path, f"@{digest}"
+def _layout(found: Inputs, name: str, text: str) -> None:
+    """An image of an OCI layout: `PATH[:TAG][@DIGEST]`."""
+    path, _, digest = text.partition("@")
     head, colon, tag = path.rpartition(":")
-    return (head, f":{tag}") if colon and "/" not in tag else (path, "")
+    path, tag = (head, tag) if colon and "/" not in tag else (path, "")
+    layout = Layout(Path(path))
+    try:
+        digest = digest or layout.digest(tag)
+    except errors.NotFound as error:
+        raise errors.Invalid(f"failed to get build context {name}: {error}") from error
+    store = os.urandom(16).hex()
+    found.layouts[f"oci:{store}"] = layout
+    found.attributes[f"context:{name}"] = f"oci-layout://{store}@{digest}"
 
 
 def _fetched(url: str) -> bytes:
+    import urllib.request  # 30 ms that hardly anybody needs
+
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             data: bytes = answer.read(_LIMIT_BYTES)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from dockwright.cli.building.events import Warning
-from dockwright.cli.building.outputs import Output
 from dockwright.cli.building.rawjson import warning
 from dockwright.cli.flags import Options
 from dockwright.cli.session import Session
@@ -19,7 +18,7 @@ EXPLAINED = "dockwright.explain"
 _MESSAGE = "frontend.result.inlinemessage"
 
 
-def forget(options: Options, wanted: Sequence[Output]) -> None:
+def forget(options: Options) -> None:
     """Take away the ID of a former build: a build that fails leaves none."""
     if (path := options.text("iidfile")) and os.path.exists(path):
         os.unlink(path)

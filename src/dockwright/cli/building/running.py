@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,7 @@ from dockwright.cli.building.events import Update, Warning
 from dockwright.cli.building.failing import BuildFailed
 from dockwright.cli.building.inputs import Inputs, inputs
 from dockwright.cli.building.loans import agents, secrets
+from dockwright.cli.building.localcaches import LocalCaches
 from dockwright.cli.building.outputs import Output, allowed, named, outputs
 from dockwright.cli.building.services.agents import Agents
 from dockwright.cli.building.services.auth import Auth
@@ -26,26 +28,33 @@ from dockwright.cli.building.services.files import Files
 from dockwright.cli.building.services.health import Health
 from dockwright.cli.building.services.loans import Secrets
 from dockwright.cli.building.services.results import Results
+from dockwright.cli.building.services.stores import Stores
 from dockwright.cli.building.services.uploads import Uploads
 from dockwright.cli.building.solving import Request, ask, solve
-from dockwright.cli.command import ExitStatus
 from dockwright.cli.flags import Options
 from dockwright.cli.session import STDERR, Session
 from dockwright.oci import reference
 
 
 def run(session: Session, options: Options, source: str) -> int:
-    """Build, or ask; the exit status. Raises `ExitStatus` for a build that failed, when all has been told about it."""
+    """Build, or ask; the exit status."""
+    if not session.debug:  # what goes wrong on the wire is told by the build that fails
+        logging.getLogger("grpclib").setLevel(logging.CRITICAL)
     asked = question(_called(options))
     mode = faces.mode(
         options.text("progress") if options.given("progress") else "", os.environ, quiet=options.on("quiet")
     )
     wanted = [] if asked else _outputs(options)
-    results.forget(options, wanted)
+    results.forget(options)
     with ExitStack() as stack:
         found = inputs(source, options.text("file"), options.many("build-context"))
         stack.callback(found.close)
-        request = _request(session, options, found, wanted, stack)
+        caching = LocalCaches.of(
+            caches(options.many("cache-from")),
+            caches(options.many("cache-to")),
+            lambda text: session.error(f"WARNING: {text}"),
+        )
+        request = _request(session, options, found, wanted, caching, stack)
         watched = _Watched(faces.face(mode, STDERR, lambda data: session.write(STDERR, data), os.environ))
         headers = list(session.config.headers.items())
         try:
@@ -60,6 +69,7 @@ def run(session: Session, options: Options, source: str) -> int:
         finally:
             watched.close()
     watched.finish(session, mode)
+    caching.finish(answer)
     results.tell(session, options, answer, watched.warnings)
     return 0
 
@@ -108,7 +118,14 @@ def _outputs(options: Options) -> list[Output]:
     return named(found, tags, options.many("annotation"))
 
 
-def _request(session: Session, options: Options, found: Inputs, wanted: list[Output], stack: ExitStack) -> Request:
+def _request(
+    session: Session,
+    options: Options,
+    found: Inputs,
+    wanted: list[Output],
+    caching: LocalCaches,
+    stack: ExitStack,
+) -> Request:
     lent, lending = secrets(options.many("secret")), agents(options.many("ssh"))
     services: list[IServable] = [
         Health(),
@@ -117,14 +134,15 @@ def _request(session: Session, options: Options, found: Inputs, wanted: list[Out
         Secrets(lent),
         Agents(sockets(lending.values(), stack)),
         Uploads(found.uploads),
+        Stores({**found.layouts, **caching.layouts}, caching.writable),
         Results({number: one for number, one in enumerate(wanted) if one.file or one.directory}),
     ]
     asked = attestations(options.many("attest"), provenance=options.text("provenance"), sbom=options.text("sbom"))
     return Request(
         attributes(session, options) | found.attributes | asked,
         [_sent(one) for one in wanted],
-        caches(options.many("cache-from")),
-        caches(options.many("cache-to")),
+        caching.imports,
+        caching.exports,
         entitlements(options),
         services,
         found.shared_key,
@@ -142,10 +160,13 @@ def _sent(one: Output) -> Output:
 def _failed(session: Session, options: Options, error: BuildFailed) -> int:
     for text in error.excerpts:
         session.error(text.rstrip("\n"))
-    if error.kept is None:
-        raise ExitStatus(1, f"ERROR: {error}")
     session.error(f"ERROR: {error}")
-    from dockwright.cli.building.shell import look_into
+    if error.kept is not None:
+        from dockwright.cli.building.shell import look_into
 
-    look_into(session, error.kept)
+        look_into(session, error.kept)
+    elif options.text("on-fail"):
+        session.error("No shell is opened: only a step that runs a command leaves something to look into.")
+    elif error.in_step and os.isatty(STDERR):
+        session.error("(--on-fail shell opens a shell in what a command left)")
     return 1

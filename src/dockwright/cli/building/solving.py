@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -188,6 +189,9 @@ class _Build:
     async def _attributes(self) -> dict[str, str]:
         """The frontend's attributes; the address of the host, where one stands for it, as the engine knows it."""
         found = dict(self._request.attributes)
+        if self._request.imports:  # the frontend is told too: BuildKit's own reads them there
+            entries = [{"Type": one.kind, "Attrs": one.attributes} for one in self._request.imports]
+            found["cache-imports"] = json.dumps(entries)
         hosts = found.get("add-hosts", "")
         if f"={GATEWAY_IP}" in f"{hosts},":
             found["add-hosts"] = hosts.replace(f"={GATEWAY_IP}", f"={await self._gateway()}")

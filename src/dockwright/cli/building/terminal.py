@@ -78,7 +78,9 @@ class Terminal:
 
     def _head(self, columns: int) -> tuple[str, str]:
         model = self.model
-        finished = " FINISHED" if model.total and model.completed == model.total else ""
+        finished = ""
+        if model.total and model.completed == model.total:
+            finished = " FAILED" if model.failed else " FINISHED"
         elapsed = self._clock() - self._begun
         return clipped(f"[+] Building {elapsed:.1f}s ({model.completed}/{model.total}){finished}", columns - 1), ""
 
@@ -109,16 +111,19 @@ class Terminal:
         return [step for step in steps if id(step) in kept]
 
     def _tails(self, running: list[Step], room: int) -> dict[int, list[str]]:
-        """What stands below each step that runs, as far as there is room: its parts, else the last lines of its output."""
-        found: dict[int, list[str]] = {}
-        for step in reversed(running):  # the latest first
-            share = max(0, min(self._log_lines, room))
+        """What stands below each step that runs, as far as there is room: its parts, and the last lines of its output."""
+        wanted: dict[int, list[str]] = {}
+        for step in running:
             moving = [_part(one) for one in step.statuses.values() if one.completed_ns is None]
             texts = [harmless(line.text) for line in step.lines[-self._log_lines :]]
-            told = [text for text in [*moving, *texts] if text.strip()][-share:] if share else []
-            found[id(step)] = told
-            room -= len(told)
-        return found
+            told = [text for text in [*moving, *texts] if text.strip()]
+            wanted[id(step)] = told[-self._log_lines :]
+        shares = dict.fromkeys(wanted, 0)
+        while room > 0 and (hungry := [key for key in wanted if shares[key] < len(wanted[key])]):
+            for key in reversed(hungry[-room:]):  # a line each, the latest steps first
+                shares[key] += 1
+            room -= len(hungry)
+        return {key: lines[-shares[key] :] if shares[key] else [] for key, lines in wanted.items()}
 
     def _step(self, step: Step, columns: int, *, parts: bool) -> list[tuple[str, str]]:
         elapsed = step.running_ns(self._now_ns() - (self._skew_ns or 0)) / 1e9

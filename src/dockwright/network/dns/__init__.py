@@ -2,6 +2,7 @@
 
     names     who is called what on which network          answers   from a question to an answer: bytes in, bytes out
     server    the sockets of every sandbox                 forward   what is not ours is asked of somebody else
+    remembered  answers given before
 
 What does not belong here: the files of a container (`network.files`), and which networks have names (`network.manager`).
 """

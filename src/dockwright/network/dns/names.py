@@ -36,6 +36,8 @@ class Names:
     """The names of every endpoint on networks that have names. A look-up takes the same time however many there are."""
 
     def __init__(self) -> None:
+        #: Rises with every change: what was answered before it may be wrong after it.
+        self.generation = 0
         self._endpoints: dict[str, tuple[str, tuple[str, ...], Endpoint]] = {}
         self._by_name: dict[tuple[str, str], dict[str, Endpoint]] = {}
         self._by_address: dict[tuple[str, Address], str] = {}
@@ -47,6 +49,7 @@ class Names:
         self.remove(endpoint)
         given = tuple(names)
         whole = tuple(dict.fromkeys(name.lower() for name in given))
+        self.generation += 1
         self._endpoints[endpoint.endpoint_id] = (network_id, whole, endpoint)
         for name in whole:
             self._by_name.setdefault((network_id, name), {})[endpoint.endpoint_id] = endpoint
@@ -60,6 +63,7 @@ class Names:
         found = self._endpoints.pop(endpoint.endpoint_id, None)
         if found is None:
             return
+        self.generation += 1
         network_id, names, known = found
         for name in names:
             same = self._by_name[network_id, name]

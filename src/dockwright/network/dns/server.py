@@ -19,6 +19,7 @@ from dockwright.errors import Unsupported
 from dockwright.network.dns.answers import Malformed, Question
 from dockwright.network.dns.forward import Forwarder, exactly
 from dockwright.network.dns.names import Names, Scope
+from dockwright.network.dns.remembered import Remembered
 from dockwright.network.model import Sandbox
 from dockwright.network.namespaces import Namespaces
 from dockwright.network.nft import NftError, run_here
@@ -59,7 +60,7 @@ class Dns:
         """Answer in a sandbox from now on, or as this asker from now on. Raises `HostFailure`."""
         resolver = self._resolvers.get(sandbox.container_id)
         if resolver is not None:
-            resolver.asker = asker
+            resolver.change(asker)
             return
         faults.point("network.dns")
         udp, tcp = await self._namespaces.run(lambda: _open(self._namespaces, sandbox.handle))
@@ -143,10 +144,15 @@ class _Resolver:
         self._background = background
         self._udp = udp
         self._tcp = tcp
+        self._remembered = Remembered()
         self._connections: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         loop.add_reader(udp, self._datagrams)
         loop.add_reader(tcp, self._accept)
+
+    def change(self, asker: Asker) -> None:
+        self.asker = asker
+        self._remembered.forget()
 
     def close(self) -> None:
         loop = asyncio.get_running_loop()
@@ -173,6 +179,10 @@ class _Resolver:
             log.debug("answer to %s: %s", client, error)
 
     def _answer(self, data: bytes, send: Callable[[bytes], None]) -> None:
+        known = self._remembered.find(data, self._names.generation)
+        if known is not None:
+            send(known)
+            return
         try:
             question = Question(data)
             answer = question.reply(self._names, self.asker.scopes, limited=True)
@@ -181,6 +191,7 @@ class _Resolver:
                 send(malformed.answer)
             return
         if answer is not None:
+            self._remembered.keep(data, answer)
             send(answer)
         else:
             self._background.start(self._forward(question, send), name="name query")

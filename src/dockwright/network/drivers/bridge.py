@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -12,6 +12,7 @@ from dockwright.errors import Invalid
 from dockwright.network import firewall
 from dockwright.network.driver import Seat
 from dockwright.network.drivers import settings as options
+from dockwright.network.drivers.held import Held
 from dockwright.network.drivers.settings import BridgeSettings
 from dockwright.network.drivers.veth import PREFIX, Pairs, new_link, tune_host
 from dockwright.network.ipam import Lease, Leases, mac_for
@@ -42,10 +43,9 @@ class _State:
     settings: BridgeSettings
     index: int
     leases: Leases
+    held: Held
     #: Namespaces with a link on the bridge, and nobody's addresses yet.
     prepared: Prepared[Bare] | None = None
-    #: Endpoints whose addresses are held in memory.
-    held: set[str] = field(default_factory=set)
 
 
 class BridgeDriver:
@@ -101,7 +101,8 @@ class BridgeDriver:
         await workers.quick(tune_host, network.link, forward=forward, forward6=forward6)
         state = self._states.get(network.id)
         if state is None:
-            state = self._states[network.id] = _State(network, settings, index, Leases(network))
+            leases = Leases(network)
+            state = self._states[network.id] = _State(network, settings, index, leases, Held(leases))
         state.index = index
         if self._filter is not None:
             faults.point("network.table")
@@ -145,7 +146,7 @@ class BridgeDriver:
                 state.leases.release(*decided.interfaces)
                 raise
             decided = replace(decided, sandbox=bare.sandbox, link=bare.link)
-        state.held.add(decided.endpoint_id)
+        state.held.add(decided)
         return decided
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
@@ -159,19 +160,14 @@ class BridgeDriver:
         """See `NetworkDriver.detach`."""
         state = self._states[network.id]
         faults.point("network.withdraw")
-        if endpoint.endpoint_id not in state.held:
+        if state.held.forget(endpoint):
+            self._teardown.add(Remains(endpoint.link, done=lambda: state.leases.release(*endpoint.interfaces)))
+        else:
             self._teardown.add(Remains(endpoint.link))
-            return
-        # Given back once: run again, this must not take the addresses from who has them by then.
-        state.held.discard(endpoint.endpoint_id)
-        self._teardown.add(Remains(endpoint.link, done=lambda: state.leases.release(*endpoint.interfaces)))
 
     async def adopt(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.adopt`."""
-        state = self._states[network.id]
-        if endpoint.endpoint_id not in state.held:
-            state.leases.hold(endpoint)
-            state.held.add(endpoint.endpoint_id)
+        self._states[network.id].held.adopt(endpoint)
 
     async def collect(self, network: Network, kept: list[Endpoint]) -> None:
         """See `NetworkDriver.collect`."""

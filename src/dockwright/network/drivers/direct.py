@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from dockwright import faults
 from dockwright.errors import HostFailure, Invalid, NotFound, Unsupported
 from dockwright.network.driver import Seat
 from dockwright.network.drivers import settings as options
+from dockwright.network.drivers.held import Held
 from dockwright.network.drivers.interface import configure
 from dockwright.network.drivers.sandbox import make_sandbox
 from dockwright.network.ipam import Leases, mac_for
@@ -37,7 +38,7 @@ _PARENT = "parent"
 @dataclass(slots=True)
 class _State:
     leases: Leases
-    held: set[str] = field(default_factory=set)
+    held: Held
 
 
 class DirectDriver:
@@ -82,7 +83,9 @@ class DirectDriver:
         """See `NetworkDriver.create`. Raises `Unsupported` where the kernel has no such links."""
         faults.point("network.parent")
         await self._namespaces.run(lambda: self._make_parent(network))
-        self._states.setdefault(network.id, _State(Leases(network)))
+        if network.id not in self._states:
+            leases = Leases(network)
+            self._states[network.id] = _State(leases, Held(leases))
 
     async def delete(self, network: Network) -> None:
         """See `NetworkDriver.delete`."""
@@ -124,7 +127,7 @@ class DirectDriver:
             gateway6="::" if straight and lease.gateway6 else lease.gateway6,
             join=join,
         )
-        state.held.add(endpoint.endpoint_id)
+        state.held.add(endpoint)
         return endpoint
 
     async def attach(self, network: Network, endpoint: Endpoint) -> None:
@@ -137,16 +140,12 @@ class DirectDriver:
         faults.point("network.indirect")
         await self._namespaces.run(lambda: self._disconnect(endpoint))
         state = self._states[network.id]
-        if endpoint.endpoint_id in state.held:
-            state.held.discard(endpoint.endpoint_id)
+        if state.held.forget(endpoint):
             state.leases.release(*endpoint.interfaces)
 
     async def adopt(self, network: Network, endpoint: Endpoint) -> None:
         """See `NetworkDriver.adopt`."""
-        state = self._states[network.id]
-        if endpoint.endpoint_id not in state.held:
-            state.leases.hold(endpoint)
-            state.held.add(endpoint.endpoint_id)
+        self._states[network.id].held.adopt(endpoint)
 
     async def collect(self, network: Network, kept: list[Endpoint]) -> None:
         """The links are in the namespaces, and go with them."""

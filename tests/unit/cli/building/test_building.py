@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +25,8 @@ from tests.unit.cli.building.engine import GATEWAY, Build, Engine
 
 from dockwright.buildkit import errors as wire_errors
 from dockwright.buildkit.filesync import Filter, Wanted, send
+from dockwright.buildkit.proto.content_grpc import ContentStub
+from dockwright.buildkit.proto.content_pb2 import COMMIT, STAT, WRITE, ReadContentRequest, WriteContentRequest
 from dockwright.buildkit.proto.control_pb2 import StatusResponse, VertexWarning
 from dockwright.buildkit.proto.filesync_grpc import AuthStub, FileSendStub
 from dockwright.buildkit.proto.filesync_pb2 import BytesMessage, CredentialsRequest
@@ -37,8 +41,10 @@ from dockwright.buildkit.proto.sshforward_pb2 import CheckAgentRequest
 from dockwright.buildkit.proto.upload_grpc import UploadStub
 from dockwright.buildkit.proto.upload_pb2 import BytesMessage as UploadBytes
 from dockwright.cli import main
+from dockwright.cli.building.layouts import Layout
 from dockwright.errors import HostFailure
 
+STORE = "buildkit-attachable-store-id"
 DIGEST = "sha256:" + "a" * 64
 Start = Callable[..., Engine]
 
@@ -155,6 +161,29 @@ def test_another_directory_is_not_given(build: Run, start: Start, context: Path,
     assert b'no access allowed to dir "elsewhere"' in found.stderr
 
 
+def test_a_directory_that_went_away_is_told(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    async def script(going: Build) -> dict[str, str]:
+        shutil.rmtree(context)
+        await going.fetch(Wanted("context"), tmp_path / "got")
+        return {}
+
+    said = build(start(script), str(context), status=1).stderr
+    assert b"ERROR: failed to build" in said
+    assert b"Traceback" not in said
+
+
+def test_a_result_that_cannot_be_written_is_told(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def script(going: Build) -> dict[str, str]:
+        await _give(going, 0, b"tar")
+        return {}
+
+    said = build(start(script), "-o", f"type=tar,dest={tmp_path}/file/x.tar", str(context), status=1).stderr
+    assert b"file exists" in said or b"not a directory" in said
+    assert b"Traceback" not in said
+
+
 def test_options_become_attributes(build: Run, start: Start, context: Path) -> None:
     engine = start()
     words = [
@@ -162,13 +191,15 @@ def test_options_become_attributes(build: Run, start: Start, context: Path) -> N
         *("--no-cache-filter", "x,y", "--platform", "linux/arm64", "--platform", "linux/amd64", "--pull"),
         *("--network", "host", "--add-host", "h:1.2.3.4", "--add-host", "g=host-gateway", "--ulimit", "nofile=1:2"),
         *("--shm-size", "1m", "--cgroup-parent", "/p", "--memory", "2m", "--cpu-quota", "5", "--cpuset-cpus", "0"),
-        *("--allow", "security.insecure", "--cache-from", "img:1", "--cache-from", "type=local,src=/c"),
+        *("--allow", "security.insecure", "--cache-from", "img:1", "--cache-from", "type=local,src=/nonexistent"),
         *("--cache-to", "type=inline", "--provenance", "mode=max", "--sbom", "true", "--explain", "--keep-times"),
     ]
-    build(engine, *words, str(context), SET="set", SOURCE_DATE_EPOCH="7")
+    shown = build(engine, *words, str(context), SET="set", SOURCE_DATE_EPOCH="7")
+    assert b"WARNING: local cache import at /nonexistent skipped" in shown.stderr
     request = engine.builds[0].request
     found = engine.builds[0].attributes
     found.pop("filename")
+    assert json.loads(found.pop("cache-imports")) == [{"Type": "registry", "Attrs": {"ref": "img:1"}}]
     assert found == {
         "build-arg:A": "b",
         "build-arg:SET": "set",
@@ -194,7 +225,6 @@ def test_options_become_attributes(build: Run, start: Start, context: Path) -> N
     assert list(request.Entitlements) == ["security.insecure", "network.host"]
     assert [(one.Type, dict(one.Attrs)) for one in request.Cache.Imports] == [
         ("registry", {"ref": "img:1"}),
-        ("local", {"src": "/c"}),
     ]
     assert [one.Type for one in request.Cache.Exports] == ["inline"]
 
@@ -674,3 +704,83 @@ def test_what_cannot_be_is_refused(
 def test_what_only_buildkit_has_is_refused_without_it(build: Run, start: Start) -> None:
     found = build(start(), "--secret", "id=x", ".", status=1, DOCKER_BUILDKIT="0")
     assert b"--secret needs BuildKit's protocol: DOCKER_BUILDKIT=0 turns it off" in found.stderr
+
+
+# Image layouts.
+
+
+def layout_of(path: Path, content: bytes, tag: str = "latest") -> str:
+    """An image layout with one manifest; its digest."""
+    digest = hashlib.sha256(content).hexdigest()
+    (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    (path / "blobs" / "sha256" / digest).write_bytes(content)
+    Layout(path).name({"digest": f"sha256:{digest}", "size": len(content)}, tag)
+    return f"sha256:{digest}"
+
+
+async def _read(going: Build, store: str, digest: str, **part: int) -> bytes:
+    async with ContentStub(going.session).Read.open(metadata={STORE: store}) as stream:
+        await stream.send_message(ReadContentRequest(digest=digest, **part), end=True)
+        return b"".join([message.data async for message in stream])
+
+
+async def _write(going: Build, store: str, content: bytes, digest: str) -> None:
+    async with ContentStub(going.session).Write.open(metadata={STORE: store}) as stream:
+        for action, offset, data in ((STAT, 0, b""), (WRITE, 0, content[:2]), (WRITE, 2, content[2:])):
+            request = WriteContentRequest(action=action, ref="r", offset=offset, data=data, expected=digest)
+            await stream.send_message(request)
+            await stream.recv_message()
+        await stream.send_message(WriteContentRequest(action=COMMIT, total=len(content), expected=digest), end=True)
+        answer = await stream.recv_message()
+        assert answer is None or answer.digest == digest
+
+
+def test_images_of_a_layout_can_be_read(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    digest = layout_of(tmp_path / "layout", b"manifest", "one")
+    layout_of(tmp_path / "layout", b"another", "two")
+    got = []
+
+    async def script(going: Build) -> dict[str, str]:
+        reference = going.attributes["context:base"]
+        store, _, wanted = reference.removeprefix("oci-layout://").partition("@")
+        got.append(wanted)
+        got.append(await _read(going, f"oci:{store}", wanted))
+        got.append(await _read(going, f"oci:{store}", wanted, offset=2, size=3))
+        await _write(going, f"oci:{store}", b"content", digest)
+        return {}
+
+    engine = start(script)
+    found = build(engine, "--build-context", f"base=oci-layout://{tmp_path}/layout:one", str(context), status=1)
+    assert got == [digest, b"manifest", b"nif"]
+    assert b"is only read" in found.stderr
+    found = build(engine, "--build-context", f"base=oci-layout://{tmp_path}/layout:three", str(context), status=1)
+    assert b"holds nothing named three" in found.stderr
+
+
+def test_a_local_cache_is_read_and_written(build: Run, start: Start, context: Path, tmp_path: Path) -> None:
+    old = layout_of(tmp_path / "from", b"old")
+    new = "sha256:" + hashlib.sha256(b"new one").hexdigest()
+
+    async def script(going: Build) -> dict[str, str]:
+        (given,) = going.request.Cache.Imports
+        assert await _read(going, f"local:{given.Attrs['src']}", given.Attrs["digest"]) == b"old"
+        await _write(going, f"local:{going.request.Cache.Exports[0].Attrs['dest']}", b"new one", new)
+        return {"cache.manifest": json.dumps({"digest": new, "size": 7, "mediaType": "m"})}
+
+    words = ["--cache-from", f"type=local,src={tmp_path}/from", "--cache-to", f"type=local,dest={tmp_path}/to,tag=t"]
+    build(start(script), *words, str(context))
+    assert Layout(tmp_path / "from").digest() == old
+    assert Layout(tmp_path / "to").digest("t") == new
+    assert sorted(os.listdir(tmp_path / "to")) == ["blobs", "index.json", "oci-layout"]
+
+
+def test_content_that_is_not_what_was_announced_leaves_nothing(
+    build: Run, start: Start, context: Path, tmp_path: Path
+) -> None:
+    async def script(going: Build) -> dict[str, str]:
+        await _write(going, f"local:{tmp_path}/to", b"something else", DIGEST)
+        return {}
+
+    found = build(start(script), "--cache-to", f"type=local,dest={tmp_path}/to", str(context), status=1)
+    assert b"were announced" in found.stderr
+    assert os.listdir(tmp_path / "to") == []

@@ -238,6 +238,21 @@ def test_the_terminal_shows_steps_side_by_side_with_their_last_lines(shown: Show
     ]
 
 
+def test_steps_that_run_share_the_room_below_them(shown: Shown) -> None:
+    face = terminal(shown, rows=9)
+    lines = "1\n2\n3\n4\n5\n6\n7\n"
+    shown.clock.now = 1
+    face.take(Update([vertex("one", 0), vertex("two", 0)], logs=[log("one", lines), log("two", lines)]))
+    assert [row.split("# ")[1] for row in shown.screen() if "# " in row] == ["6", "7", "5", "6", "7"]
+
+
+def test_a_build_that_failed_says_so(shown: Shown) -> None:
+    face = terminal(shown)
+    face.take(Update([vertex("one", 0, 1, error="exit code: 1")]))
+    face.close()
+    assert shown.screen()[0].endswith("(1/1) FAILED")
+
+
 def test_output_is_folded_when_its_step_is_done(shown: Shown) -> None:
     face = terminal(shown)
     face.take(Update([vertex("one", 0)], logs=[log("one", "a\n")]))

@@ -5,6 +5,8 @@ results     places for what was made
 auth        who we are to registries
 loans       secrets
 agents      ssh agents
+stores      image layouts
 uploads     tars from standard input
 health      that we are there
+answers     what all of them say when something is wrong here
 """

@@ -7,7 +7,6 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
-from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto.filesync_grpc import AuthBase
 from dockwright.buildkit.proto.filesync_pb2 import (
     CredentialsRequest,
@@ -19,7 +18,7 @@ from dockwright.buildkit.proto.filesync_pb2 import (
     VerifyTokenAuthorityRequest,
     VerifyTokenAuthorityResponse,
 )
-from dockwright.cli.building.tokens import fetch
+from dockwright.cli.building.services.answers import answers
 from dockwright.credentials import CredentialFile, key_of
 from dockwright.credentials import Credentials as Kept
 
@@ -30,7 +29,7 @@ class Auth(AuthBase):
     def __init__(self, directory: str) -> None:
         self._file = CredentialFile(directory)
 
-    @answering
+    @answers
     async def Credentials(self, stream: Stream[CredentialsRequest, CredentialsResponse]) -> None:
         """What is kept for a registry; empty where nothing is."""
         request = await stream.recv_message()
@@ -41,9 +40,11 @@ class Auth(AuthBase):
         else:
             await stream.send_message(CredentialsResponse(Username=found.username, Secret=found.password))
 
-    @answering
+    @answers
     async def FetchToken(self, stream: Stream[FetchTokenRequest, FetchTokenResponse]) -> None:
         """A token for an engine that is not told the password."""
+        from dockwright.cli.building.tokens import fetch  # engines that ask for a token are few
+
         request = await stream.recv_message()
         assert request is not None
         found = await self._kept(request.Host)

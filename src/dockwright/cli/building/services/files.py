@@ -11,10 +11,10 @@ from grpclib.server import Stream
 
 from dockwright import workers
 from dockwright.archive import Root
-from dockwright.buildkit.errors import answering
 from dockwright.buildkit.filesync import Filter, Wanted, send
 from dockwright.buildkit.proto.filesync_grpc import FileSyncBase
 from dockwright.buildkit.proto.fsutil_pb2 import Packet
+from dockwright.cli.building.services.answers import answers
 from dockwright.cli.building.services.headers import headers
 
 
@@ -24,7 +24,7 @@ class Files(FileSyncBase):
     def __init__(self, directories: Mapping[str, str]) -> None:
         self._directories = directories
 
-    @answering
+    @answers
     async def DiffCopy(self, stream: Stream[Packet, Packet]) -> None:
         """One transfer."""
         wanted = Wanted.of(headers(stream))

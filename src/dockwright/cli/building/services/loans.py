@@ -9,10 +9,10 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
-from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto.secrets_grpc import SecretsBase
 from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest, GetSecretResponse
 from dockwright.cli.building.loans import Secret
+from dockwright.cli.building.services.answers import answers
 
 
 class Secrets(SecretsBase):
@@ -21,7 +21,7 @@ class Secrets(SecretsBase):
     def __init__(self, secrets: Mapping[str, Secret]) -> None:
         self._secrets = secrets
 
-    @answering
+    @answers
     async def GetSecret(self, stream: Stream[GetSecretRequest, GetSecretResponse]) -> None:
         """One secret."""
         request = await stream.recv_message()
@@ -29,8 +29,4 @@ class Secrets(SecretsBase):
         found = self._secrets.get(request.ID)
         if found is None:
             raise GRPCError(Status.NOT_FOUND, f"secret {request.ID}: not found")
-        try:
-            data = await workers.quick(found.read)
-        except OSError as error:
-            raise GRPCError(Status.UNKNOWN, f"secret {request.ID}: {error.strerror}") from error
-        await stream.send_message(GetSecretResponse(data=data))
+        await stream.send_message(GetSecretResponse(data=await workers.quick(found.read)))

@@ -15,13 +15,13 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
-from dockwright.buildkit.errors import answering
 from dockwright.buildkit.filesync import receive
 from dockwright.buildkit.proto.filesync_grpc import FileSendBase
 from dockwright.buildkit.proto.filesync_pb2 import BytesMessage
 from dockwright.buildkit.proto.fsutil_pb2 import Packet
 from dockwright.cli.building.merging import empty, merge
 from dockwright.cli.building.outputs import STDOUT, Output
+from dockwright.cli.building.services.answers import answers
 from dockwright.cli.building.services.headers import headers
 from dockwright.errors import HostFailure
 
@@ -52,7 +52,7 @@ class Results(FileSendBase):
     def __mapping__(self) -> dict[str, Handler]:
         return {_METHOD: Handler(self.DiffCopy, Cardinality.STREAM_STREAM, Raw, Raw)}
 
-    @answering
+    @answers
     async def DiffCopy(self, stream: Stream[Any, Any]) -> None:
         """One result."""
         number = headers(stream).get(_ID, "0")

@@ -12,6 +12,7 @@ from grpclib.server import Stream
 from dockwright import workers
 from dockwright.buildkit.proto.upload_grpc import UploadBase
 from dockwright.buildkit.proto.upload_pb2 import BytesMessage
+from dockwright.cli.building.services.answers import answers
 from dockwright.cli.building.services.headers import headers
 
 _PATH = "urlpath"
@@ -24,6 +25,7 @@ class Uploads(UploadBase):
     def __init__(self, waiting: dict[str, tuple[int, bytes]]) -> None:
         self._waiting = waiting
 
+    @answers
     async def Pull(self, stream: Stream[BytesMessage, BytesMessage]) -> None:
         """One of them."""
         path = headers(stream).get(_PATH, "")

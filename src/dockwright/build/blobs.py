@@ -1,10 +1,12 @@
-"""The seam to where a build cache is kept: a registry, a directory, a client's content store.
+"""The seam to where blobs are kept that are not this engine's: registries, directories, content stores of clients.
+
+Build caches are there, and image layouts.
 
 A place that is read:      await place.manifest(), then place.blob(descriptor) for what turns out to be wanted
 A place that is written:   place.put(descriptor, open) for each blob, then place.finish(descriptor, content), once
 
 Readers verify nothing: whoever reads knows the digests. Both raise the errors of what they speak to (`NotFound`,
-`Unavailable`, `Unauthorized`, ...). The conformance test is `tests/engine/build/test_remote_cache.py`.
+`Unavailable`, `Unauthorized`, ...). The conformance test is `tests/engine/build/test_blob_places.py`.
 """
 
 from __future__ import annotations

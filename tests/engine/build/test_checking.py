@@ -1,0 +1,32 @@
+"""Build checks in builds: what they find is told, and fails the build where that is asked for."""
+
+from __future__ import annotations
+
+import pytest
+from tests.engine.build.conftest import Bench, Outcome
+
+from dockwright.build import Warned
+from dockwright.errors import Invalid
+
+pytestmark = pytest.mark.root
+
+
+def warned(outcome: Outcome) -> list[tuple[str, int]]:
+    return [(one.rule, one.line) for one in outcome.progress if isinstance(one, Warned)]
+
+
+async def test_findings_are_told_each_once(bench: Bench) -> None:
+    outcome = await bench.build("FROM busybox AS One\nMAINTAINER me\nWORKDIR /$UNKNOWN\n")
+    assert sorted(warned(outcome)) == [("MaintainerDeprecated", 2), ("StageNameCasing", 1), ("UndefinedVar", 3)]
+
+
+async def test_variables_of_the_base_image_are_defined(bench: Bench) -> None:
+    await bench.build("FROM busybox\nENV GIVEN=here\n", names=("base:env",))
+    assert warned(await bench.build("FROM base:env\nWORKDIR /$GIVEN\n")) == []
+
+
+async def test_findings_fail_the_build_where_the_file_says_so(bench: Bench) -> None:
+    text = "# check=error=true\nFROM busybox\nMAINTAINER me\n"
+    with pytest.raises(Invalid, match="lint violation found for rules: MaintainerDeprecated"):
+        await bench.build(text)
+    await bench.build(text, arguments={"BUILDKIT_DOCKERFILE_CHECK": "skip=all;error=true"})
