@@ -33,6 +33,7 @@ OPERATIONS = [
 OWN = {
     ("GET", "/images/{}/compare"),
     ("POST", "/images/bootstrap"),
+    ("POST", "/grpc"),  # Docker's too, though its specification is silent about it
     ("POST", "/system/reconcile"),
     ("GET", "/volumes/{}/snapshots"),
     ("DELETE", "/volumes/{}/snapshots/{}"),

@@ -61,7 +61,8 @@ def _cleaned(paths: tuple[str, ...], escape: str) -> list[str] | None:
         if "$" in path or escape in path:
             return _ALL
         clean = posixpath.normpath("/" + path).strip("/")
-        if not clean or "**" in clean:
+        # What a pattern would take for something else than a name.
+        if not clean or "**" in clean or clean.startswith("!") or clean != clean.strip():
             return _ALL
         cleaned.append(clean)
     return cleaned

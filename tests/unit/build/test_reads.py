@@ -24,6 +24,8 @@ from dockwright.build.reads import context_paths
         ("FROM a\nCOPY $X /", None),
         ("FROM a\nCOPY **/x /", None),
         ("FROM a\nCOPY a\\*b /", None),
+        ("FROM a\nCOPY !x /", None),
+        ('FROM a\nCOPY [" x", "/"]', None),
         ("FROM a\nRUN --mount=target=/m x", None),
         ("FROM a\nRUN --mount=type=bind,source=$X,target=/m x", None),
     ],
