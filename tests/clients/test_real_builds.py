@@ -8,6 +8,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import docker
@@ -105,7 +106,7 @@ def test_a_python_application_fetches_its_packages_once(client: docker.DockerCli
                 200, {"Content-Type": "text/html"}, f"<!DOCTYPE html><html><body>{link}</body></html>".encode()
             )
         elif exchange.path == f"/files/{name}":
-            exchange.send(200, {"Cache-Control": "max-age=31536000"}, content)
+            exchange.send(200, {"Cache-Control": "max-age=31536000", "Date": formatdate(usegmt=True)}, content)
         else:
             exchange.send(404)
 
