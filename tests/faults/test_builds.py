@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 from docker.errors import BuildError, ImageNotFound
+from tests.faults.steps import left_of_steps, running
 from tests.host import Daemon
 
 pytestmark = pytest.mark.root
@@ -36,28 +37,6 @@ def context(files: dict[str, bytes]) -> bytes:
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return out.getvalue()
-
-
-def running(marker: str) -> list[int]:
-    """Processes whose command line has `marker`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-def left_of_steps(daemon: Daemon) -> list[str]:
-    """What builds have not given back."""
-    found = [
-        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{daemon.root}/exec/builds" in line
-    ]
-    found += os.listdir(daemon.root / "exec" / "builds")
-    return found + os.listdir(daemon.root / "data" / "build" / "contexts")
 
 
 def post(daemon: Daemon, body: bytes, length: int) -> socket.socket:
@@ -111,7 +90,7 @@ def test_half_a_context_builds_nothing(daemon: Daemon, client: docker.DockerClie
         answer = whole.recv(65536)
     assert b"400" in answer.split(b"\r\n")[0]
     assert b"context" in answer
-    assert left_of_steps(daemon) == []
+    wait_until(lambda: not left_of_steps(daemon))
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import os
 import random
 import threading
 import time
-from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import BuildError, DockerException, ImageNotFound
 from requests.exceptions import RequestException
+from tests.faults.steps import left_of_steps, running
 from tests.host import Daemon
 from urllib3.exceptions import HTTPError
 
@@ -27,19 +27,6 @@ def dockerfile(number: int) -> bytes:
     return f"FROM busybox\n{steps}".encode()
 
 
-def running(marker: str) -> list[int]:
-    """Processes whose command line has `marker`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
 def build(daemon: Daemon, number: int) -> None:
     client = daemon.client()
     try:
@@ -48,12 +35,6 @@ def build(daemon: Daemon, number: int) -> None:
         pass
     finally:
         client.close()
-
-
-def left_of_steps(daemon: Daemon) -> list[str]:
-    mounts = Path("/proc/self/mountinfo").read_text()
-    found = [line for line in mounts.splitlines() if f"{daemon.root}/exec/builds" in line]
-    return found + os.listdir(daemon.root / "exec" / "builds")
 
 
 @pytest.mark.timeout(240)

@@ -61,5 +61,6 @@ class Router:
                 continue
             if route.method == method:
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}, True
-            known = True
+            # A name with slashes may be anything: it makes no path known.
+            known = known or not any("/" in value for value in match.groupdict().values())
         return None, {}, known

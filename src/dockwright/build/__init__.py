@@ -6,6 +6,8 @@
     running, files, mounting                what an operation does
     lending, lenders                        secrets, ssh agents and credentials of whoever asks for a build
     builder, context, progress, pruning     one build, and all of them
+    finishing, attesting, squashing         what becomes of its result
+    outputs/, attestations/, remote_cache/  what it gives, what is said of that, caches of other hosts
 
 What does not belong here: HTTP, registries, how layers are kept.
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
+import secrets
+import shutil
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build import entitlements, layouts, pruning
+from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
 from dockwright.build.cache import Cache
 from dockwright.build.context import Context
@@ -37,11 +39,9 @@ from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Image
 from dockwright.oci import Platform
+from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
-from dockwright.units import parse_time
 
-# The time of files in an image that stands on no other, and says no time: the oldest that zip archives can hold.
-FIRST_NS = 315_532_800 * 10**9
 # What a client that reads too slowly is spared.
 PENDING_BYTES = 4 * 1024 * 1024
 CLIPPED = b"\n[output left out: it came faster than it was read]\n"
@@ -105,9 +105,23 @@ class Builder:
     async def clear(self) -> None:
         """At the engine's start: undo what builds of a former one left."""
         await workers.bulk(pruning.empty, self.contexts)
+        await workers.quick(spread_apart, self.contexts)
         await workers.bulk(self._mounter.clear)
         await workers.bulk(self.sources.shelf.clear)
         await self._runner.clear()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Path]:
+        """A directory for a context that is received; what is in it goes in the background afterwards."""
+        folder = self.contexts / secrets.token_hex(16)
+        try:
+            await workers.quick(folder.mkdir, mode=0o700, parents=True)
+            yield folder
+        finally:
+            try:
+                self._parts.background.start(_discard(folder), name="removal of a context")
+            except RuntimeError:
+                pass  # the engine is closing: its next start removes it
 
     def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
@@ -172,7 +186,9 @@ class Builder:
         said.warn([one for one in known if one not in findings])
         checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
-        time_ns = None if request.keep_times else max(_latest(plan, request) for plan in plans)
+        given = _given_ns(request)
+        latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
+        time_ns = None if request.keep_times else latest_ns
         images, credential = self._parts.images, request.lender.credential
         async with images.lease() as lease:
             imported = await Importing(images, credential, steps).read(request.cache_from)
@@ -187,6 +203,7 @@ class Builder:
                 frozenset(vertex for plan in plans for vertex in plan.fresh),
                 _called(request),
                 request.explain,
+                given is not None,
                 request.keep_failed,
                 imported,
             )
@@ -216,6 +233,10 @@ class Builder:
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
         planners = [Planner(dockerfile, one, find, several=several, named=named, fresh=fresh) for one in options]
         return [await planner.plan() for planner in planners]
+
+
+async def _discard(folder: Path) -> None:
+    await workers.bulk(shutil.rmtree, folder, ignore_errors=True)
 
 
 class _Channel:
@@ -278,21 +299,14 @@ def _called(request: BuildRequest) -> str:
     return f"{request.dockerfile}|{image}"
 
 
-def _latest(plan: Plan, request: BuildRequest) -> int:
-    """The latest time of files in the image: `SOURCE_DATE_EPOCH`, else when the base image was made."""
+def _given_ns(request: BuildRequest) -> int | None:
+    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`. Raises `Invalid`."""
     asked = {one.time_s for one in map(_form, request.outputs) if one is not None and one.time_s is not None}
     if len(asked) > 1:
         raise Invalid("source-date-epoch: the outputs want different times for the same layers")
-    given = str(asked.pop()) if asked else request.options.arguments.get("SOURCE_DATE_EPOCH")
-    if given is not None:
-        if not re.fullmatch(r"[0-9]{1,12}", given):
-            raise Invalid(f"invalid SOURCE_DATE_EPOCH {given!r}: seconds since 1970 are wanted")
-        return int(given) * 10**9
-    created = plan.base.config.created if plan.base is not None else None
-    try:
-        return max(FIRST_NS, parse_time(created, 0)) if created else FIRST_NS
-    except Invalid:
-        return FIRST_NS
+    if asked:
+        return times.parsed(str(asked.pop()))
+    return times.given(request.options.arguments)
 
 
 def _form(output: Output) -> Format | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from dockwright.build import remote
+from dockwright.build import remote, times
 from dockwright.build.dockerfile import Stage
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions import mounts
@@ -126,6 +126,7 @@ class Effects:
             title=self.title,
             lines=self.lines,
             place=self.place,
+            latest_ns=times.of_image(self.made.image),
             base=made.vertex,
             arguments=arguments,
             env=tuple(f"{name}={value}" for name, value in env.items() if name not in PREDEFINED),
@@ -184,6 +185,7 @@ class Effects:
             title=self.title,
             lines=self.lines,
             place=self.place,
+            latest_ns=times.of_image(self.made.image),
             base=self.made.vertex,
             source=source,
             paths=paths,
@@ -217,6 +219,7 @@ class Effects:
             title=self.title,
             lines=self.lines,
             place=self.place,
+            latest_ns=times.of_image(self.made.image),
             base=self.made.vertex,
             path=path,
             owner=self.made.config.user,

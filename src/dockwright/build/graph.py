@@ -24,6 +24,8 @@ class Vertex:
     lines: tuple[int, int] = (0, 0)
     # Its stage, and its place in it: what a build of the same Dockerfile later calls the same step.
     place: str = ""
+    # The latest time of its files, where whoever builds says none: that of the stage's base image.
+    latest_ns: int | None = None
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:

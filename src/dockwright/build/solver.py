@@ -76,6 +76,8 @@ class Work:
     # What this build and later ones of the same thing are called, so that they can be compared.
     name: str = ""
     explain: bool = False
+    # `time_ns` is that of all stages, not of the last one alone.
+    one_time: bool = False
     keep_failed: bool = False
     imported: Imported = field(default_factory=Imported)
 
@@ -196,7 +198,7 @@ class Solving:
         inputs.add("the network", vertex.network)
         inputs.add("the security mode", vertex.security)
         inputs.add("the limits", self.work.limits)
-        inputs.add("the latest time", self.work.time_ns)
+        inputs.add("the latest time", self._time_ns(vertex))
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
             if vertex.platform is not None and (why := await workers.quick(foreign.trouble, vertex.platform)):
@@ -227,12 +229,12 @@ class Solving:
                 inputs.add(f"the looks of {name}", msgspec.structs.astuple(files_known)[1:])
             for document in vertex.inline:
                 inputs.add(f"the file {document.name}", document.content)
-            inputs.add("the latest time", self.work.time_ns)
+            inputs.add("the latest time", self._time_ns(vertex))
 
             async def change(step_id: str, rootfs: Path, say: Say) -> None:
                 for part in parts:
                     tree, selected = await part.chosen(stack)
-                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, self.work.time_ns)
+                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, self._time_ns(vertex))
 
             return await self._step(vertex, inputs, below, change)
 
@@ -246,7 +248,7 @@ class Solving:
         inputs.add("the base", below.chain)
         inputs.add("the path", vertex.path)
         inputs.add("the owner", vertex.owner)
-        inputs.add("the latest time", self.work.time_ns)
+        inputs.add("the latest time", self._time_ns(vertex))
         return await self._step(vertex, inputs, below, change)
 
     async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change) -> Tree:
@@ -306,7 +308,7 @@ class Solving:
                         failed.image_id = await self._keep_failed(vertex, lease, step_id, below)
                     raise
                 await solver.runner.unmount(rootfs)
-                layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
+                layer, size_bytes = await solver.images.layer(lease, step_id, below.diff_ids, self._time_ns(vertex))
             tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
             await solver.cache.add(key, tree, vertex.title, size_bytes)
             yield tree
@@ -314,7 +316,7 @@ class Solving:
     async def _keep_failed(self, vertex: Execute, lease: Lease, step_id: str, below: Tree) -> str:
         """An image without a name, of the tree as the command has left it."""
         images, platform = self.solver.images, vertex.platform or platforms.host()
-        layer, _ = await images.layer(lease, step_id, below.diff_ids, self.work.time_ns)
+        layer, _ = await images.layer(lease, step_id, below.diff_ids, self._time_ns(vertex))
         run = msgspec.structs.replace(
             vertex.config, env=vertex.env, user=vertex.user, working_dir=vertex.working_dir, entrypoint=None, cmd=None
         )
@@ -327,6 +329,11 @@ class Solving:
             rootfs=RootFS(diff_ids=(*below.diff_ids, layer.digest)),
         )
         return (await images.assemble(lease, config, (*below.layers, layer), ())).id
+
+    def _time_ns(self, vertex: Vertex) -> int | None:
+        """The latest time of the files that `vertex` makes; None keeps their own."""
+        work = self.work
+        return work.time_ns if work.time_ns is None or work.one_time or vertex.latest_ns is None else vertex.latest_ns
 
     async def _known(self, key: str) -> Tree | None:
         row = self.solver.cache.find(key)

@@ -39,6 +39,7 @@ class Squashing:
             for layer in tree.layers[below:]:
                 await self._apply(layer, rootfs)
             faults.point("build.squash")
+            await self.runner.unmount(rootfs)
             squashed, _ = await self.images.layer(self.lease, step_id, base.diff_ids, time_ns)
         found = Tree((*base.diff_ids, squashed.digest), (*base.layers, squashed))
         return found, _history(history, below, tree, base)

@@ -331,3 +331,10 @@ async def test_a_context_of_twenty_thousand_files(bench: Bench) -> None:
     assert sum(changed.cached.values()) == 2, "what stands on the package that has not changed is still known"
     left_out = await bench.build(text, {"packages/p7/node_modules/1.js": "changed"})
     assert all(left_out.cached.values())
+
+
+async def test_a_stage_is_the_same_whatever_is_built_of_it(bench: Bench) -> None:
+    text = "FROM busybox AS tools\nRUN echo tool > /tool\n"
+    await bench.build(text)
+    again = await bench.build(f"{text}FROM scratch\nCOPY --from=tools /tool /tool\n")
+    assert list(again.cached.values()) == [True, False]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,28 +51,6 @@ def host_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.254", 9))
         return str(probe.getsockname()[0])
-
-
-@pytest.fixture
-def second_host(networks: Networks) -> Iterator[Path]:
-    """A namespace on a veth pair of its own, 198.51.100.0/24, that is not on the bridge."""
-    name = "dwt" + secrets.token_hex(4)
-    commands = [
-        f"ip netns add {name}",
-        f"ip link add {name} type veth peer name eth0 netns {name}",
-        f"ip addr add 198.51.100.1/24 dev {name}",
-        f"ip link set {name} up",
-        f"ip -n {name} addr add 198.51.100.2/24 dev eth0",
-        f"ip -n {name} link set eth0 up",
-        f"ip -n {name} route add default via 198.51.100.1",
-    ]
-    try:
-        for command in commands:
-            subprocess.run(command.split(), check=True)
-        yield Path("/run/netns", name)
-    finally:
-        subprocess.run(["ip", "link", "delete", name], check=False)
-        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 @pytest.fixture
@@ -160,24 +136,22 @@ async def test_a_neighbour_reaches_a_published_port_through_the_host(
 
 
 async def test_a_second_host_reaches_the_published_port_and_no_other(
-    published: tuple[int, Path, str], second_host: Path
+    published: tuple[int, Path, str], outside: Path
 ) -> None:
     port, netns, ip = published
     server, hidden = Server(netns, "tcp", PORT), Server(netns, "tcp", 81)
     try:
-        answer = await asyncio.to_thread(inside, second_host, TCP_ASK, "198.51.100.1", str(port), "far")
+        answer = await asyncio.to_thread(inside, outside, TCP_ASK, "198.51.100.1", str(port), "far")
         assert answer == "198.51.100.2 far"  # its own address: nothing was masqueraded on the way in
         for target in ((ip, "81"), (ip, "80")):
             with pytest.raises(subprocess.CalledProcessError):
-                await asyncio.to_thread(inside, second_host, TCP_ASK.replace("=5", "=1"), *target, "far")
+                await asyncio.to_thread(inside, outside, TCP_ASK.replace("=5", "=1"), *target, "far")
     finally:
         server.close()
         hidden.close()
 
 
-async def test_a_port_bound_to_loopback_is_not_reached_from_a_second_host(
-    networks: Networks, second_host: Path
-) -> None:
+async def test_a_port_bound_to_loopback_is_not_reached_from_a_second_host(networks: Networks, outside: Path) -> None:
     request = AttachRequest("web", ports=(PortRequest(PORT, host_ip="127.0.0.1"),))
     attachment = await networks.attach("web", request)
     port = attachment.ports[0].host_port
@@ -185,7 +159,7 @@ async def test_a_port_bound_to_loopback_is_not_reached_from_a_second_host(
     try:
         assert (await ask_tcp("127.0.0.1", port, "near")).endswith(" near")
         with pytest.raises(subprocess.CalledProcessError):
-            await asyncio.to_thread(inside, second_host, TCP_ASK.replace("=5", "=1"), "198.51.100.1", str(port), "far")
+            await asyncio.to_thread(inside, outside, TCP_ASK.replace("=5", "=1"), "198.51.100.1", str(port), "far")
     finally:
         server.close()
 
@@ -249,7 +223,7 @@ async def test_without_the_packet_filter_ports_are_relayed(open_networks: Open) 
 
 
 async def test_a_udp_client_that_never_stopped_sending_reaches_the_port_once_it_is_published(
-    networks: Networks, second_host: Path
+    networks: Networks, outside: Path
 ) -> None:
     code = (
         "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(0.1)\n"
@@ -260,7 +234,7 @@ async def test_a_udp_client_that_never_stopped_sending_reaches_the_port_once_it_
         "    except OSError: pass\n"
     )
     client = await asyncio.create_subprocess_exec(
-        "nsenter", f"--net={second_host}", sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+        "nsenter", f"--net={outside}", sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
     )
     assert client.stdout is not None
     assert await client.stdout.readline() == b"sending\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ from dockwright.engine import Engine
 from dockwright.errors import Corrupt, Invalid, NotFound, Unavailable, Unsupported
 from dockwright.ignoring import Patterns, read_ignore_file
 from dockwright.oci import platform as platforms
-from dockwright.undo import UndoStack
 
 # What a client calls something that it uploads.
 _UPLOADED = "http://buildkit-session/"
@@ -133,10 +130,7 @@ class Contexts:
         return await self.sessions.find(self.asked.text(f"local-sessionid:{name}", self.session_id))
 
     async def _uploaded(self, address: str, dockerfile: str) -> Context:
-        folder = self.engine.builder.contexts / secrets.token_hex(16)
-        undo = await self.stack.enter_async_context(UndoStack())
-        undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-        await workers.quick(folder.mkdir, mode=0o700, parents=True)
+        folder = await self.stack.enter_async_context(self.engine.builder.place())
         chunks = self._upload(address)
         begin = b""
         while len(begin) < _HEAD_BYTES and (chunk := await anext(chunks, b"")):

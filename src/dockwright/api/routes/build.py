@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -30,7 +28,7 @@ from dockwright.engine import Pull
 from dockwright.errors import Corrupt, Invalid, Unsupported
 from dockwright.image import Image
 from dockwright.oci import Platform, reference
-from dockwright.undo import UndoStack, shielded
+from dockwright.undo import shielded
 
 T = TypeVar("T")
 
@@ -79,10 +77,7 @@ async def _context(call: Call, request: BuildRequest) -> AsyncIterator[Context]:
         async with builder.sources.context(remote, request.dockerfile, request.lender) as found:
             yield found
         return
-    folder = builder.contexts / secrets.token_hex(16)
-    async with UndoStack() as undo:
-        undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
-        await workers.quick(folder.mkdir, mode=0o700, parents=True)
+    async with builder.place() as folder:
         await _unpack(folder, call.chunks())
         yield await workers.quick(Context.at, folder, request.dockerfile)
 

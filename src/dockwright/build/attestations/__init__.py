@@ -4,7 +4,7 @@
     provenance, recipe  SLSA's predicate, and the build's steps as BuildKit tells them
     sbom                a scanner image, run on the result
 
-How they are stored is the exporters' (`outputs/statements.py`).
+What does not belong here: how they are stored, which is the exporters' (`outputs/statements.py`).
 """
 
 from dockwright.build.attestations.asked import Attestations, Provenance, Sbom, parse

@@ -73,7 +73,11 @@ class Exporter:
                 await self._push(work, output, written, names)
         told = tuple(name.familiar for name in names)
         image_id = digest if output.keep else None
-        return Exported(image_id, told, _response(written, [str(name) for name in (*names, *extra)]))
+        response = _response(written, [str(name) for name in (*names, *extra)])
+        if output.keep:
+            # Clients take this for the image's ID where it is said, and no command here knows an image by it.
+            response.pop("containerimage.config.digest", None)
+        return Exported(image_id, told, response)
 
     async def _push(self, work: Work, output: ToStore, written: Written, names: list[Reference]) -> None:
         for name in names:

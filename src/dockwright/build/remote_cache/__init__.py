@@ -1,9 +1,12 @@
 """Build caches that outlive their host: in a registry, in a directory, inside an image.
 
-asked                   what may be asked for
-place, places           where they are kept
-form                    BuildKit's format of them
-importing, exporting    between that and the solver's keys
+    asked                   what may be asked for
+    places                  where they are kept (the seam is `build.blobs`)
+    form                    BuildKit's format of them
+    importing, fetching, exporting      between that and the solver's keys
+
+Keys are ours: a cache that BuildKit wrote is read and holds nothing that a build of ours asks for, and the other way round; the
+layers of a named image are used wherever its history fits (`CacheFrom.by_history`).
 """
 
 from dockwright.build.blobs import Reader, Writer

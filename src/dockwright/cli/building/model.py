@@ -5,6 +5,7 @@ Fed with `events.Update`; knows nothing of who tells it, nor of how it is shown.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
 
 from dockwright.cli.building.events import Log, Status, Update, Vertex, Warning
@@ -13,6 +14,7 @@ from dockwright.cli.building.events import Log, Status, Update, Vertex, Warning
 KEPT_LINES = 200
 # A line without an end grows to this at most.
 LINE_LIMIT = 16 * 1024
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Step:
     lines: list[Line] = field(default_factory=list)
     written: int = 0  # lines of output so far, the open one included
     open: bool = False  # the last line has no end yet
+    # A character may come in two pieces.
+    _decoder: codecs.IncrementalDecoder = field(default_factory=lambda: _UTF8("replace"), repr=False)
 
     @property
     def started(self) -> bool:
@@ -63,7 +67,7 @@ class Step:
     def take_log(self, log: Log) -> None:
         """Take output: lines are cut at their ends, of which the last may be missing yet."""
         begun = max(self.spans, default=log.timestamp_ns)
-        pieces = log.data.decode(errors="replace").split("\n")
+        pieces = self._decoder.decode(log.data).split("\n")
         for number, piece in enumerate(pieces):
             last = number == len(pieces) - 1
             if self.open and number == 0:

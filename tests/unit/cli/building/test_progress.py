@@ -108,6 +108,13 @@ def test_output_is_cut_into_lines_wherever_it_was_cut_on_its_way() -> None:
     assert (step.open, step.written) == (True, 4)
 
 
+def test_a_character_may_come_in_pieces() -> None:
+    model = Model()
+    euro = "€".encode()
+    model.take(Update([vertex("a")], logs=[Log("sha256:a", b"1" + euro[:1]), Log("sha256:a", euro[1:] + b"\n\xff\n")]))
+    assert [line.text for line in model.steps[0].lines] == ["1€", "\ufffd"]
+
+
 def test_a_step_that_ran_twice_counts_the_time_it_ran() -> None:
     model = Model()
     model.take(Update([vertex("a", 0, 2)]))

@@ -46,9 +46,7 @@ class Stores(ContentBase):
         layout = self._layout(headers(stream).get(_STORE, ""))
         request = await stream.recv_message()
         assert request is not None
-        size = await workers.quick(_size, layout.blob(request.digest))
-        if size is None:
-            raise GRPCError(Status.NOT_FOUND, f"content {request.digest}: not found")
+        size = await _stored(layout, request.digest)
         await stream.send_message(InfoResponse(info=Info(digest=request.digest, size=size)))
 
     @answers
@@ -57,9 +55,7 @@ class Stores(ContentBase):
         layout = self._layout(headers(stream).get(_STORE, ""))
         request = await stream.recv_message()
         assert request is not None
-        size = await workers.quick(_size, layout.blob(request.digest))
-        if size is None:
-            raise GRPCError(Status.NOT_FOUND, f"content {request.digest}: not found")
+        size = await _stored(layout, request.digest)
         offset, end = request.offset, request.offset + request.size if request.size else size
         file = await workers.quick(open, layout.blob(request.digest), "rb")
         try:
@@ -98,6 +94,14 @@ class Stores(ContentBase):
         if found is None:
             raise GRPCError(Status.NOT_FOUND, f"unknown store {name}")
         return found
+
+
+async def _stored(layout: Layout, digest: str) -> int:
+    """How long a blob is. Raises `GRPCError` where there is none."""
+    size = await workers.quick(_size, layout.blob(digest))
+    if size is None:
+        raise GRPCError(Status.NOT_FOUND, f"content {digest}: not found")
+    return size
 
 
 def _size(path: Path) -> int | None:
