@@ -156,7 +156,7 @@ class Runner:
             targets = await workers.quick(self._write_bundle, step_id, rootfs, step)
             made = await workers.quick(stubs.look, rootfs, targets)
             faults.point("build.run")
-            code, complaint = await self._execute(step_id, runtime, output)
+            code, complaint = await self._execute(step_id, runtime, self._cgroup(step_id, limits.cgroup_parent), output)
             await workers.quick(stubs.clear, rootfs, made)
         if complaint:
             raise StepFailed(f"failed to run {' '.join(vertex.arguments)!r}: {complaint}", 127)
@@ -260,7 +260,7 @@ class Runner:
             found[SCRIPT] = str(folder / "script")
         return found
 
-    async def _execute(self, step_id: str, runtime: Runtime, output: Output) -> tuple[int, str]:
+    async def _execute(self, step_id: str, runtime: Runtime, group: str, output: Output) -> tuple[int, str]:
         """The exit code, and what the runtime said when it could not run the command at all."""
         folder = self._directory / step_id
         reading, writing = os.pipe()
@@ -278,7 +278,7 @@ class Runner:
             await ended.wait()
         except BaseException:
             if spawned:
-                await shielded(self._kill(step_id, runtime, spawned[0]))
+                await shielded(self._kill(step_id, runtime, spawned[0], group))
             raise
         finally:
             os.close(reading)
@@ -288,13 +288,17 @@ class Runner:
         complaint = await workers.quick(_complaint, folder) if code else ""
         return (code if code >= 0 else 128 - code), complaint
 
-    async def _kill(self, step_id: str, runtime: Runtime, child: subprocess.Popen[bytes]) -> None:
+    async def _kill(self, step_id: str, runtime: Runtime, child: subprocess.Popen[bytes], group: str) -> None:
         try:
             await runtime.kill(step_id, signal.SIGKILL)
         except HostFailure as error:
             log.debug("step %s: %s: its deletion ends it", step_id, error)  # it had not come far enough to be known
         child.kill()
         await programs.wait_in_thread(child.wait)
+        # A runtime writes down what it knows of a container only after the command has begun: one that was killed before
+        # leaves a command, and a cgroup, that no verb of it finds.
+        await workers.quick(cgroup.kill, self._parts.cgroups, group)
+        await self._remove_cgroup(group)
 
 
 def _spawn(runtime: Runtime, step_id: str, folder: Path, writing: int, spawned: list[subprocess.Popen[bytes]]) -> None:

@@ -5,7 +5,7 @@ What does not belong here: creating cgroups and setting limits, which the OCI ru
 
 from dockwright.cgroup import oom
 from dockwright.cgroup.features import Features, features, parse_cpu_list
-from dockwright.cgroup.hierarchy import Cgroup, Hierarchy, detect, mount_missing, named, of_process, remove
+from dockwright.cgroup.hierarchy import Cgroup, Hierarchy, detect, kill, mount_missing, named, of_process, remove
 from dockwright.cgroup.stats import Stats, read
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Stats",
     "detect",
     "features",
+    "kill",
     "mount_missing",
     "named",
     "of_process",

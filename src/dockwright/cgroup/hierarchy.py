@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +196,20 @@ def remove(hierarchy: Hierarchy, path: str) -> None:
         raise HostFailure(f"not a container's cgroup: {path!r}")
     for root in hierarchy.roots():
         _remove_tree(root / inside)
+
+
+def kill(hierarchy: Hierarchy, path: str) -> None:
+    """Kill what is in the cgroup at `path` and below it, in every tree; one that is gone is no error. Blocking."""
+    inside = path.strip("/")
+    if not inside or ".." in inside.split("/"):
+        raise HostFailure(f"not a container's cgroup: {path!r}")
+    for root in hierarchy.roots():
+        for listed in (root / inside).glob("**/cgroup.procs"):
+            try:
+                for pid in listed.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it went by itself
 
 
 def _remove_tree(directory: Path) -> None:
