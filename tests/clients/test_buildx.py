@@ -22,6 +22,8 @@ from tests.host import Daemon
 from tests.registries import registry
 
 pytestmark = pytest.mark.root
+# How long steps sleep that are ended before: no other run of these tests on this host looks for the same.
+NAP = 10_000 + os.getpid()
 LIMIT_S = 60
 
 
@@ -299,7 +301,7 @@ def test_only_what_the_dockerfile_reads_is_sent(client: Client) -> None:
 
 
 def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
-    client.write({"Dockerfile": "FROM busybox\nRUN echo begun && sleep 1234\n"})
+    client.write({"Dockerfile": f"FROM busybox\nRUN echo begun && sleep {NAP}\n"})
     running = subprocess.Popen(
         [client.docker, "build", "--progress", "plain", "."],
         cwd=client.root,
@@ -310,7 +312,7 @@ def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
     assert running.stderr is not None
     try:
         assert any("begun" in line and "echo" not in line for line in running.stderr)
-        _until(lambda: bool(_processes("sleep 1234")))
+        _until(lambda: bool(_processes(f"sleep {NAP}")))
         running.send_signal(signal.SIGINT)
         assert "context canceled" in running.stderr.read()
         assert running.wait(LIMIT_S) != 0
@@ -318,11 +320,11 @@ def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
         running.kill()
         running.wait()
         running.stderr.close()
-    _until(lambda: not _processes("sleep 1234"))
+    _until(lambda: not _processes(f"sleep {NAP}"))
 
 
 def test_a_client_that_vanishes_takes_its_build_along(client: Client) -> None:
-    client.write({"Dockerfile": "FROM busybox\nRUN echo begun && sleep 2345\n"})
+    client.write({"Dockerfile": f"FROM busybox\nRUN echo begun && sleep {NAP}\n"})
     running = subprocess.Popen(
         [client.environment["DOCKER_CONFIG"] + "/cli-plugins/docker-buildx", "build", "--progress", "plain", "."],
         cwd=client.root,
@@ -337,7 +339,7 @@ def test_a_client_that_vanishes_takes_its_build_along(client: Client) -> None:
         running.kill()
         running.wait()
         running.stderr.close()
-    _until(lambda: not _processes("sleep 2345"))
+    _until(lambda: not _processes(f"sleep {NAP}"))
 
 
 def test_bake_builds_targets_that_stand_on_each_other(client: Client) -> None:
