@@ -61,6 +61,11 @@ class UndoStack(AsyncExitStack):
 
     _released = False
 
+    def __init__(self, *, limit_s: float | None = UNDO_LIMIT_S) -> None:
+        """`limit_s` bounds all undos together; None where they remove so much that no time can be named."""
+        super().__init__()
+        self._limit_s = limit_s
+
     def push_undo(self, undo: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run `undo(*args, **kwargs)` when the stack unwinds."""
         self.push_async_callback(undo, *args, **kwargs)
@@ -71,7 +76,9 @@ class UndoStack(AsyncExitStack):
         Leaving this one then awaits nothing: a cancellation cannot come between the release and the new owner.
         """
         self._released = True
-        return self.pop_all()
+        held = self.pop_all()
+        held._limit_s = self._limit_s
+        return held
 
     async def __aexit__(
         self,
@@ -83,4 +90,4 @@ class UndoStack(AsyncExitStack):
             return
         unwind = super().__aexit__
         # `AsyncExitStack.__aexit__` reads no exception state of its own: it is safe to run it in another task.
-        await shielded(unwind(kind, error, trace))  # an undo never swallows what made it run
+        await shielded(unwind(kind, error, trace), limit_s=self._limit_s)  # an undo never swallows what made it run

@@ -123,7 +123,7 @@ class Runner:
         """A writable snapshot on `below` and where it is mounted, for as long as the context lasts."""
         step_id = "build-" + secrets.token_hex(16)
         rootfs = self._directory / step_id / "rootfs"
-        async with UndoStack() as undo:
+        async with UndoStack(limit_s=None) as undo:  # a step may have written very many files
             self._prepare_undo(undo, step_id)
             await workers.quick(rootfs.mkdir, parents=True)
             await self._parts.snapshots.prepare(step_id, below)
