@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Sequence
 
 STDOUT, STDERR = 1, 2
-# So long conmon has to see the end of a client before its next write to it fails.
-HANG_UP_S = 0.1
 BUFFER_BYTES = 256 << 10
 _READ_BYTES = 64 << 10
 # conmon numbers its pipes 1 stdin, 2 stdout, 3 stderr.
@@ -93,11 +91,7 @@ class Stdio:
         self._open.clear()
         for fd in {*self._sources, *([self._sink] if self._sink >= 0 else [])}:
             self._loop.remove_writer(fd)
-            if self._sources.get(fd) == 0:
-                _shutdown_write(fd)
-                self._loop.call_later(HANG_UP_S, _hang_up, fd)
-            else:
-                os.close(fd)
+            os.close(fd)
         self._sources.clear()
         self._sink = -1
         self._news.set()
@@ -148,18 +142,3 @@ def _shutdown_write(fd: int) -> None:
             half.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the other end has gone: that is closed enough
-
-
-def _hang_up(fd: int) -> None:
-    """Close a connection to conmon, which has seen by now that nothing more comes from here.
-
-    An end and a failing write at once, or a reset in the middle of its own writing, are what conmon 2.1.6 dies of, and its
-    container with it; a socket that is closed with something unread in it resets the other end.
-    """
-    with socket.socket(fileno=fd) as connection:
-        try:
-            connection.shutdown(socket.SHUT_RDWR)
-            while connection.recv(_READ_BYTES):
-                pass
-        except OSError:
-            pass  # nothing is left, or the other end has gone

@@ -31,6 +31,10 @@ from dockwright.runtime.pidfd import Process
 from dockwright.runtime.seam import Runtime
 
 CREATE_LIMIT_S = 120.0
+# conmon 2.1 frees a client's buffer and looks into it once more when a write to that client failed before its end was read,
+# as with one that vanishes, or all of them when the daemon is killed. Memory that was given back to the kernel by then
+# is conmon's death, and its container's; it gives none back.
+_HEAP = {"MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def read_exit_code(bundle: Path, container_id: str) -> int | None:
 def _create(argv: list[str], bundle: Path) -> tuple[int, int]:
     (bundle / "exits").mkdir(exist_ok=True)
     read_end, write_end = os.pipe()
-    environment = programs.environment(bundle) | {"_OCI_SYNCPIPE": str(write_end)}
+    environment = programs.environment(bundle) | _HEAP | {"_OCI_SYNCPIPE": str(write_end)}
     try:
         try:
             launcher = subprocess.Popen(
