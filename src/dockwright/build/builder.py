@@ -36,7 +36,7 @@ from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
 from dockwright.build.sources import Sources
 from dockwright.container.parts import Parts
-from dockwright.errors import DockwrightError, Invalid
+from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
 from dockwright.oci import Platform
 from dockwright.snapshot.trees import spread_apart
@@ -181,8 +181,8 @@ class Builder:
         said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
-        environments = {name: env for plan in plans for name, env in plan.environments.items()}
-        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
+        bases = [one for plan in plans for one in plan.bases]
+        known = checks.check(dockerfile, choice, ignored=context.ignored, bases=bases)
         said.warn([one for one in known if one not in findings])
         checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
@@ -219,6 +219,14 @@ class Builder:
         self._built.set()
         said.tell(_built(exported))
 
+    async def _of_one_platform(self, name: str) -> Image | None:
+        """The image, where it is made for one platform alone: it is taken for any, and a check tells of it."""
+        try:
+            found = await self._parts.images.resolve(name)
+        except NotFound:
+            return None
+        return found if found.id == found.variant.descriptor.digest else None
+
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
         several = len(wanted) > 1
@@ -227,7 +235,12 @@ class Builder:
         async def find(name: str, platform: Platform) -> Image:
             if name.startswith(layouts.SCHEME):
                 return await layouts.load(self._parts.images, name, platform)
-            return await find_image(name, platform)
+            try:
+                return await find_image(name, platform)
+            except NotFound:
+                if (other := await self._of_one_platform(name)) is None:
+                    raise
+                return other
 
         named = Named(request.contexts, files=self._options.repositories_of_host)
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache

@@ -380,7 +380,7 @@ class Solving:
         for one in in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
-                self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
+                self._steps[one] = self.work.steps.make(one.title, inputs, one.lines, one.written)
         self.work.steps.plan(tuple(self._steps.values()))
 
 

@@ -38,6 +38,14 @@ def expand(text: str, variables: Mapping[str, str], escape: str = "\\", *, keep_
     return _Lexer(text, variables, escape, keep_quotes).run()
 
 
+def expand_shown(text: str, variables: Mapping[str, str], escape: str, *, shell: bool) -> str:
+    """`text` for people to read. What a `shell` reads keeps its quotes, and the variables that it may know itself.
+
+    Raises `BadExpansion`.
+    """
+    return _Lexer(text, variables, escape, keep_quotes=shell, keep_unset=shell).run().text
+
+
 def expand_document(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
     """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape only before `$` or itself.
 
@@ -70,9 +78,12 @@ class _Words:
 
 
 class _Lexer:
-    def __init__(self, text: str, variables: Mapping[str, str], escape: str, keep_quotes: bool) -> None:
+    def __init__(
+        self, text: str, variables: Mapping[str, str], escape: str, keep_quotes: bool, keep_unset: bool = False
+    ) -> None:
         self._text, self._position = text, 0
-        self._variables, self._escape, self._keep_quotes = variables, escape, keep_quotes
+        self._variables, self._escape = variables, escape
+        self._keep_quotes, self._keep_unset = keep_quotes, keep_unset
         self._found = Expanded()
 
     def run(self) -> Expanded:
@@ -166,11 +177,15 @@ class _Lexer:
     def _dollar(self) -> str:
         begin = self._position
         self._next()
-        if self._peek() == "{":
+        braced = self._peek() == "{"
+        if braced:
             self._next()
-            return self._braced(begin)
-        name = self._name()
-        return self._value(name) or "" if name else "$"
+            name = self._name_ahead()
+            value = self._braced(begin)
+        else:
+            name = self._name()
+            value = (self._value(name) or "") if name else "$"
+        return self._text[begin : self._position] if self._keep_unset and name not in self._variables else value
 
     def _braced(self, begin: int) -> str:
         if not self._peek():
@@ -227,6 +242,12 @@ class _Lexer:
         value = self._variables.get(name)
         (self._found.unset if value is None else self._found.used).add(name)
         return value
+
+    def _name_ahead(self) -> str:
+        position = self._position
+        name = self._name()
+        self._position = position
+        return name
 
     def _name(self) -> str:
         first = self._peek()

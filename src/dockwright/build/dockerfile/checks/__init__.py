@@ -6,16 +6,17 @@ messages and pages are those of Docker's build checks: tools match on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from dockwright.build.dockerfile.checks import casing, descriptions, sources, stages, usage
 from dockwright.build.dockerfile.checks.choice import Choice
 from dockwright.build.dockerfile.checks.rule import Finding, Rule
+from dockwright.build.dockerfile.checks.sources import Known
 from dockwright.build.dockerfile.stages import Dockerfile
 from dockwright.errors import Invalid
 from dockwright.ignoring import Patterns
 
-__all__ = ["RULES", "Choice", "Finding", "Rule", "check", "refuse"]
+__all__ = ["RULES", "Choice", "Finding", "Known", "Rule", "check", "refuse"]
 
 _PURE = (*casing.RULES, *stages.RULES, *usage.RULES, *descriptions.RULES)
 RULES = (*_PURE, *sources.RULES)
@@ -26,18 +27,19 @@ def check(
     choice: Choice | None = None,
     *,
     ignored: Patterns | None = None,
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    bases: Sequence[Known] = (),
 ) -> list[Finding]:
     """What the checks find, in the file's order.
 
-    `ignored` is the context's ignore file, `environments` those of base images by the name that FROM says, where known.
-    Raises `DockerfileError` for a bad `check` directive.
+    `ignored` is the context's ignore file, `bases` are the base images that are known. Raises `DockerfileError` for a bad
+    `check` directive.
     """
     chosen = choice or Choice.of(dockerfile)
     found = [finding for rule in _PURE for finding in rule.findings(dockerfile)]
     if ignored is not None:
         found += sources.copy_ignored_file(dockerfile, ignored)
-    found += sources.undefined_var(dockerfile, environments or {})
+    found += sources.undefined_var(dockerfile, {one.written: one.environment for one in bases})
+    found += sources.invalid_base_image_platform(bases)
     return sorted(filter(chosen.allows, found), key=lambda finding: (finding.line.start, finding.rule.name))
 
 

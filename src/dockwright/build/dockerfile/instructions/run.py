@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dockwright.build.dockerfile.heredoc import Heredoc
@@ -23,6 +24,14 @@ class Run(Instruction):
     network: str = "default"
     security: str = "sandbox"
     heredocs: tuple[Heredoc, ...] = ()
+
+    @property
+    def is_document(self) -> bool:
+        """Whether a here-document is the whole command."""
+        if not self.heredocs or not self.command.shell:
+            return False
+        (text,) = self.command.arguments
+        return re.fullmatch(r"\d*<<-?\S+", text.strip()) is not None
 
 
 def parse(arguments: Arguments) -> Run:
