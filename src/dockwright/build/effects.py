@@ -32,7 +32,7 @@ from dockwright.build.dockerfile.instructions.volume import Volume
 from dockwright.build.dockerfile.instructions.workdir import Workdir
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
-from dockwright.build.graph import Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Vertex
 from dockwright.build.lending import DEFAULT_AGENT
 from dockwright.build.titles import Titles
 from dockwright.container.signals import parse_signal
@@ -123,6 +123,8 @@ class Effects:
 
     async def _run(self, one: Run) -> None:
         made = self.made
+        if needed := [device.name for device in one.devices if device.required]:
+            raise one.line.error(f"device {needed[0]} is required, and builds of this engine have no devices")
         arguments, script = self._command(one.command), ""
         if one.heredocs and one.command.shell:
             arguments, script = _with_heredocs(one, made.config.shell or DEFAULT_SHELL)
@@ -159,7 +161,8 @@ class Effects:
             raise one.line.error(str(error)) from None
         mount = _named(mount, number)
         if mount.target:
-            mount = replace(mount, target=posixpath.join("/", self._directory(), mount.target))
+            target = posixpath.normpath(posixpath.join("/", self._directory(), mount.target))
+            mount = replace(mount, target=target.replace("//", "/"))
         if mount.from_:
             return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
         return MountOf(mount)
@@ -168,6 +171,9 @@ class Effects:
         for path in one.paths:
             if remote.is_remote(path, files=self.files):
                 raise one.line.error(f"source can't be a URL or a git ref for COPY: {path}", hint="use ADD")
+        if "$" in one.from_:
+            why = "define a new stage with FROM using ARG from global scope as a workaround"
+            raise one.line.error(f"variable expansion is not supported for --from, {why}")
         source = await self.find_source(one.from_, self.stage, one.line) if one.from_ else None
         self._place(one, one.paths, source=source, parents=one.parents)
 
@@ -196,7 +202,7 @@ class Effects:
             lines=self.lines,
             written=one.line.text,
             place=self.place,
-            latest_ns=times.of_image(self.made.image),
+            latest_ns=_linked_ns(source) if one.link else times.of_image(self.made.image),
             base=self.made.vertex,
             source=source,
             paths=paths,
@@ -281,12 +287,23 @@ class Effects:
                 raise Unsupported(f"{one.keyword} is not supported by this release")
 
 
+def _linked_ns(source: Vertex | None) -> int:
+    """The latest time of files that are linked: that of where they come from, for it must not depend on the base."""
+    if isinstance(source, Base):
+        return times.of_image(source.image)
+    if source is None or source.latest_ns is None:
+        return times.FIRST_NS
+    return source.latest_ns
+
+
 def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
     """A secret or ssh mount with the ID and the place that it has when it names none."""
     if mount.kind == "secret":
         id = mount.source or mount.id or posixpath.basename(mount.target) or mount.env
         target = mount.target or ("" if mount.env else f"/run/secrets/{posixpath.basename(id)}")
         return replace(mount, id=id, source="", target=target)
+    if mount.kind == "cache":
+        return replace(mount, id=mount.id or posixpath.normpath(mount.target))
     if mount.kind == "ssh":
         return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
     return mount

@@ -21,7 +21,9 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_SYMBOLIC = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
+# As chmod(1) has it: whom it is about, and what changes for them, one after the other.
+_CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         archives: list[bytes] = []
         for path in vertex.paths:
             places = list(_expanded(root, path, tree.leaves_out))
-            if not places:
+            if not places and not has_wildcard(path):
                 raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
             for place in places:
                 if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
@@ -130,12 +132,19 @@ def leaves_something_out(tree: Tree) -> bool:
     return False
 
 
-def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int | None) -> None:
+def put(
+    vertex: Copy,
+    tree: Tree,
+    selected: Selected,
+    target: Path,
+    owner: tuple[int, int] | None,
+    time_ns: int | None,
+) -> None:
     """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
 
-    `time_ns` replaces the times of files that come from a context. Raises `Invalid`.
+    `owner` is that of all of them, where one was asked for; `time_ns` replaces the times of files that come from a context.
+    Raises `Invalid`.
     """
-    owner = _owner(vertex.owner, target)
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     dress = Dress(given, _mode(vertex.mode), None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
@@ -166,7 +175,7 @@ def _placed(vertex: Copy, into: Root, *, alone: bool) -> tuple[bytes, bytes]:
 def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
     with Root(target) as into:
-        archive.place(source_of(archive.pack_files(())), into, _inside(path), _owner(owner, target))
+        archive.place(source_of(archive.pack_files(())), into, _inside(path), owner_of(owner, target))
 
 
 def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
@@ -262,8 +271,16 @@ def _is_directory(root: Root, inside: bytes) -> bool:
     return not inside or stat.S_ISDIR(_kind(root, inside) or 0)
 
 
-def _owner(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree that is written to; without a group, the user's number is the group's."""
+def is_numeric(owner: str) -> bool:
+    """Whether `user[:group]` has no names in it."""
+    return re.fullmatch(r"(\d+(:\d+)?)?", owner, re.ASCII) is not None
+
+
+def owner_of(text: str, target: Path) -> tuple[int, int] | None:
+    """`user[:group]`, names looked up in the tree at `target`; without a group, the user's number is the group's. Blocking.
+
+    None for no text. Raises `Invalid`.
+    """
     if not text:
         return None
     user = users.resolve(target, text, [])
@@ -274,12 +291,16 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
     """`755`, or symbolic as chmod(1) has it. Raises `Invalid`."""
     if not text:
         return None
-    if re.fullmatch(r"[0-7]{1,4}", text):
+    if text.isascii() and text.isdigit():
+        if not re.fullmatch(r"0*[0-7]{1,4}", text):
+            raise Invalid(f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777")
         return lambda mode, is_directory: int(text, 8)
-    parts = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
-    if not all(parts):
-        raise Invalid(f"invalid chmod parameter: '{text}': it is an octal number, or symbolic as u=rwX,go=rX")
-    changes = [(part[1] or "a", part[2], part[3]) for part in parts if part]
+    clauses = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
+    if not all(clauses):
+        raise Invalid(f"invalid chmod parameter: '{text}'. it is an octal number, or symbolic as u=rwX,go=rX")
+    changes = [
+        (clause[1] or "a", how, what) for clause in clauses if clause for how, what in _CHANGE.findall(clause[2])
+    ]
 
     def change(mode: int, is_directory: bool) -> int:
         for who, how, what in changes:
@@ -290,11 +311,14 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
 
 
 def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:
+    """The mode after one change: letters of permissions, or one of `ugo` to take them from."""
+    shifts = {"u": 6, "g": 3, "o": 0}
+    if what in shifts:
+        what = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if mode >> shifts[what] & bit)
     bits = sum(4 * (letter == "r") + 2 * (letter == "w") for letter in set(what))
     if "x" in what or ("X" in what and (is_directory or mode & 0o111)):
         bits |= 1
     targets = "ugo" if "a" in who else who
-    shifts = {"u": 6, "g": 3, "o": 0}
     mask = sum(bits << shifts[one] for one in set(targets))
     special = (
         (0o4000 * ("s" in what and "u" in targets))

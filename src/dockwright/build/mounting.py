@@ -108,7 +108,7 @@ class Mounter:
         match mount.kind:
             case "tmpfs":
                 size = [f"size={mount.size_bytes}"] if mount.size_bytes >= 0 else []
-                options = ["nosuid", "nodev", "mode=1777", *size]
+                options = ["nosuid", "nodev", "mode=1777", *size, *(["ro"] if mount.readonly else [])]
                 return MountPoint(type="tmpfs", destination=mount.target, options=options)
             case "cache":
                 source = await self._cache(stack, mount, tree, place)

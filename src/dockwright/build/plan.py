@@ -6,6 +6,7 @@ gathered in its configuration; what they do to files becomes a vertex.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -125,10 +126,7 @@ class Planner:
     def _target(self) -> Stage:
         if not self._options.target:
             return self._dockerfile.stages[-1]
-        found = self._dockerfile.stage(self._options.target)
-        if found is None:
-            raise Invalid(f"target stage {self._options.target!r} could not be found")
-        return found
+        return self._dockerfile.target(self._options.target)
 
     async def _stage(self, stage: Stage) -> Made:
         if stage.number in self._made:
@@ -257,13 +255,18 @@ class Planner:
         return found
 
     def _platform_of(self, stage: Stage) -> Platform:
-        text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text
-        if not text:
+        written, line = stage.base.platform, stage.base.line
+        if not written:
             return self._platform
+        found = expand_at(written, self._global, self._dockerfile.escape, line)
+        near = [one for name in sorted(found.unset) for one in difflib.get_close_matches(name, self._global, 1)]
+        hint = f"did you mean {near[0]}?" if near else ""
+        if not found.text:
+            raise line.error(f"empty platform value from expression {written}", hint=hint)
         try:
-            return platforms.parse(text)
+            return platforms.parse(found.text)
         except Invalid as error:
-            raise stage.base.line.error(f"failed to parse platform {text}: {error}") from None
+            raise line.error(f"failed to parse platform {written}: {error}", hint=hint) from None
 
     def _triggers(self, stage: Stage, made: Made) -> list[Instruction]:
         found: list[Instruction] = []
@@ -305,10 +308,12 @@ class Planner:
         if name == "scratch":
             return Scratch()
         if name.isascii() and name.isdigit():
-            raise line.error(f"invalid from flag value {name}: there is no such stage before this one")
+            raise line.error(f"invalid stage index {name}", hint="there is no such stage before this one")
         later = self._dockerfile.stage(name)
         if later is not None:
-            raise line.error(f"the stage {name} does not stand before this one", hint="move it up")
+            here = stage.base.name or f"stage-{stage.number}"
+            why = f'it needs to be defined before current stage "{here}"'
+            raise line.error(f'cannot copy from stage "{name}", {why}', hint="move it up")
         if (context := self._named.find(name, self._platform)) is not None:
             return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)

@@ -162,7 +162,7 @@ async def test_only_what_the_target_needs_is_built(bench: Bench) -> None:
     text = "FROM busybox AS broken\nRUN false\nFROM busybox AS good\nRUN true\nFROM good AS last\nRUN true\n"
     assert len((await bench.build(text, target="good")).cached) == 1
     assert len((await bench.build(text)).cached) == 2
-    with pytest.raises(DockwrightError, match="target stage 'none' could not be found"):
+    with pytest.raises(DockwrightError, match='target stage "none" could not be found'):
         await bench.build(text, target="none")
 
 

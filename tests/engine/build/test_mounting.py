@@ -24,6 +24,16 @@ async def test_a_cache_begins_with_files_of_a_stage(bench: Bench) -> None:
         await bench.build("FROM busybox\nRUN --mount=type=cache,target=/c,from=busybox,source=/no true\n")
 
 
+async def test_a_cache_is_known_by_its_target_however_it_is_written(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN --mount=type=cache,target=/mine echo kept > /mine/f\n"
+        "RUN --mount=type=cache,target=/mine/ cat /mine/f\nRUN --mount=type=cache,target=/x/../mine cat /mine/f\n"
+        "RUN --mount=type=tmpfs,target=/dev/shm,size=1m grep " /dev/shm " /proc/mounts | grep -c size=1024k\n"
+        "RUN --mount=type=tmpfs,target=/r,ro ! touch /r/f 2>/dev/null\n"
+    )
+    assert (await bench.build(text)).said == "kept\nkept\n1\n"
+
+
 async def test_what_is_written_to_the_context_is_thrown_away(bench: Bench) -> None:
     text = (
         "FROM busybox\nRUN --mount=target=/c,rw ls /c /c/d; echo x > /c/new; rm /c/a.txt; echo y > /c/d/b.txt\n"
