@@ -47,7 +47,8 @@ def expand_shown(text: str, variables: Mapping[str, str], escape: str, *, shell:
 
 
 def expand_document(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape only before `$` or itself.
+    """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape goes and keeps what it is
+    before.
 
     Raises `BadExpansion`.
     """
@@ -98,10 +99,7 @@ class _Lexer:
         while character := self._peek():
             if character == "$":
                 result += self._dollar()
-            elif character == self._escape and self._text[self._position + 1 : self._position + 2] in (
-                "$",
-                self._escape,
-            ):
+            elif character == self._escape:
                 self._next()
                 result += self._next()
             else:
