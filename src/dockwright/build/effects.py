@@ -148,8 +148,10 @@ class Effects:
         except Invalid as error:
             raise one.line.error(str(error)) from None
         mount = _named(mount, number)
-        if mount.target:
-            mount = replace(mount, target=posixpath.join("/", self._directory(), mount.target))
+        if mount.target or mount.kind in ("bind", "cache", "tmpfs"):
+            mount = replace(mount, target=posixpath.normpath(posixpath.join("/", self._directory(), mount.target)))
+            if mount.target == "/":
+                raise one.line.error('invalid mount target "/"', hint="name another with target=, or set a WORKDIR")
         if mount.from_:
             return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
         return MountOf(mount)
