@@ -182,7 +182,6 @@ class Effects:
         unpack_remote: bool = False,
     ) -> None:
         """The files of a COPY or ADD: `paths` of `source`, which is the context when it is None, and `remotes`."""
-        self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
         self.made.vertex = Copy(
             title=self.title,
             lines=self.lines,
@@ -203,11 +202,6 @@ class Effects:
             unpack_remote=unpack_remote,
         )
         self._tell(one.line.text, empty=False)
-
-    def _check_destination(self, paths: tuple[str, ...], inline: int, destination: str, line: Line, what: str) -> None:
-        if len(paths) + inline > 1 and not destination.endswith("/") and destination not in (".", ".."):
-            why = "the destination must be a directory and end with a /"
-            raise line.error(f"when using {what} with more than one source file, {why}")
 
     def _absolute(self, path: str) -> str:
         joined = posixpath.join(self._directory(), path)
