@@ -90,8 +90,9 @@ def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
     inside = _inside(vertex.destination)
     with Root(target) as into:
         is_directory = vertex.destination.endswith("/") or _is_directory(into, inside)
-    if is_directory or vertex.parents or any(one.makes_directory for one in selections):
-        return Landing(inside)
+        if is_directory or vertex.parents or any(one.makes_directory for one in selections):
+            return Landing(inside)
+        inside = _followed(into, inside)
     if sum(len(one.chosen) for one in selections) + len(vertex.inline) > 1:
         raise Invalid(
             f"{vertex.destination}: with more than one source file, the destination must be a directory and end with a /"
@@ -238,6 +239,14 @@ def _kind(root: Root, inside: bytes) -> int | None:
         return os.fstat(fd).st_mode
     finally:
         os.close(fd)
+
+
+def _followed(root: Root, inside: bytes) -> bytes:
+    """Where a link at `inside` leads, be it to nowhere yet."""
+    try:
+        return archive.real_path(root, inside)
+    except OSError:
+        return inside  # what is above it is not there either
 
 
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
