@@ -189,3 +189,10 @@ async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench
     outcome = await bench.build("FROM busybox\nCOPY . /t/\n", dict(files))
     said = await bench.output(outcome.image_id, *SHOW)
     assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
+
+
+async def test_a_directory_of_which_nothing_is_taken_back_in_is_not_there(bench: Bench) -> None:
+    files = {"a/b/c.txt": "C", "a/d/e.md": "E", "f/g.txt": "G", ".dockerignore": "a\nf\n!**/*.md\n"}
+    outcome = await bench.build("FROM busybox\nCOPY . /t/\nCOPY --exclude=a --exclude=!**/*.nothing . /u/\n", files)
+    found = await bench.output(outcome.image_id, "sh", "-c", "cd /t && find . | sort; ls -A /u")
+    assert found.split() == [".", "./.dockerignore", "./a", "./a/d", "./a/d/e.md", ".dockerignore"]
