@@ -6,6 +6,7 @@ Two builds that come to the same step at the same time run it once: the second o
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -52,7 +53,8 @@ from dockwright.oci import platform as platforms
 from dockwright.tasks import Background, first
 from dockwright.units import rfc3339
 
-PARALLEL = 4
+# Steps of all builds that change files at the same time. Most of them wait for something else as often as they compute.
+PARALLEL = max(4, 2 * (os.cpu_count() or 1))
 
 # Layers, or files that lie somewhere.
 Solved = Tree | Place
@@ -236,10 +238,12 @@ class Solving:
 
             async def change(step_id: str, rootfs: Path, say: Say) -> None:
                 users = await stack.enter_async_context(self.solver.mounter.shown(below)) if named else rootfs
-                for part in parts:
-                    tree, selected = await part.chosen(stack)
-                    owner = await workers.quick(files.owner_of, vertex.owner, users)
-                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, owner, self._time_ns(vertex))
+                owner = await workers.quick(files.owner_of, vertex.owner, users)
+                chosen = [await part.chosen(stack) for part in parts]
+                landing = await workers.quick(files.land, vertex, [selected for _, selected in chosen], rootfs)
+                time_ns = self._time_ns(vertex)
+                for part, (tree, selected) in zip(parts, chosen, strict=True):
+                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, landing, owner, time_ns)
 
             return await self._step(vertex, inputs, below, change, linked=vertex.link)
 

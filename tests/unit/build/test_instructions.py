@@ -8,6 +8,7 @@ import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.instructions.base import Command, Instruction
+from dockwright.build.dockerfile.instructions.run import Device
 from dockwright.errors import Invalid
 
 MINUTE_NS = 60_000_000_000

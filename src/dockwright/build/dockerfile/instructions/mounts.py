@@ -20,12 +20,14 @@ _KEYS = {
 }
 _SPELLINGS = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
 _SWITCHES = {"readonly", "readwrite", "required"}
+_TRUE, _FALSE = {"1", "t", "true"}, {"0", "f", "false"}
 SHARING = ("shared", "private", "locked")
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount of a RUN. Numbers are -1, and texts empty, where nothing was said."""
+    """One mount of a RUN. Numbers are -1, and texts empty, where nothing was said; files without a target are at the step's
+    working directory."""
 
     kind: str
     target: str = ""
@@ -57,9 +59,7 @@ def parse(text: str) -> Mount:
     if kind == "secret" and "source" in options and "id" in options:
         raise Invalid("both source and id can't be set")
     mount = _build(kind, options)
-    if kind in ("bind", "cache", "tmpfs") and not mount.target:
-        raise Invalid(f"a mount of type {kind} needs a target")
-    if mount.target and posixpath.normpath(mount.target).strip("/") in ("", "."):
+    if mount.target and posixpath.normpath(mount.target).strip("/") == "":
         raise Invalid(f'invalid mount target "{mount.target}"')
     if kind == "secret" and not (mount.id or mount.source or mount.target or mount.env):
         raise Invalid("a mount of type secret needs an id, a target or an env")
@@ -109,7 +109,7 @@ def _parts(text: str) -> list[str]:
 
 def _options(text: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for part in _parts(text):
+    for part in _parts(text) or [""]:
         name, equals, value = part.partition("=")
         key = _SPELLINGS.get(name.strip().lower(), name.strip().lower())
         if not equals and key not in _SWITCHES:
@@ -122,9 +122,9 @@ def _switch(options: dict[str, str], key: str, *, default: bool) -> bool:
     value = options.get(key)
     if value is None:
         return default
-    if value.lower() not in ("true", "false", "1", "0"):
+    if value.lower() not in _TRUE | _FALSE:
         raise Invalid(f"invalid value for {key}: {value}")
-    return value.lower() in ("true", "1")
+    return value.lower() in _TRUE
 
 
 def _number(options: dict[str, str], key: str, base: int) -> int:
