@@ -93,8 +93,9 @@ def place(
 ) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
-    Directories that exist stay as they are; other files are replaced. `owner` and `mode` are those of directories made on the
-    way. Blocking. Raises `Invalid` when a directory would be replaced by something else, or the other way round.
+    A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` and `mode`
+    are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
+    or the other way round.
     """
     placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
     if below.strip(b"/"):
@@ -184,10 +185,16 @@ class _Placer(Unpacker):
         self._owner, self._mode = owner, mode
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
-        try:
-            os.close(self.root.open(full, DIRECTORY))  # a link to one will do
-        except (FileNotFoundError, NotADirectoryError):
+        if not self._is_link_to_directory(folder, name, full):
             super().make_directory(folder, name, entry, full)
+
+    def _is_link_to_directory(self, folder: int, name: bytes, full: bytes) -> bool:
+        try:
+            os.readlink(name, dir_fd=folder)
+            os.close(self.root.open(full, DIRECTORY))
+        except OSError:
+            return False
+        return True
 
     def dangling(self, full: bytes) -> None:
         self.make_where_it_leads(full)

@@ -42,6 +42,8 @@ from dockwright.oci import Healthcheck as ImageHealthcheck
 from dockwright.oci import History, Platform, RunConfig
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Arguments of the build that are about its steps: what their host is called, and whose cache mounts they have.
+SANDBOX_HOSTNAME, CACHE_NAMESPACE = "BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_CACHE_MOUNT_NS"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 SCRIPT = "/dev/pipes/script"
 
@@ -147,6 +149,7 @@ class Effects:
             user=made.config.user,
             script=script,
             network=one.network if one.network != "default" else self.network,
+            hostname=made.scope.given.get(SANDBOX_HOSTNAME, ""),
             security=one.security,
             config=made.config,
             mounts=mounted,
@@ -159,7 +162,7 @@ class Effects:
             mount = mounts.parse(text)
         except Invalid as error:
             raise one.line.error(str(error)) from None
-        mount = _named(mount, number)
+        mount = _named(mount, number, self.made.scope.given.get(CACHE_NAMESPACE, ""))
         if mount.target or mount.kind in ("bind", "cache", "tmpfs"):
             target = posixpath.normpath(posixpath.join("/", self._directory(), mount.target))
             mount = replace(mount, target=target.replace("//", "/"))
@@ -292,14 +295,15 @@ def _linked_ns(source: Vertex | None) -> int:
     return source.latest_ns
 
 
-def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
-    """A secret or ssh mount with the ID and the place that it has when it names none."""
+def _named(mount: mounts.Mount, number: int, namespace: str) -> mounts.Mount:
+    """A mount with the ID and the place that it has when it names none; caches of another `namespace` are others."""
     if mount.kind == "secret":
         id = mount.source or mount.id or posixpath.basename(mount.target) or mount.env
         target = mount.target or ("" if mount.env else f"/run/secrets/{posixpath.basename(id)}")
         return replace(mount, id=id, source="", target=target)
     if mount.kind == "cache":
-        return replace(mount, id=mount.id or posixpath.normpath(mount.target))
+        name = mount.id or posixpath.normpath(mount.target)
+        return replace(mount, id=f"{namespace}/{name}" if namespace else name)
     if mount.kind == "ssh":
         return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
     return mount

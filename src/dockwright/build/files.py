@@ -72,7 +72,7 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         found: list[Chosen] = []
         archives: list[bytes] = []
         for path in vertex.paths:
-            places = list(_expanded(root, path, tree.leaves_out))
+            places = list(_expanded(root, path, tree.leaves_out, deep=vertex.parents))
             if not places and not has_wildcard(path):
                 raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
             for place in places:
@@ -191,7 +191,7 @@ def put(
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
-        if chosen:
+        if chosen or vertex.parents:
             packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
             archive.place(source_of(packed), into, landing.folder, owner, on_the_way)
         for path in selected.archives:
@@ -209,8 +209,11 @@ def make_directory(target: Path, path: str, owner: str) -> None:
         archive.place(source_of(archive.pack_files(())), into, _inside(path), owner_of(owner, target))
 
 
-def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
-    """The paths that `path`, which may have wildcards, means. Each leads to something that is there."""
+def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
+    """The paths that `path`, which may have wildcards, means. Each leads to something that is there.
+
+    `deep`: a part `**` is any number of directories.
+    """
     clean = posixpath.normpath("/" + path).strip("/")
     if not has_wildcard(clean):
         inside = os.fsencode(re.sub(r"\\(.)", r"\1", clean))
@@ -220,22 +223,33 @@ def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
     head, tail = [], clean.split("/")
     while tail and not has_wildcard(tail[0]):
         head.append(tail.pop(0))
-    yield from _matching(root, os.fsencode("/".join(head)), tail, leaves_out)
+    yield from dict.fromkeys(_matching(root, os.fsencode("/".join(head)), tail, leaves_out, deep=deep))
 
 
-def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut) -> Iterator[bytes]:
+def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
+    """What `parts` lead to below `folder`. `deep`: a part `**` is any number of directories."""
     if not parts:
         yield folder
         return
+    anywhere = deep and parts[0] == "**"
+    if anywhere:
+        yield from _matching(root, folder, parts[1:], leaves_out, deep=deep)
     try:
         names = sorted(os.listdir(root.directory(folder)), key=os.fsencode)
     except OSError:
         return
     for name in names:
-        if match(parts[0], name):
-            inside = b"/".join(filter(None, (folder, os.fsencode(name))))
-            if not _left_out(root, inside, leaves_out):
-                yield from _matching(root, inside, parts[1:], leaves_out)
+        if not match(parts[0], name):
+            continue
+        inside = b"/".join(filter(None, (folder, os.fsencode(name))))
+        if _left_out(root, inside, leaves_out) or (anywhere and not _is_real_directory(root, inside)):
+            continue
+        yield from _matching(root, inside, parts if anywhere else parts[1:], leaves_out, deep=deep)
+
+
+def _is_real_directory(root: Root, inside: bytes) -> bool:
+    """Whether it is a directory, and no link to one."""
+    return _is_directory(root, inside) and archive.real_path(root, inside) == inside
 
 
 def _left_out(root: Root, inside: bytes, leaves_out: LeavesOut) -> bool:
@@ -269,7 +283,8 @@ def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Cho
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
-        yield Chosen(real, os.fsencode(os.fsdecode(place)[len(skipped) :].strip("/")))
+        parts = place.split(b"/")[len(skipped.split("/")) if skipped else 0 :]
+        yield Chosen(real, b"/".join(parts))
     elif is_directory:
         yield Chosen(real, b"")
     else:

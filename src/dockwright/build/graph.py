@@ -92,6 +92,8 @@ class Execute(Vertex):
     user: str
     script: str = ""
     network: str = "default"
+    # Empty for the usual one.
+    hostname: str = ""
     security: str = "sandbox"
     mounts: tuple[MountOf, ...] = ()
     unkeyed: tuple[str, ...] = ()

@@ -112,7 +112,9 @@ class Mounter:
                 return MountPoint(type="tmpfs", destination=mount.target, options=options)
             case "cache":
                 source = await self._cache(stack, mount, tree, place)
-                return MountPoint(type="bind", destination=mount.target, source=str(source), rw=not mount.readonly)
+                within = "" if mount.from_ else mount.source  # else the cache begins with what is there
+                path = await workers.quick(_inside, source, within)
+                return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)
             case "bind":
                 path = await self._bind(stack, mount, tree, place)
                 return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)

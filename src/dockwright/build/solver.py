@@ -198,6 +198,8 @@ class Solving:
         inputs.add("the user", vertex.user)
         inputs.add("the script", vertex.script)
         inputs.add("the network", vertex.network)
+        if vertex.hostname:
+            inputs.add("the hostname", vertex.hostname)
         inputs.add("the security mode", vertex.security)
         inputs.add("the limits", self.work.limits)
         inputs.add("the latest time", self._time_ns(vertex))

@@ -24,6 +24,27 @@ async def test_a_cache_begins_with_files_of_a_stage(bench: Bench) -> None:
         await bench.build("FROM busybox\nRUN --mount=type=cache,target=/c,from=busybox,source=/no true\n")
 
 
+async def test_a_part_of_a_cache_is_found_inside_of_it(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN --mount=type=cache,id=parts,target=/c mkdir -p /c/sub/deep && echo in > /c/sub/deep/f\n"
+        "RUN --mount=type=cache,id=parts,source=sub/deep,target=/part cat /part/f\n"
+        "RUN --mount=type=cache,id=parts,target=/c rm -r /c/sub && ln -s /etc /c/sub\n"
+        "RUN --mount=type=cache,id=parts,source=sub,target=/part cat /part/hostname\n"
+    )
+    with pytest.raises(NotFound):
+        await bench.build(text)
+    assert (await bench.build(text.partition("RUN --mount=type=cache,id=parts,target=/c rm")[0])).said == ""
+
+
+async def test_arguments_of_the_build_name_the_host_and_part_caches(bench: Bench) -> None:
+    text = "FROM busybox\nRUN --mount=type=cache,target=/c hostname; ls /c; touch /c/$(hostname)\n"
+    for name, said in (("one", "one\n"), ("two", "two\none\n"), ("", "buildkitsandbox\none\ntwo\n")):
+        given = {"BUILDKIT_SANDBOX_HOSTNAME": name} if name else {}
+        assert (await bench.build(text, arguments=given)).said == said
+    apart = {"BUILDKIT_CACHE_MOUNT_NS": "other", "BUILDKIT_SANDBOX_HOSTNAME": "one"}
+    assert (await bench.build(text, arguments=apart)).said == "one\n"
+
+
 async def test_a_cache_is_known_by_its_target_however_it_is_written(bench: Bench) -> None:
     text = (
         "FROM busybox\nRUN --mount=type=cache,target=/mine echo kept > /mine/f\n"

@@ -216,7 +216,7 @@ def test_from(text: str, image: str, platform: str, name: str) -> None:
         ("FROM --platfrom=x a", "did you mean --platform?"),
         ("FROM --platform= --from=x a", "unknown flag: --from"),
         ("RUN a", "no build stage in current context: RUN stands before the first FROM"),
-        ("ARG a", "there is no FROM"),
+        ("ARG a", "dockerfile contains no stages to build"),
         ("", "file with no instructions"),
         ("# only a comment\n\n", "file with no instructions"),
         (b"FROM a\nRUN \xff\xfe", "2:5: the file is not UTF-8 text"),

@@ -80,7 +80,7 @@ def parse(text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         else:
             raise line.error(f"no build stage in current context: {one.keyword} stands before the first FROM")
     if not stages:
-        raise source.error("no build stage in current context: there is no FROM", Span(1, 1))
+        raise source.error("dockerfile contains no stages to build", Span(1, 1), "begin one with FROM")
     return Dockerfile(source, found.escape, found.directives, arguments, stages)
 
 
