@@ -62,7 +62,7 @@ Say = Callable[[bytes], None]
 Change = Callable[[str, Path, Say], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What one build brings along. `time_ns` is the latest time that its files have; None keeps their own."""
 
