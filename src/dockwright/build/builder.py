@@ -18,7 +18,7 @@ from dockwright.build.attestations import Attestations
 from dockwright.build.cache import Cache
 from dockwright.build.channel import Channel
 from dockwright.build.context import Context
-from dockwright.build.dockerfile import Dockerfile, checks, parse
+from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks, parse
 from dockwright.build.finishing import Finishing
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
@@ -171,7 +171,11 @@ class Builder:
         text = request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
-        dockerfile = parse(text, request.dockerfile)
+        try:
+            dockerfile = parse(text, request.dockerfile)
+        except DockerfileError as error:
+            said.warn(checks.check_before(text, error))
+            raise
         choice = checks.Choice.of(dockerfile, request.options.arguments)
         findings = checks.check(dockerfile, choice, ignored=context.ignored)
         said.warn(findings)

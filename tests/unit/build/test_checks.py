@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
-from dockwright.build.dockerfile.checks import RULES, Choice, Known, check, refuse
+from dockwright.build.dockerfile.checks import RULES, Choice, Known, check, check_before, refuse
 from dockwright.errors import Invalid
 from dockwright.ignoring import read_ignore_file
 from dockwright.oci import platform as platforms
@@ -123,6 +123,17 @@ def test_variables_of_a_known_base_image_are_defined() -> None:
     text = "FROM base\nWORKDIR /$HOME_DIR\nWORKDIR /$HOME_DIRR"
     (finding,) = check(parse(text), bases=[known("base", {"HOME_DIR": "x"})])
     assert "did you mean $HOME_DIR?" in finding.message
+
+
+def test_what_stands_before_a_mistake_is_told() -> None:
+    text = b"FROM scratch AS Bad\nMAINTAINER me\nCMD x\nBADCMD\nMAINTAINER you\n"
+    with pytest.raises(DockerfileError) as raised:
+        parse(text)
+    told = [(each.rule.name, each.line.start) for each in check_before(text, raised.value)]
+    assert told == [("StageNameCasing", 1), ("MaintainerDeprecated", 2)]
+    with pytest.raises(DockerfileError) as raised:
+        parse(b"BADCMD")
+    assert check_before(b"BADCMD", raised.value) == []
 
 
 def test_checks_are_skipped_by_name_or_all() -> None:

@@ -71,7 +71,7 @@ def _lint(
     try:
         found = lint.lint(parse(dockerfile, name), options, ignored, bases)
     except Invalid as error:
-        found = lint.failed(error)
+        found = lint.failed(error, dockerfile)
     data = base64.b64encode(dockerfile).decode()
     found["sources"] = [{"filename": name, "language": "Dockerfile", "data": data}]
     status = b"1" if found["warnings"] or "buildError" in found else b"0"

@@ -37,12 +37,12 @@ def lint(
     return result
 
 
-def failed(error: Invalid) -> dict[str, Any]:
-    """The result for a Dockerfile that cannot be read."""
+def failed(error: Invalid, text: bytes = b"") -> dict[str, Any]:
+    """The result for a Dockerfile, `text`, that cannot be read: what is found before the mistake, and that."""
     if isinstance(error, DockerfileError):
         hint = f" ({error.hint})" if error.hint else ""
         return {
-            "warnings": [],
+            "warnings": [_warning(one) for one in checks.check_before(text, error)] if text else [],
             "buildError": {"message": error.message + hint, "location": of_lines([error.span.line])},
         }
     return {"warnings": [], "buildError": {"message": str(error), "location": {}}}

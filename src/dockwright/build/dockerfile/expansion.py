@@ -229,8 +229,6 @@ class _Lexer:
             self._next()
         pattern = self._until("/", _Words(), keep_escapes=True)
         replacement = self._until("}", _Words(), keep_escapes=True)
-        if not pattern:
-            return self._value(name) or ""
         literal = re.sub(r"\\(.)", r"\1", replacement)
         return re.sub(
             _regex(pattern, greedy=True), lambda _: literal, self._value(name) or "", count=0 if everywhere else 1
