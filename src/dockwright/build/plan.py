@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dockwright.build import history, titles
+from dockwright.build import created_by, titles
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage, checks
 from dockwright.build.dockerfile import instructions as language
@@ -219,7 +219,7 @@ class Planner:
             return self._on_nothing(vertex, [], platform)
         if isinstance(given, str) and given.startswith(STAGE):
             return self._made[self._stage_of(name, given, stage.base.line).number]
-        recorded = [History(created_by=f"FROM {name}", comment=history.COMMENT)]
+        recorded = [History(created_by=f"FROM {name}", comment=created_by.COMMENT)]
         files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
         return self._on_nothing(files, recorded, platform)
 
