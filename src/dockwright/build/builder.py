@@ -132,14 +132,14 @@ class Builder:
 
     async def usage(self) -> list[CacheUse]:
         """What the cache holds, the least recently used first."""
-        return await workers.bulk(self._holdings.usage)
+        return await workers.bulk(self._holdings.usage, await self._parts.images.chains())
 
     async def prune(
         self, filters: Mapping[str, Sequence[str]], *, everything: bool, space: Space | None = None
     ) -> Pruned:
         """Delete cached results, the least recently used first, until the rest has `space`. Raises `Invalid`.
 
-        Without `everything`, cache mounts stay. What a build uses now stays in any case.
+        Without `everything`, what images are made of stays. What a build uses now stays in any case.
         """
         return await self._follow(Rule(space or Space(), filters, everything=everything))
 
@@ -160,12 +160,12 @@ class Builder:
             await asyncio.sleep(UPKEEP_INTERVAL_S)
 
     async def _follow(self, rule: Rule) -> Pruned:
-        chosen = await workers.bulk(self._holdings.choose, rule)
+        chosen = await workers.bulk(self._holdings.choose, rule, await self._parts.images.chains())
         gone = await workers.bulk(self._holdings.remove_folders, chosen)
         await self._cache.remove(use.id for use in gone if use.folder is None)
         if gone:
             await self._parts.images.collect()
-        return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
+        return Pruned([use.id for use in gone], pruning.freed_bytes(gone))
 
     async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: Channel) -> None:
         text = request.text

@@ -171,6 +171,8 @@ def _record(use: CacheUse) -> wire.UsageRecord:
         RecordType=use.kind,
         UsageCount=use.uses,
         Mutable=use.kind != "regular",
+        InUse=use.in_use,
+        Shared=use.shared,
     )
     record.CreatedAt.FromNanoseconds(use.created_ns)
     record.LastUsedAt.FromNanoseconds(use.used_ns)
