@@ -46,6 +46,8 @@ UPKEEP_INTERVAL_S = 60.0
 
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 log = logging.getLogger(__name__)
+# A context is also mounted into steps, whose users may be anybody; nobody of the host reaches it, as what is above is shut.
+_SHOWN = 0o755
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Builder:
         """A directory for a context that is received; what is in it goes in the background afterwards."""
         folder = self.contexts / secrets.token_hex(16)
         try:
-            await workers.quick(folder.mkdir, mode=0o700, parents=True)
+            await workers.quick(folder.mkdir, mode=_SHOWN, parents=True)
             yield folder
         finally:
             try:
