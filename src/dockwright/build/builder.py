@@ -188,7 +188,7 @@ class Builder:
         said.warn([one for one in known if one not in findings])
         checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
-        given = _given_ns(request)
+        given = _given_ns(request, plans[0].epoch)
         latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
         time_ns = None if request.keep_times else latest_ns
         images, credential = self._parts.images, request.lender.credential
@@ -267,14 +267,16 @@ def _called(request: BuildRequest) -> str:
     return f"{request.dockerfile}|{image}"
 
 
-def _given_ns(request: BuildRequest) -> int | None:
-    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`. Raises `Invalid`."""
+def _given_ns(request: BuildRequest, default: str) -> int | None:
+    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`, for which the Dockerfile may
+    have a `default`. Raises `Invalid`.
+    """
     asked = {one.time_s for one in map(_form, request.outputs) if one is not None and one.time_s is not None}
     if len(asked) > 1:
         raise Invalid("source-date-epoch: the outputs want different times for the same layers")
     if asked:
         return times.parsed(str(asked.pop()))
-    return times.given(request.options.arguments)
+    return times.given(request.options.arguments, default)
 
 
 def _form(output: Output) -> Format | None:
