@@ -97,7 +97,15 @@ def place(
     are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
     or the other way round.
     """
-    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
+    _run(_Placer(root, source, Options(keep_kind=True, below=below), owner, mode), below)
+
+
+def place_archive(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+    """`place` of a tar that somebody else has made. `owner` is that of everything in it, too."""
+    _run(_Placer(root, source, Options(owner=owner, keep_kind=True, below=below), owner, None), below)
+
+
+def _run(placer: _Placer, below: bytes) -> None:
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))

@@ -196,7 +196,7 @@ def put(
             archive.place(source_of(packed), into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner, on_the_way)
+                archive.place_archive(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
