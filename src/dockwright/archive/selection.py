@@ -89,7 +89,11 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
 
 
 def place(
-    source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+    source: Source,
+    root: Root,
+    below: bytes,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
 ) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 

@@ -74,15 +74,22 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         for path in vertex.paths:
             places = list(_expanded(root, path, tree.leaves_out, deep=vertex.parents))
             if not places and not has_wildcard(path):
-                raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
+                raise _missing(path)
             for place in places:
-                if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
+                kind = _kind(root, place)
+                if not stat.S_ISDIR(kind or 0) and excludes(place.rpartition(b"/")[2], False):
                     continue
+                if kind is None:  # a link to nowhere that a wildcard has found
+                    raise _missing(os.fsdecode(place))
                 if vertex.unpack and _is_archive(root, place):
                     archives.append(place)
                 else:
                     found += _named(root, place, path, vertex)
     return Selected(tuple(found), tuple(archives))
+
+
+def _missing(path: str) -> NotFound:
+    return NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
 
 
 def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
@@ -186,7 +193,7 @@ def put(
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     mode = _mode(vertex.mode)
-    on_the_way = None if mode is None else mode(_DIRECTORY_MODE, True)
+    on_the_way = mode(_DIRECTORY_MODE, True) if mode is not None and vertex.mode[0].isdigit() else None
     dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
@@ -331,14 +338,15 @@ def is_numeric(owner: str) -> bool:
 
 
 def owner_of(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree at `target`; without a group, the user's number is the group's. Blocking.
+    """`user[:group]`, names looked up in the tree at `target`. Blocking.
 
-    None for no text. Raises `Invalid`.
+    Without a group it is the one that the user has there by name; of a user by number it is that number. None for no text.
+    Raises `Invalid`.
     """
     if not text:
         return None
     user = users.resolve(target, text, [])
-    return user.uid, (user.gid if ":" in text else user.uid)
+    return user.uid, (user.uid if re.fullmatch(r"[0-9]+", text) else user.gid)
 
 
 def _mode(text: str) -> Callable[[int, bool], int] | None:

@@ -228,7 +228,7 @@ class Planner:
 
     def _on_nothing(self, vertex: Vertex, recorded: list[History], platform: Platform) -> Made:
         """A stage whose files no image brings."""
-        run = _with_path(RunConfig())
+        run = _with_path(RunConfig(working_dir="/"))
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
         return Made(vertex, run, recorded, "", None, scope, platform=platform)
