@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build.dockerfile.expansion import BadExpansion, expand
+from dockwright.build.dockerfile.expansion import BadExpansion, expand, expand_document, expand_shown
 
 VARIABLES = {
     "foo": "value",
@@ -204,3 +204,15 @@ def test_quotes_can_be_kept_for_who_cuts_words_later() -> None:
 def test_what_was_used_and_what_was_not_set_is_told() -> None:
     found = expand("$foo ${unset} ${other:-x} ${empty:+y}", VARIABLES)
     assert (found.used, found.unset) == ({"foo"}, {"unset"})
+
+
+@pytest.mark.parametrize("text", ["${a:-" * 3000 + "}" * 3000, "${a/${a/" * 2000, "${a:+" * 51 + "}" * 51])
+def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
+    for expanded in (
+        lambda: expand(text, {"a": "x"}).text,
+        lambda: expand_document(text, {"a": "x"}),
+        lambda: expand_shown(text, {"a": "x"}, "\\", shell=True),
+    ):
+        with pytest.raises(BadExpansion, match="variables are nested too deeply"):
+            expanded()
+    assert expand("${a:+" * 50 + "y" + "}" * 50, {"a": "x"}).text == "y"

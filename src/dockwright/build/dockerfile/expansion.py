@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# How deep `${a:-${b:-...}}` may go: deeper than anybody writes, and far from the end of the stack.
+NESTED_LIMIT = 50
 _SPECIAL = "@*#?-$!0"
 
 
@@ -85,6 +87,7 @@ class _Lexer:
         self._text, self._position = text, 0
         self._variables, self._escape = variables, escape
         self._keep_quotes, self._keep_unset = keep_quotes, keep_unset
+        self._depth = 0
         self._found = Expanded()
 
     def run(self) -> Expanded:
@@ -179,7 +182,11 @@ class _Lexer:
         if braced:
             self._next()
             name = self._name_ahead()
+            self._depth += 1
+            if self._depth > NESTED_LIMIT:
+                raise BadExpansion("variables are nested too deeply", begin)
             value = self._braced(begin)
+            self._depth -= 1
         else:
             name = self._name()
             value = (self._value(name) or "") if name else "$"
