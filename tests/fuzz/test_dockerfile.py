@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dockwright.build import created_by, ports, titles
+from dockwright.build.describing import answer
+from dockwright.build.describing.answer import LINT, OUTLINE, TARGETS
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.expansion import BadExpansion, expand
 from dockwright.build.dockerfile.instructions import KEYWORDS
+from dockwright.build.dockerfile.instructions.expose import Expose
+from dockwright.build.dockerfile.scope import Scope
+from dockwright.build.plan import Options
 from dockwright.errors import Invalid
 from dockwright.ignoring import read_ignore_file
 
@@ -69,6 +77,43 @@ def test_any_text(text: str) -> None:
         assert all(1 <= span.line <= given_text.count("\n") + 1 and span.column >= 1 for span in spans)
 
 
+LINES = st.lists(
+    st.sampled_from(
+        """ARG A\nARG A=$B\nENV A=$A\nENV A ${A:?x}\nRUN echo $A "$B" '\nRUN --mount=type=secret,id=$A,env=B x\nEXPOSE $A 80-90\nUSER $A
+STOPSIGNAL $A\nWORKDIR $A\nCOPY $A <<E /$B\n$A\nE\nFROM $A AS b\nFROM scratch AS c\nFROM --platform=$A c\nCMD $A\nHEALTHCHECK CMD x
+ONBUILD RUN $A\nSHELL ["a"]\nRUN <<E\nADD --checksum=$A http://x/$B /\nVOLUME $A\nLABEL $A=$B\nMAINTAINER $A\nRUN --device=$A x""".split(
+            "\n"
+        )
+    ),
+    max_size=12,
+).map("\n".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=st.one_of(LINES, TEXT), value=st.text(max_size=5))
+def test_whatever_can_be_read_can_be_checked_described_titled_and_told(text: str, value: str) -> None:
+    whole = f"FROM scratch\n{text}"
+    for request in (LINT, OUTLINE, TARGETS):
+        try:
+            assert json.loads(
+                answer(request, whole.encode(errors="replace"), options=Options(arguments={"A": value}))["result.json"]
+            )
+        except Invalid:
+            assert request != LINT, "lint tells it"
+    try:
+        dockerfile = parse(whole)
+        for stage in dockerfile.stages:
+            scope = Scope(dockerfile.escape, {"A": value}, {})
+            for raw in stage.instructions:
+                one = scope.see(raw)
+                assert titles.of_instruction(one, scope.variables, dockerfile.escape)
+                created_by.of_others(one)
+                if isinstance(one, Expose):
+                    ports.exposed(one)
+    except DockerfileError:
+        pass
+
+
 @settings(max_examples=300, deadline=None)
 @given(raw=st.binary(max_size=100))
 def test_any_bytes(raw: bytes) -> None:
@@ -80,6 +125,7 @@ def test_any_bytes(raw: bytes) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(text=TEXT, value=st.text(max_size=5))
+@example(text="${a:-" * 5000 + "}" * 5000, value="")
 @example(text="${a:-" * 200 + "}" * 200, value="")
 def test_any_expansion(text: str, value: str) -> None:
     try:

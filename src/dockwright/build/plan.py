@@ -104,15 +104,13 @@ class Planner:
         if self._options.labels:
             labels = {**(config.labels or {}), **self._options.labels}
             config = msgspec.structs.replace(config, labels=labels)
-        # A stage that says what it is for is that, whatever was asked for.
-        own = made.platform if target.base.platform and made.platform else self._platform
         scanned = {name: vertex for name, vertex in self._scanned.items() if vertex is not made.vertex}
         return Plan(
             made.vertex,
             config,
             tuple(made.history),
             made.author,
-            own,
+            self._platform_made(target, made),
             made.image,
             frozenset(self._fresh),
             scanned,
@@ -120,6 +118,15 @@ class Planner:
             bases=tuple(self._bases),
             epoch=self._global.get(times.ARGUMENT, ""),
         )
+
+    def _platform_made(self, target: Stage, made: Made) -> Platform:
+        """What the result is for: what was asked for, but a stage may say otherwise, and, where nothing was asked for, its base
+        image by being for one other platform alone."""
+        own, wanted = made.platform, self._platform
+        if own is None or not own.architecture:
+            return wanted
+        other = (own.os, own.architecture) != (wanted.os, wanted.architecture)
+        return own if target.base.platform or (other and self._options.platform is None) else wanted
 
     def _asks(self, name: str, stage: Stage, made: Made) -> bool:
         """Whether the argument `name`, of the stage or before all of them, is true or names the stage."""

@@ -36,6 +36,7 @@ async def test_a_base_image_for_one_platform_alone_is_taken_for_any_and_told(ben
     await bench.engine.images.tag(image.variant.descriptor.digest, "far:single")
     outcome = await bench.build("FROM far:single\nCOPY a.txt /b\n", {"a.txt": "A"})
     assert warned(outcome) == [("InvalidBaseImagePlatform", 1)]
+    assert (await bench.engine.images.resolve(outcome.image_id)).platform == foreign
     with pytest.raises(NotFound, match="nothing"):
         await bench.build("FROM nothing\n")
 
