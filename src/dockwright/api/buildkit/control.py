@@ -9,8 +9,10 @@ import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
+from multidict import CIMultiDict
 
 from dockwright.api.buildkit import capabilities, failures
+from dockwright.api.buildkit.sessions import METHOD_HEADER, Headers, Session
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
 from dockwright.api.buildkit.stores import LAYOUT, ClientStore
@@ -18,9 +20,11 @@ from dockwright.build import CacheUse
 from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
 from dockwright.build.remote_cache import CacheTo, parse_to
+from dockwright.buildkit.connection import Caller
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
+from dockwright.buildkit.tunnel import Tunnel
 from dockwright.errors import DockwrightError, Invalid, Unsupported
 from dockwright.undo import shielded
 
@@ -133,8 +137,19 @@ class Control(ControlBase):
             if (use := before.get(use_id)) is not None:
                 await stream.send_message(_record(use))
 
+    @answering
     async def Session(self, stream: Stream[wire.BytesMessage, wire.BytesMessage]) -> None:
-        raise GRPCError(Status.UNIMPLEMENTED, "a session begins with an upgrade of /session")
+        """A client's session on this connection, instead of one of its own that begins with an upgrade of `/session`."""
+        metadata = CIMultiDict((name, text) for name, text in (stream.metadata or {}).items() if isinstance(text, str))
+        headers = Headers.of(metadata, metadata.getall(METHOD_HEADER, []))
+        tunnel = Tunnel(stream)
+        caller = Caller(tunnel)
+        try:
+            with self._buildkit.sessions.opened(Session(headers, caller)):
+                await stream.send_initial_metadata()
+                await tunnel.carry()
+        finally:
+            caller.close()
 
     async def ListenBuildHistory(self, stream: Stream[wire.BuildHistoryRequest, wire.BuildHistoryEvent]) -> None:
         raise GRPCError(Status.UNIMPLEMENTED, "this engine keeps no history of builds")
