@@ -20,6 +20,7 @@ from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
+from dockwright.build.history import HISTORY_SCHEMA, History
 from dockwright.build.outputs import ToStore
 from dockwright.container import (
     CONTAINER_SCHEMA,
@@ -129,6 +130,7 @@ class Engine:
             VOLUME_SCHEMA,
             CONTAINER_SCHEMA,
             BUILD_SCHEMA,
+            HISTORY_SCHEMA,
         ]
         database = await Database.open(settings.data_root / "state.db", schemas)
         undo.push_undo(database.aclose)
@@ -184,7 +186,14 @@ class Engine:
             background=background,
             expediting=expediting,
         )
-        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds", settings.builder)
+        builder = Builder(
+            parts,
+            cache,
+            History(database),
+            settings.data_root / "build",
+            settings.exec_root / "builds",
+            settings.builder,
+        )
         return cls(settings, await _engine_id(database), database, parts, registries, builder)
 
     async def run(

@@ -20,6 +20,7 @@ from dockwright.build.cache import Cache
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
 from dockwright.build.finishing import Finishing
+from dockwright.build.history import History
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
 from dockwright.build.mounting import Mounter
@@ -89,10 +90,18 @@ class Builder:
     """All builds of an engine."""
 
     def __init__(
-        self, parts: Parts, cache: Cache, data: Path, directory: Path, options: BuilderOptions | None = None
+        self,
+        parts: Parts,
+        cache: Cache,
+        history: History,
+        data: Path,
+        directory: Path,
+        options: BuilderOptions | None = None,
     ) -> None:
         """`data` is a directory on the data root, `directory` one on the exec root."""
         self._parts, self._cache = parts, cache
+        # Of builds that had somebody who keeps records of them.
+        self.history = history
         self._options = options or BuilderOptions()
         self._runner = Runner(parts, directory)
         self.caches, self.contexts = data / "mounts", data / "contexts"
@@ -139,18 +148,27 @@ class Builder:
         return await workers.bulk(self._holdings.usage)
 
     async def prune(
-        self, filters: Mapping[str, Sequence[str]], *, everything: bool, space: Space | None = None
+        self,
+        filters: Mapping[str, Sequence[str]],
+        *,
+        everything: bool,
+        space: Space | None = None,
+        chosen: Callable[[CacheUse], bool] | None = None,
     ) -> Pruned:
         """Delete cached results, the least recently used first, until the rest has `space`. Raises `Invalid`.
 
-        Without `everything`, cache mounts stay. What a build uses now stays in any case.
+        Without `everything`, cache mounts stay; with `chosen`, what it does not say yes to. What a build uses now stays in
+        any case.
         """
-        return await self._follow(Rule(space or Space(), filters, everything=everything))
+        return await self._follow(Rule(space or Space(), filters, everything=everything), chosen)
 
     async def keep_up(self) -> list[Pruned]:
         """Follow the rules of the cache's upkeep, one after the other."""
-        rules = await workers.quick(self._options.upkeep_rules, self.caches.parent)
-        return [await self._follow(rule) for rule in rules]
+        return [await self._follow(rule) for rule in await self.upkeep_rules()]
+
+    async def upkeep_rules(self) -> tuple[Rule, ...]:
+        """The rules of the cache's upkeep."""
+        return await workers.quick(self._options.upkeep_rules, self.caches.parent)
 
     async def keep_within(self) -> None:
         """Follow the rules after builds, once a minute at most. Ends when cancelled."""
@@ -163,8 +181,8 @@ class Builder:
                 log.warning("upkeep of the build cache: %s", error)
             await asyncio.sleep(UPKEEP_INTERVAL_S)
 
-    async def _follow(self, rule: Rule) -> Pruned:
-        chosen = await workers.bulk(self._holdings.choose, rule)
+    async def _follow(self, rule: Rule, may: Callable[[CacheUse], bool] | None = None) -> Pruned:
+        chosen = await workers.bulk(self._holdings.choose, rule, may)
         gone = await workers.bulk(self._holdings.remove_folders, chosen)
         await self._cache.remove(use.id for use in gone if use.folder is None)
         if gone:
@@ -290,7 +308,8 @@ def _built(exported: list[Exported]) -> Built:
     image_id = next((one.image_id for one in exported if one.image_id is not None), None)
     names = dict.fromkeys(name for one in exported for name in one.names)
     response = {key: value for one in reversed(exported) for key, value in one.response.items()}
-    return Built(image_id, tuple(names), response)
+    said = tuple(one for output in exported for one in output.attestations)
+    return Built(image_id, tuple(names), response, said)
 
 
 def _called(request: BuildRequest) -> str:

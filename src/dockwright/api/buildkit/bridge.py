@@ -44,7 +44,7 @@ class Bridge(LLBBridgeBase):
         pong = wire.PongResponse(
             FrontendAPICaps=capabilities.caps(capabilities.FRONTEND),
             LLBCaps=capabilities.caps(capabilities.REQUESTS),
-            Workers=[capabilities.worker(self._buildkit.engine)],
+            Workers=[await capabilities.worker(self._buildkit.engine)],
         )
         await stream.send_message(pong)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 import msgspec
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 from multidict import CIMultiDict
 
-from dockwright.api.buildkit import capabilities, failures
+from dockwright.api.buildkit import capabilities, choosing, failures
 from dockwright.api.buildkit.sessions import METHOD_HEADER, Headers, Session
 from dockwright.api.buildkit.sinks import SessionSink
 from dockwright.api.buildkit.solves import Buildkit, Job
@@ -27,6 +27,7 @@ from dockwright.buildkit.proto.control_grpc import ControlBase
 from dockwright.buildkit.tunnel import Tunnel
 from dockwright.errors import DockwrightError, Invalid, Unsupported
 from dockwright.undo import shielded
+from dockwright.units import rfc3339
 
 T = TypeVar("T")
 _MAPPED = ("local", "tar", "oci", "docker")
@@ -41,8 +42,12 @@ class Control(ControlBase):
     @answering
     async def Solve(self, stream: Stream[wire.SolveRequest, wire.SolveResponse]) -> None:
         request = _asked(await stream.recv_message())
-        async with self._buildkit.solving(request.Ref, request.Session) as job:
-            response = await self._solve(job, request)
+        buildkit = self._buildkit
+        async with (
+            buildkit.solving(request.Ref, request.Session) as job,
+            buildkit.records.recording(request, job.board) as job.recording,
+        ):
+            response = job.recording.response = await self._solve(job, request)
         await stream.send_message(wire.SolveResponse(ExporterResponse=response))
 
     async def _solve(self, job: Job, request: wire.SolveRequest) -> dict[str, str]:
@@ -96,14 +101,15 @@ class Control(ControlBase):
     @answering
     async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
         request = _asked(await stream.recv_message())
-        job = await self._buildkit.find(request.Ref)
-        async for status in job.board.statuses():
-            await stream.send_message(status)
+        async with aclosing(self._buildkit.statuses(request.Ref)) as statuses:
+            async for status in statuses:
+                await stream.send_message(status)
 
     @answering
     async def ListWorkers(self, stream: Stream[wire.ListWorkersRequest, wire.ListWorkersResponse]) -> None:
-        await stream.recv_message()
-        await stream.send_message(wire.ListWorkersResponse(record=[capabilities.worker(self._buildkit.engine)]))
+        wanted = choosing.workers(_asked(await stream.recv_message()).filter)
+        worker = await capabilities.worker(self._buildkit.engine)
+        await stream.send_message(wire.ListWorkersResponse(record=[worker] if wanted(worker) else []))
 
     @answering
     async def Info(self, stream: Stream[wire.InfoRequest, wire.InfoResponse]) -> None:
@@ -113,26 +119,25 @@ class Control(ControlBase):
     @answering
     async def DiskUsage(self, stream: Stream[wire.DiskUsageRequest, wire.DiskUsageResponse]) -> None:
         request = _asked(await stream.recv_message())
-        if any(request.filter):
-            raise Unsupported("filters of the disk usage of builds are not supported")
-        uses = await self._buildkit.engine.builder.usage()
+        wanted = choosing.uses(request.filter)
+        latest_ns = time.time_ns() - request.ageLimit if request.ageLimit else None
+        uses = [
+            use
+            for use in await self._buildkit.engine.builder.usage()
+            if wanted(use) and (latest_ns is None or use.used_ns <= latest_ns)
+        ]
         await stream.send_message(wire.DiskUsageResponse(record=[_record(use) for use in uses]))
 
     @answering
     async def Prune(self, stream: Stream[wire.PruneRequest, wire.UsageRecord]) -> None:
         request = _asked(await stream.recv_message())
-        filters: dict[str, list[str]] = {}
-        for text in filter(None, request.filter):
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise Invalid(f"invalid filter {text!r}: NAME=VALUE is wanted")
-            filters.setdefault(name.rstrip("~"), []).append(value.lstrip("="))
-        if request.keepDuration:
-            filters.setdefault("until", []).append(f"{request.keepDuration}ns")
+        until = {"until": [f"{request.keepDuration}ns"]} if request.keepDuration else {}
         builder = self._buildkit.engine.builder
         before = {use.id: use for use in await builder.usage()}
         space = Space(request.reservedSpace, request.maxUsedSpace, request.minFreeSpace)
-        pruned = await shielded(builder.prune(filters, everything=request.all, space=space), limit_s=None)
+        chosen = choosing.uses(request.filter)
+        pruning = builder.prune(until, everything=request.all, space=space, chosen=chosen)
+        pruned = await shielded(pruning, limit_s=None)
         for use_id in pruned.ids:
             if (use := before.get(use_id)) is not None:
                 await stream.send_message(_record(use))
@@ -151,13 +156,21 @@ class Control(ControlBase):
         finally:
             caller.close()
 
+    @answering
     async def ListenBuildHistory(self, stream: Stream[wire.BuildHistoryRequest, wire.BuildHistoryEvent]) -> None:
-        raise GRPCError(Status.UNIMPLEMENTED, "this engine keeps no history of builds")
+        request = _asked(await stream.recv_message())
+        # Clients reckon how long ago things were by this clock.
+        await stream.send_initial_metadata(metadata={"buildkit-current-timestamp": rfc3339(time.time_ns())})
+        async with aclosing(self._buildkit.records.events(request)) as events:
+            async for event in events:
+                await stream.send_message(event)
 
+    @answering
     async def UpdateBuildHistory(
         self, stream: Stream[wire.UpdateBuildHistoryRequest, wire.UpdateBuildHistoryResponse]
     ) -> None:
-        raise GRPCError(Status.UNIMPLEMENTED, "this engine keeps no history of builds")
+        await self._buildkit.records.update(_asked(await stream.recv_message()))
+        await stream.send_message(wire.UpdateBuildHistoryResponse())
 
 
 def _asked(message: T | None) -> T:
@@ -185,7 +198,8 @@ def _record(use: CacheUse) -> wire.UsageRecord:
         Description=use.description,
         RecordType=use.kind,
         UsageCount=use.uses,
-        Mutable=use.kind != "regular",
+        Mutable=choosing.is_mutable(use),
+        InUse=use.in_use,
     )
     record.CreatedAt.FromNanoseconds(use.created_ns)
     record.LastUsedAt.FromNanoseconds(use.used_ns)

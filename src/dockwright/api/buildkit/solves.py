@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 
@@ -17,16 +17,19 @@ from dockwright.api.buildkit.board import Board, Teller
 from dockwright.api.buildkit.frontend import Frontend, NeedsAll, Prepared
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
+from dockwright.api.buildkit.records import Recording, Records
 from dockwright.api.buildkit.sessions import Sessions
 from dockwright.build import BuildRequest, Built
 from dockwright.build.outputs import Output, ToStore
 from dockwright.build.progress import Missed
 from dockwright.build.remote_cache import CacheTo
+from dockwright.buildkit.proto.control_pb2 import StatusResponse
 from dockwright.engine import Engine
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound
 
 _INPUT = "input:"
 WAIT_LIMIT_S = 10.0
+ENDED_KNOWN = 1000
 EXPLAINED = "dockwright.explain"
 
 
@@ -62,6 +65,8 @@ class Job:
     entitlements: frozenset[str] = frozenset()
     cache_to: Sequence[CacheTo] = ()
     begun: bool = False
+    # What is noted of it for later.
+    recording: Recording | None = None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     returned: asyncio.Future[Returned] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -72,12 +77,15 @@ class Buildkit:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sessions = Sessions()
+        self.records = Records(engine.builder.history)
         self._locals = Locals(engine.builder.sources.shelf, engine.parts.background)
         self._jobs: dict[str, Job] = {}
         # Results that another build may ask for, and how many jobs want the images of some.
         self._refs: dict[str, Ref] = {}
         self._wanted: Counter[str] = Counter()
         self._news = asyncio.Event()
+        # Builds that are over, of which some are not recorded.
+        self._ended: deque[str] = deque(maxlen=ENDED_KNOWN)
 
     @asynccontextmanager
     async def solving(self, solve_id: str, session_id: str) -> AsyncIterator[Job]:
@@ -92,6 +100,7 @@ class Buildkit:
                 yield job
         finally:
             del self._jobs[solve_id]
+            self._ended.append(solve_id)
             job.board.end()
             if not job.returned.cancel() and not job.returned.cancelled():
                 job.returned.exception()  # retrieved: nobody may be left to hear it
@@ -106,6 +115,25 @@ class Buildkit:
             raise NotFound(f"no such job {solve_id}") from None
         return self._jobs[solve_id]
 
+    async def statuses(self, solve_id: str) -> AsyncGenerator[StatusResponse, None]:
+        """What a build says: one that goes on, has ended, or begins in a while. Raises `NotFound`.
+
+        A client asks for a build and for its status at once: a short build may be over when the second call comes.
+        """
+        said: Sequence[StatusResponse] | None = None
+        if solve_id not in self._jobs:
+            said = await self.records.statuses(solve_id)
+        if said is None and solve_id not in self._jobs and solve_id in self._ended:
+            said = ()
+        if said is not None:
+            for status in said:
+                yield status
+            return
+        job = await self.find(solve_id)
+        async with aclosing(job.board.statuses()) as statuses:
+            async for status in statuses:
+                yield status
+
     async def solve(
         self, job: Job, frontend: str, given: Mapping[str, str], inputs: Mapping[str, str] | None = None
     ) -> Returned:
@@ -113,6 +141,8 @@ class Buildkit:
 
         `inputs` are results of other builds by the name that contexts call them. Raises the status of a call that fails.
         """
+        if job.recording is not None:
+            job.recording.asked(frontend, given)
         teller = job.board.teller()
         lender = SessionLender(self.sessions, job.session_id, self.engine.settings.exec_root / "agents")
         maker = Frontend(self.engine, self.sessions, self._locals, job.session_id, lender, teller)
@@ -188,6 +218,8 @@ class Buildkit:
                 if isinstance(one, Missed):
                     missed.append({**asdict(one), "step": one.title, "reason": one.text})
                 if isinstance(one, Built):
+                    if job.recording is not None:
+                        job.recording.attestations = list(one.attestations)
                     return replace(one, response={**one.response, **_explained(request, missed)})
                 teller.tell(one)
                 await job.board.room()
