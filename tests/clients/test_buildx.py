@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from tests.clients.dockercommand import LIMIT_S, Client
 from tests.debianclients import SUITES
 from tests.host import Daemon
+from tests.processes import ended, started
 from tests.registries import registry
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_images_left")]
@@ -245,7 +245,7 @@ def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
     assert running.stderr is not None
     try:
         assert any("begun" in line and "echo" not in line for line in running.stderr)
-        _until(lambda: bool(_processes(f"sleep {NAP}")))
+        started(f"sleep {NAP}")
         running.send_signal(signal.SIGINT)
         assert "context canceled" in running.stderr.read()
         assert running.wait(LIMIT_S) != 0
@@ -253,7 +253,7 @@ def test_an_interrupt_ends_the_step(client: Client, daemon: Daemon) -> None:
         running.kill()
         running.wait()
         running.stderr.close()
-    _until(lambda: not _processes(f"sleep {NAP}"))
+    ended(f"sleep {NAP}")
 
 
 def test_a_client_that_vanishes_takes_its_build_along(client: Client) -> None:
@@ -272,7 +272,7 @@ def test_a_client_that_vanishes_takes_its_build_along(client: Client) -> None:
         running.kill()
         running.wait()
         running.stderr.close()
-    _until(lambda: not _processes(f"sleep {NAP}"))
+    ended(f"sleep {NAP}")
 
 
 def test_bake_builds_targets_that_stand_on_each_other(client: Client) -> None:
@@ -355,25 +355,6 @@ def test_images_are_pulled_and_pushed_with_the_clients_credentials(client: Clien
         client.write({"Dockerfile": f"FROM {name}\nCMD cat /pushed\n"})
         client.build("-t", "buildx:pulled", ".")
         assert client.says("run", "--rm", "--network", "none", "buildx:pulled") == "pushed\n"
-
-
-def _processes(command: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = path.read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if text == command:
-            found.append(path.parent.name)
-    return found
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_caches_in_directories_registries_and_images(client: Client, tmp_path: Path) -> None:

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-import msgspec
 from grpclib.server import Stream
 from multidict import CIMultiDict
 
-from dockwright.api.buildkit import capabilities, choosing, failures
+from dockwright.api.buildkit import capabilities, choosing, requests
 from dockwright.api.buildkit.sessions import METHOD_HEADER, Headers, Session
-from dockwright.api.buildkit.sinks import SessionSink
-from dockwright.api.buildkit.solves import Buildkit, Job
-from dockwright.api.buildkit.stores import LAYOUT, ClientStore
+from dockwright.api.buildkit.solves import Buildkit
 from dockwright.build import CacheUse
-from dockwright.build.outputs import Output, parse
 from dockwright.build.policy import Space
-from dockwright.build.remote_cache import CacheTo, parse_to
 from dockwright.buildkit.connection import Caller
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
 from dockwright.buildkit.tunnel import Tunnel
-from dockwright.errors import DockwrightError, Invalid, Unsupported
+from dockwright.errors import Invalid
 from dockwright.undo import shielded
 from dockwright.units import rfc3339
 
 T = TypeVar("T")
-_MAPPED = ("local", "tar", "oci", "docker")
 
 
 class Control(ControlBase):
@@ -42,61 +35,8 @@ class Control(ControlBase):
     @answering
     async def Solve(self, stream: Stream[wire.SolveRequest, wire.SolveResponse]) -> None:
         request = _asked(await stream.recv_message())
-        buildkit = self._buildkit
-        async with (
-            buildkit.solving(request.Ref, request.Session) as job,
-            buildkit.records.recording(request, job.board) as job.recording,
-        ):
-            response = job.recording.response = await self._solve(job, request)
+        response = await requests.answered(self._buildkit, request)
         await stream.send_message(wire.SolveResponse(ExporterResponse=response))
-
-    async def _solve(self, job: Job, request: wire.SolveRequest) -> dict[str, str]:
-        try:
-            _check(request)
-            outputs = self._outputs(request)
-            job.cache_to, stores = self._caches(request)
-        except DockwrightError as error:
-            raise failures.of(error) from error
-        job.entitlements = frozenset(request.Entitlements)
-        if request.Frontend:
-            returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendAttrs))
-        else:  # the client has a build function, which speaks with the bridge
-            returned = await job.returned
-        response = {name: value.decode("utf-8", "replace") for name, value in returned.metadata.items()}
-        for ref in returned.refs:
-            if not outputs:
-                await self._buildkit.evaluate(job, ref)
-                continue
-            response |= (await self._buildkit.run(job, ref, outputs)).response
-        for store in stores:
-            if store.finished is not None:  # the client notes it in its directory
-                response["cache.manifest"] = msgspec.json.encode(store.finished).decode()
-        return response
-
-    def _caches(self, request: wire.SolveRequest) -> tuple[list[CacheTo], list[ClientStore]]:
-        """Where caches are to be written, and which of the places are the client's."""
-        stores: list[ClientStore] = []
-
-        def place(target: str, tag: str) -> ClientStore:
-            stores.append(ClientStore(self._buildkit.sessions, request.Session, f"local:{target}"))
-            return stores[-1]
-
-        return [parse_to({**one.Attrs, "type": one.Type}, place) for one in request.Cache.Exports], stores
-
-    def _outputs(self, request: wire.SolveRequest) -> list[Output]:
-        exporters: Sequence[wire.Exporter] = request.Exporters
-        if not exporters and request.ExporterDeprecated:
-            exporters = [wire.Exporter(Type=request.ExporterDeprecated, Attrs=request.ExporterAttrsDeprecated)]
-        sessions, session_id = self._buildkit.sessions, request.Session
-        layout = ClientStore(sessions, session_id, LAYOUT)
-        return [
-            parse(
-                {**_attributes(one), "type": one.Type},
-                SessionSink(sessions, session_id, number) if one.Type in _MAPPED else None,
-                layout=layout,
-            )
-            for number, one in enumerate(exporters)
-        ]
 
     @answering
     async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
@@ -177,18 +117,6 @@ def _asked(message: T | None) -> T:
     if message is None:
         raise Invalid("a call without a message")
     return message
-
-
-def _check(request: wire.SolveRequest) -> None:
-    if getattr(request.Definition, "def"):
-        raise Unsupported(
-            "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
-        )
-
-
-def _attributes(exporter: wire.Exporter) -> dict[str, str]:
-    """Without what says that the image is for this engine's store: all are."""
-    return {name: value for name, value in exporter.Attrs.items() if (name, exporter.Type) != ("load", "moby")}
 
 
 def _record(use: CacheUse) -> wire.UsageRecord:

@@ -18,7 +18,7 @@ Filter = Callable[[Fields], bool]
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _CONDITION = re.compile(
     rf"\s*(?P<path>(?:{_QUOTED}|[\w.-])+)\s*"
-    rf"(?:(?P<operator>==|!=|~==?|<=|>=|<|>)\s*(?P<value>{_QUOTED}|/(?:[^/\\]|\\.)*/|\|(?:[^|\\]|\\.)*\||[^,]*?))?\s*(?:,|$)"
+    rf"(?:(?P<operator>==|!=|~==?|<=|>=|<|>)\s*(?P<value>{_QUOTED}|/(?:[^/\\]|\\.)*/|\|(?:[^|\\]|\\.)*\||(?!\x22)[^,]*?))?\s*(?:,|$)"
 )
 _COMPARED: Mapping[str, Callable[[str, str], bool]] = {"==": operator.eq, "!=": operator.ne}
 

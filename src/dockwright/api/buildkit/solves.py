@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 
 import msgspec
@@ -84,6 +84,7 @@ class Buildkit:
         self._refs: dict[str, Ref] = {}
         self._wanted: Counter[str] = Counter()
         self._news = asyncio.Event()
+        self._cancelled: dict[str, set[asyncio.Event]] = {}
         # Builds that are over, of which some are not recorded.
         self._ended: deque[str] = deque(maxlen=ENDED_KNOWN)
 
@@ -104,6 +105,23 @@ class Buildkit:
             job.board.end()
             if not job.returned.cancel() and not job.returned.cancelled():
                 job.returned.exception()  # retrieved: nobody may be left to hear it
+
+    @contextmanager
+    def cancelling(self, build_id: str) -> Iterator[asyncio.Event]:
+        """What is set when the build of this name is to be cancelled, for as long as the context lasts."""
+        cancelled = asyncio.Event()
+        self._cancelled.setdefault(build_id, set()).add(cancelled)
+        try:
+            yield cancelled
+        finally:
+            self._cancelled[build_id].discard(cancelled)
+            if not self._cancelled[build_id]:
+                del self._cancelled[build_id]
+
+    def cancel(self, build_id: str) -> None:
+        """End builds by the name that their client gave them beside the one they are found by. Unknown names are fine."""
+        for cancelled in self._cancelled.get(build_id, ()):
+            cancelled.set()
 
     async def find(self, solve_id: str) -> Job:
         """The build, waited for a while: clients ask about it while they ask for it. Raises `NotFound`."""
