@@ -160,11 +160,12 @@ class _Placer(Unpacker):
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
         try:
-            is_directory = stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode)  # a link to one will do
-        except FileNotFoundError:
-            is_directory = False
-        if not is_directory:
+            os.close(self.root.open(full, DIRECTORY))  # a link to one will do
+        except (FileNotFoundError, NotADirectoryError):
             super().make_directory(folder, name, entry, full)
+
+    def dangling(self, full: bytes) -> None:
+        self.make_where_it_leads(full)
 
     def implied(self, full: bytes) -> None:
         if self._owner is not None:
