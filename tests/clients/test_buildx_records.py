@@ -9,12 +9,15 @@ import signal
 import subprocess
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.clients.dockercommand import LIMIT_S, Client
 from tests.debianclients import SUITES
 from tests.host import Daemon
+from tests.repositories import Repository, Server
+from tests.webserver import Exchange, WebServer
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_images_left")]
 NAP = 20_000 + os.getpid()
@@ -248,3 +251,27 @@ def test_compose_builds_and_starts(each: Client) -> None:
         assert re.search(r"two-1\s+\| inline", done.stdout)
     finally:
         each.run("compose", "-p", name, "down", "--rmi", "all")
+
+
+def test_bake_and_dockerfiles_come_from_addresses(each: Client, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    repository.commit(
+        {
+            "docker-bake.hcl": 'target "default" { tags = ["remote:bake"] }\n',
+            "Dockerfile": "FROM busybox\nCOPY file /file\nCMD cat /file\n",
+            "file": "from the repository\n",
+        }
+    )
+    with Server() as server:
+        server.repositories["app"] = repository
+        done = each.run("buildx", "bake", "--progress", "plain", server.address("app"))
+        assert done.returncode == 0, done.stderr
+    assert each.says("run", "--rm", "--network", "none", "remote:bake") == "from the repository\n"
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send(200, {}, b"FROM busybox\nCOPY here /here\nCMD cat /here\n")
+
+    each.write({"here": "from here\n"})
+    with WebServer(answer) as files:
+        each.build("-t", "remote:file", "-f", f"{files.url}/Dockerfile", ".")
+    assert each.says("run", "--rm", "--network", "none", "remote:file") == "from here\n"

@@ -9,14 +9,14 @@ import shutil
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
 from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
-from dockwright.build.cache import Cache
+from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, checks, parse
 from dockwright.build.finishing import Finishing
@@ -39,7 +39,7 @@ from dockwright.build.sources import Sources
 from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.image import Image
-from dockwright.oci import Platform
+from dockwright.oci import Digest, Platform
 from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
 
@@ -84,6 +84,8 @@ class BuildRequest:
     # Tell `Missed` for each step that the cache does not have; keep the tree of a step that fails as an image.
     explain: bool = False
     keep_failed: bool = False
+    # What to build, where no Dockerfile says it.
+    plan: Plan | None = None
 
 
 class Builder:
@@ -131,6 +133,10 @@ class Builder:
                 self._parts.background.start(_discard(folder), name="removal of a context")
             except RuntimeError:
                 pass  # the engine is closing: its next start removes it
+
+    def shown(self, diff_ids: tuple[Digest, ...]) -> AbstractAsyncContextManager[Path]:
+        """Where the files of these layers, which somebody holds, can be read for as long as the context lasts."""
+        return self._mounter.shown(Tree(diff_ids))
 
     def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
@@ -190,19 +196,14 @@ class Builder:
         return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
 
     async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel) -> None:
-        text = request.text
+        text = b"" if request.plan is not None else request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
-        dockerfile = parse(text, request.dockerfile)
-        choice = checks.Choice.of(dockerfile, request.options.arguments)
-        findings = checks.check(dockerfile, choice, ignored=context.ignored)
-        said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
-        plans = await self._plans(dockerfile, request, find_image)
-        environments = {name: env for plan in plans for name, env in plan.environments.items()}
-        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
-        said.warn([one for one in known if one not in findings])
-        checks.refuse(choice, known)
+        if request.plan is not None:
+            plans = [request.plan]
+        else:
+            plans = await self._checked_plans(parse(text, request.dockerfile), request, context, find_image, said)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         given = _given_ns(request)
         latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
@@ -236,6 +237,20 @@ class Builder:
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))
+
+    async def _checked_plans(
+        self, dockerfile: Dockerfile, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel
+    ) -> list[Plan]:
+        """What the Dockerfile asks for, once the build checks have said what they find."""
+        choice = checks.Choice.of(dockerfile, request.options.arguments)
+        findings = checks.check(dockerfile, choice, ignored=context.ignored)
+        said.warn(findings)
+        plans = await self._plans(dockerfile, request, find_image)
+        environments = {name: env for plan in plans for name, env in plan.environments.items()}
+        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
+        said.warn([one for one in known if one not in findings])
+        checks.refuse(choice, known)
+        return plans
 
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]

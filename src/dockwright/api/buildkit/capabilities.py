@@ -14,14 +14,21 @@ from dockwright.oci import platform as platforms
 FRONTEND = (
     "solve.base solve.inlinereturn resolveimage resolveimage.resolvemode readfile return returnmap readdir statfile "
     "importcaches proto.refarray reference.output frontend.inputs gateway.solve.metadata frontend.caps gateway.evaluate "
-    "gateway.solve.evaluate gateway.warnings"
+    "gateway.solve.evaluate gateway.warnings source.metaresolver"
 ).split()
-# Of requests: what exporters and sources there are. Definitions of the low-level language are not among them.
+# Of requests and definitions: what exporters, sources, operations and fields of them there are.
 REQUESTS = (
-    "source.image source.local source.local.unique source.local.sessionid source.local.includepatterns "
-    "source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint source.git source.http "
+    "source.image source.image.resolvemode source.image.checksum source.local source.local.unique source.local.sessionid "
+    "source.local.includepatterns source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint "
+    "source.local.differ source.git source.git.keepgitdir source.git.fullurl source.git.httpauth source.git.mountsshsock "
+    "source.git.subdir source.git.checksum source.git.skipsubmodules source.http source.http.checksum source.http.perm "
+    "soruce.http.uidgid source.ocilayout "
+    "exec.meta.base exec.meta.network exec.meta.proxyenv exec.meta.security exec.meta.setsdefaultpath exec.mount.bind "
+    "exec.mount.bind.readwrite-nooutput exec.mount.cache exec.mount.cache.sharing exec.mount.selector exec.mount.tmpfs "
+    "exec.mount.tmpfs.size exec.mount.secret exec.mount.ssh exec.mount.cache.content exec.secretenv "
+    "file.base file.rm.wildcard file.copy.modestring file.symlink.create mergeop diffop "
     "exporter.multiple exporter.image.annotations exporter.sourcedateepoch exporter.image.attestations "
-    "constraints platform meta.ignorecache meta.description meta.exportcache file.base gc.freespacefilter history.filter"
+    "constraints platform meta.ignorecache meta.description meta.exportcache gc.freespacefilter history.filter"
 ).split()
 
 

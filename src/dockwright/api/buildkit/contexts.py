@@ -55,11 +55,18 @@ class Contexts:
         """Where the main context is, when it is no directory of the client."""
         return self.asked.text(self.asked.text("contextkey", "context"))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the main context is no directory of the client."""
+        return bool(self.address) or "context" in self.asked.trees
+
     async def remote(self) -> Context:
         """The main context at its address. Raises as `Sources.context`."""
         if self.asked.text("contextsubdir"):
             raise Unsupported("a subdirectory of the context (contextsubdir): write it into the address")
         address, name = self.address, self.asked.filename
+        if (tree := self.asked.trees.get("context")) is not None:
+            return await workers.quick(Context.at, tree, name)
         with self.steps.work("[internal] load remote build context"):
             if address.startswith((_UPLOADED, SENT)):
                 return await self._uploaded(address, name)

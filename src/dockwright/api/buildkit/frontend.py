@@ -97,7 +97,7 @@ class Frontend:
         Raises `DockerfileError`, `NotFound`, and as `Locals.synced` and `Sources.context`.
         """
         contexts = self._contexts(stack, asked)
-        remote = await contexts.remote() if contexts.address else None
+        remote = await contexts.remote() if contexts.is_here else None
         text, own_ignore = await self._dockerfile(contexts, remote)
         dockerfile = parse(text.data, asked.filename)
         frontends.check_syntax(dockerfile)
@@ -129,7 +129,7 @@ class Frontend:
     async def describe(self, stack: AsyncExitStack, asked: Asked, request: str) -> dict[str, bytes]:
         """Answer a question about the Dockerfile, `frontend.outline` say. Raises as `describing.answer`."""
         contexts = self._contexts(stack, asked)
-        remote = await contexts.remote() if contexts.address else None
+        remote = await contexts.remote() if contexts.is_here else None
         text, own_ignore = await self._dockerfile(contexts, remote)
         if remote is not None:
             ignored = remote.ignored
@@ -155,7 +155,9 @@ class Frontend:
         folder, last = posixpath.split(name)
         names = [name, posixpath.join(folder, "dockerfile")] if last == "Dockerfile" else [name]
         with self._steps.work(f"[internal] load build definition from {last}") as work:
-            if remote is not None and not asked.text("dockerfilekey"):
+            if "dockerfile" in asked.trees:
+                root = asked.trees["dockerfile"]
+            elif remote is not None and not asked.text("dockerfilekey"):
                 root = remote.root
             else:
                 root = await contexts.dockerfile(work)

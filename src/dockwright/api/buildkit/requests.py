@@ -9,16 +9,18 @@ import msgspec
 
 from dockwright.api.buildkit import failures
 from dockwright.api.buildkit.sinks import SessionSink
-from dockwright.api.buildkit.solves import Buildkit, Job
+from dockwright.api.buildkit.solves import Buildkit, Job, Returned
 from dockwright.api.buildkit.stores import LAYOUT, ClientStore
 from dockwright.build.outputs import Output, parse
 from dockwright.build.remote_cache import CacheTo, parse_to
 from dockwright.buildkit.proto import control_pb2 as wire
-from dockwright.errors import DockwrightError, Unsupported
+from dockwright.errors import DockwrightError, Invalid, Unsupported
 
 # Outputs that the client has a place for.
 _MAPPED = ("local", "tar", "oci", "docker")
 _IMPORTS = "cache-imports"
+# What a build function says of the image that it defines.
+_CONFIG = "containerimage.config"
 
 
 async def answered(buildkit: Buildkit, request: wire.SolveRequest) -> dict[str, str]:
@@ -39,16 +41,23 @@ async def _solved(buildkit: Buildkit, job: Job, request: wire.SolveRequest) -> d
     except DockwrightError as error:
         raise failures.of(error) from error
     job.entitlements = frozenset(request.Entitlements)
-    if request.Frontend:
-        returned = await buildkit.solve(job, request.Frontend, _given(request))
+    job.inputs = dict(request.FrontendInputs)
+    if getattr(request.Definition, "def"):
+        if request.Frontend:
+            raise failures.of(Invalid("a frontend and a definition are asked for: it is one of them"))
+        returned = Returned([await buildkit.define(job, request.Definition)], {})
+    elif request.Frontend:
+        returned = await buildkit.solve(job, request.Frontend, _given(request), job.inputs)
     else:  # the client has a build function, which speaks with the bridge
         returned = await job.returned
-    response = {name: value.decode("utf-8", "replace") for name, value in returned.metadata.items()}
+    metadata = dict(returned.metadata)
+    config = metadata.pop(_CONFIG, b"")
+    response = {name: value.decode("utf-8", "replace") for name, value in metadata.items()}
     for ref in returned.refs:
         if not outputs:
             await buildkit.evaluate(job, ref)
             continue
-        response |= (await buildkit.run(job, ref, outputs)).response
+        response |= (await buildkit.run(job, ref, outputs, config)).response
     for store in stores:
         if store.finished is not None:  # the client notes it in its directory
             response["cache.manifest"] = msgspec.json.encode(store.finished).decode()
@@ -57,10 +66,6 @@ async def _solved(buildkit: Buildkit, job: Job, request: wire.SolveRequest) -> d
 
 def _check(request: wire.SolveRequest) -> None:
     """Raises `Unsupported` for what would change what is built, and is not done."""
-    if getattr(request.Definition, "def"):
-        raise Unsupported(
-            "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
-        )
     if request.SourcePolicy.rules or request.SourcePolicySession:
         raise Unsupported("source policies are not supported: what a build reads is what its Dockerfile says")
     if request.ProxyNetwork:
