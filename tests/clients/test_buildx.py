@@ -357,6 +357,36 @@ def test_images_are_pulled_and_pushed_with_the_clients_credentials(client: Clien
         assert client.says("run", "--rm", "--network", "none", "buildx:pulled") == "pushed\n"
 
 
+def test_tokens_are_fetched_by_the_client_unless_it_has_that_turned_off(
+    client: Client, daemon: Daemon, tmp_path: Path
+) -> None:
+    with registry(tmp_path / "registry", auth="token") as running:
+        assert running.tokens is not None
+        running.tokens.anonymous = False
+        name, sdk = running.name("base:1"), daemon.client()
+        sdk.images.get("busybox").tag(name)
+        account = {"username": running.username, "password": running.password}
+        assert "error" not in sdk.images.push(name, auth_config=account)
+        sdk.close()
+        word = base64.b64encode(f"{running.username}:{running.password}".encode()).decode()
+        config = Path(client.environment["DOCKER_CONFIG"]) / "config.json"
+        config.write_text(json.dumps({"auths": {running.host: {"auth": word}}}))
+        client.write({"Dockerfile": f"FROM {name}\nRUN true\n"})
+
+        def askers(**environment: str) -> set[str]:
+            client.says("rmi", "-f", name)
+            before = len(running.tokens.requests)  # type: ignore[union-attr]
+            client.build(".", **environment)
+            later = running.tokens.requests[before:]  # type: ignore[union-attr]
+            return {one.headers["User-Agent"].partition("/")[0] for one in later}
+
+        assert askers(BUILDKIT_NO_CLIENT_TOKEN="1") == {"dockwright"}
+        found = askers()
+        assert found
+        assert "dockwright" not in found
+        client.run("rmi", "-f", name)
+
+
 def test_caches_in_directories_registries_and_images(client: Client, tmp_path: Path) -> None:
     client.write({"Dockerfile": "FROM busybox\nCOPY a /a\nRUN cat /proc/sys/kernel/random/uuid > /id\n", "a": "A"})
     with registry(tmp_path) as running:
