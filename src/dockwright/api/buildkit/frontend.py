@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from dockwright import workers
@@ -19,12 +19,13 @@ from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Steps
 from dockwright.build.describing import answer
 from dockwright.build.dockerfile import parse
-from dockwright.build.progress import Work
 from dockwright.build.reads import context_paths
 from dockwright.build.remote_cache import CacheFrom, parse_from
+from dockwright.credentials import Credentials
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
+from dockwright.image.progress import Progress
 from dockwright.oci import Platform, reference
 
 
@@ -53,24 +54,18 @@ class BaseImages:
     async def find(self, name: str, platform: Platform) -> Image:
         """As the builder's `FindImage`. Raises `NeedsAll`."""
         with self._steps.work(f"[internal] load metadata for {_full(name)}") as work:
-            image = await self._find(name, platform, work)
+
+            def told(one: Progress) -> None:
+                if one.id and one.current is not None:
+                    work.moved(f"{one.status.lower()} {one.id}", one.current, one.total or 0)
+
+            async def ask() -> Credentials | None:
+                return await self._lender.credential(reference.parse(name).domain)
+
+            image = await self._engine.provide(name, self._asked.pull, ask, platform, told)
         if image.config.run.on_build and not self.whole:
             raise NeedsAll
         return image
-
-    async def _find(self, name: str, platform: Platform, work: Work) -> Image:
-        images = self._engine.images
-        if self._asked.pull == "missing":
-            try:
-                return await images.resolve(name, platform)
-            except NotFound:
-                pass
-        credentials = await self._lender.credential(reference.parse(name).domain)
-        async with aclosing(images.pull(name, platform=platform, credentials=credentials)) as progress:
-            async for one in progress:
-                if one.id and one.current is not None:
-                    work.moved(f"{one.status.lower()} {one.id}", one.current, one.total or 0)
-        return await images.resolve(name, platform)
 
 
 class Frontend:

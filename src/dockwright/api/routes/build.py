@@ -51,8 +51,7 @@ async def _build(call: Call) -> AsyncGenerator[progress.Message, None]:
     engine = call.engine
 
     async def find(name: str, platform: Platform) -> Image:
-        await engine.provide(name, pull, credentials.get(key_of(reference.parse(name).domain)), platform)
-        return await engine.images.resolve(name, platform)
+        return await engine.provide(name, pull, credentials.get(key_of(reference.parse(name).domain)), platform)
 
     async with AsyncExitStack() as stack:
         context = await stack.enter_async_context(_context(call, request))
