@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
-from dockwright.build.history import HISTORY_SCHEMA, History
+from dockwright.build.chronicle import HISTORY_SCHEMA, Chronicle
 from dockwright.build.outputs import ToStore
 from dockwright.container import (
     CONTAINER_SCHEMA,
@@ -191,7 +191,7 @@ class Engine:
         builder = Builder(
             parts,
             cache,
-            History(database),
+            Chronicle(database),
             settings.data_root / "build",
             settings.exec_root / "builds",
             settings.builder,

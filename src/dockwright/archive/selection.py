@@ -22,7 +22,8 @@ from dockwright.errors import Invalid
 
 FILE_MODE = 0o644
 
-#: Whether a path is left out, with all below it when it is a directory.
+#: Whether a path is left out; asked with True, whether all below it is, too. A directory that is left out by itself alone is
+#: there as the way to what is below.
 LeavesOut = Callable[[bytes, bool], bool]
 
 
@@ -87,13 +88,16 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
     yield tar.END
 
 
-def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+def place(
+    source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
-    Directories that exist stay as they are; other files are replaced. `owner` is that of directories made on the way.
-    Blocking. Raises `Invalid` when a directory would be replaced by something else, or the other way round.
+    A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` and `mode`
+    are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
+    or the other way round.
     """
-    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner)
+    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))
@@ -110,6 +114,7 @@ class _SelectionPacker(Packer):
         super().__init__(root, subsecond=True)
         self._dress, self._leaves_out, self._excludes = dress, leaves_out, excludes
         self._now = Chosen(b"", b"")
+        self._ways: list[Entry] = []
 
     def selected(self, one: Chosen) -> Iterator[bytes]:
         """The entries of one choice."""
@@ -117,10 +122,29 @@ class _SelectionPacker(Packer):
         yield from self.members(one.path, one.name)
 
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
+        return not self._is_left_out(name, with_all_below=stat.S_ISDIR(found.st_mode))
+
+    def _is_left_out(self, name: bytes, *, with_all_below: bool) -> bool:
         inside = name[len(self._now.name) :].strip(b"/")
         path = b"/".join(filter(None, (self._now.path.strip(b"/"), inside)))
-        is_directory = stat.S_ISDIR(found.st_mode)
-        return not (self._leaves_out(path, is_directory) or self._excludes(inside, is_directory))
+        return self._leaves_out(path, with_all_below) or self._excludes(inside, with_all_below)
+
+    def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
+        if name.strip(b"/") != self._now.name.strip(b"/") and self._is_left_out(name, with_all_below=False):
+            self._ways.append(self.entry(name + b"/", found, fd))
+        else:
+            super().directory(fd, name, found)
+
+    def header(self, entry: Entry) -> None:
+        ways, self._ways = self._ways, []
+        for way in ways:
+            if entry.name.startswith(way.name):  # others had nothing below
+                self.tell(way)
+        self.tell(entry)
+
+    def tell(self, entry: Entry) -> None:
+        """An entry that there is."""
+        super().header(entry)
 
     def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
         entry = super().entry(name, found, fd)
@@ -142,7 +166,7 @@ class _Fingerprinter(_SelectionPacker):
         self._states: dict[bytes, hashlib._Hash] = {}
         self._state = hashlib.sha256()
 
-    def header(self, entry: Entry) -> None:
+    def tell(self, entry: Entry) -> None:
         self._state = hashlib.sha256(tar.encode(entry, subsecond=True))
         self._states[entry.name] = self._state
 
@@ -154,23 +178,35 @@ class _Fingerprinter(_SelectionPacker):
 
 
 class _Placer(Unpacker):
-    def __init__(self, root: Root, source: Source, options: Options, owner: tuple[int, int] | None) -> None:
+    def __init__(
+        self, root: Root, source: Source, options: Options, owner: tuple[int, int] | None, mode: int | None
+    ) -> None:
         super().__init__(root, source, options)
-        self._owner = owner
+        self._owner, self._mode = owner, mode
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
-        try:
-            os.close(self.root.open(full, DIRECTORY))  # a link to one will do
-        except (FileNotFoundError, NotADirectoryError):
+        if not self._is_link_to_directory(folder, name, full):
             super().make_directory(folder, name, entry, full)
+
+    def _is_link_to_directory(self, folder: int, name: bytes, full: bytes) -> bool:
+        try:
+            os.readlink(name, dir_fd=folder)
+            os.close(self.root.open(full, DIRECTORY))
+        except OSError:
+            return False
+        return True
 
     def dangling(self, full: bytes) -> None:
         self.make_where_it_leads(full)
 
     def implied(self, full: bytes) -> None:
-        if self._owner is not None:
-            fd = self.root.open(full, DIRECTORY)
-            try:
+        if self._owner is None and self._mode is None:
+            return
+        fd = self.root.open(full, DIRECTORY)
+        try:
+            if self._owner is not None:
                 os.fchown(fd, *self._owner)
-            finally:
-                os.close(fd)
+            if self._mode is not None:
+                os.fchmod(fd, self._mode)
+        finally:
+            os.close(fd)

@@ -1,125 +1,109 @@
-"""What builds were made: a record of each with what it said, for people who ask later. Rows in SQLite, limited in number
-and age.
-
-A record and its log are bytes whose form is the face's that builds came in by. Documents, what a record points at, go with it.
-"""
+"""What an image's history says of each instruction (`created_by`): BuildKit's words, which tools read and caches compare."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
-from dockwright import workers
-from dockwright.errors import NotFound
-from dockwright.oci import Digest
+import msgspec
+
+from dockwright.build.dockerfile.instructions.add import Add
+from dockwright.build.dockerfile.instructions.arg import Arg
+from dockwright.build.dockerfile.instructions.base import Instruction
+from dockwright.build.dockerfile.instructions.copy import Copy
+from dockwright.build.dockerfile.instructions.env import Env
+from dockwright.build.dockerfile.instructions.healthcheck import Healthcheck
+from dockwright.build.dockerfile.instructions.label import Label
+from dockwright.build.dockerfile.instructions.maintainer import Maintainer
+from dockwright.build.dockerfile.instructions.shell import Shell
+from dockwright.build.dockerfile.instructions.stopsignal import StopSignal
+from dockwright.build.dockerfile.instructions.user import User
+from dockwright.build.dockerfile.instructions.volume import Volume
+from dockwright.oci import History
 from dockwright.oci import digest as digests
-from dockwright.store import Database, Schema
 
-HISTORY_SCHEMA = Schema(
-    "build history",
-    [
-        """CREATE TABLE build_history (
-            ref TEXT PRIMARY KEY,
-            created_ns INTEGER NOT NULL,
-            pinned INTEGER NOT NULL,
-            record BLOB NOT NULL,
-            log BLOB NOT NULL,
-            log_digest TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE build_history_documents (
-            ref TEXT NOT NULL REFERENCES build_history (ref) ON DELETE CASCADE,
-            digest TEXT NOT NULL,
-            content BLOB NOT NULL,
-            PRIMARY KEY (ref, digest)
-        ) WITHOUT ROWID;
-        CREATE INDEX build_history_by_digest ON build_history_documents (digest)""",
-    ],
-)
-# What is not pinned goes after so many newer ones, or so long.
-KEPT_RECORDS = 50
-KEPT_S = 48 * 3600
+COMMENT = "dockwright.dockerfile.v1"
+# What BuildKit puts behind instructions that made a layer.
+_MADE = " # buildkit"
 
 
-@dataclass(frozen=True)
-class Record:
-    """A build that has ended. `pinned` ones stay until they are removed."""
-
-    ref: str
-    created_ns: int
-    pinned: bool
-    content: bytes
+def of_run(arguments: Iterable[str], declared: Mapping[str, str]) -> str:
+    """A command, with the build's arguments that it saw."""
+    seen = [f"|{len(declared)}", *(f"{name}={value}" for name, value in declared.items())] if declared else []
+    return f"RUN {' '.join([*seen, *arguments])}{_MADE}"
 
 
-class History:
-    """The records of one engine."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def add(self, record: Record, log: bytes, documents: Sequence[bytes] = ()) -> list[str]:
-        """Keep a record, in place of a former one of the same ref; the refs of those that went for it."""
-        packed, log_digest = await workers.quick(_packed, log)
-        rows = {digests.of(one): one for one in documents}
-        oldest_ns = time.time_ns() - KEPT_S * 10**9
-
-        def save(db: sqlite3.Connection) -> list[str]:
-            db.execute("DELETE FROM build_history WHERE ref = ?", (record.ref,))
-            values = (record.ref, record.created_ns, record.pinned, record.content, packed, log_digest)
-            db.execute("INSERT INTO build_history VALUES (?, ?, ?, ?, ?, ?)", values)
-            db.executemany(
-                "INSERT INTO build_history_documents VALUES (?, ?, ?)",
-                [(record.ref, digest, content) for digest, content in rows.items()],
-            )
-            told = db.execute(
-                "SELECT ref, created_ns FROM build_history WHERE NOT pinned ORDER BY created_ns DESC, ref"
-            )
-            gone = [ref for number, (ref, at) in enumerate(told) if number >= KEPT_RECORDS or at < oldest_ns]
-            db.executemany("DELETE FROM build_history WHERE ref = ?", [(ref,) for ref in gone])
-            return gone
-
-        return await self._database.write(save)
-
-    async def all(self) -> list[Record]:
-        """Every record, the newest first; none that is too old, and only waits for the next build to go."""
-        oldest_ns = time.time_ns() - KEPT_S * 10**9
-        query = (
-            "SELECT ref, created_ns, pinned, record FROM build_history"
-            " WHERE pinned OR created_ns >= ? ORDER BY created_ns DESC, ref"
-        )
-        rows = await self._database.read(lambda db: db.execute(query, (oldest_ns,)).fetchall())
-        return [Record(ref, created_ns, bool(pinned), content) for ref, created_ns, pinned, content in rows]
-
-    async def log(self, ref: str) -> bytes | None:
-        """What the build said; None where there is no such record."""
-        query = "SELECT log FROM build_history WHERE ref = ?"
-        row = await self._database.read(lambda db: db.execute(query, (ref,)).fetchone())
-        return None if row is None else await workers.quick(zlib.decompress, row[0])
-
-    async def document(self, digest: str) -> bytes | None:
-        """A document of any record, or what one said."""
-        query = "SELECT content FROM build_history_documents WHERE digest = ?"
-        row = await self._database.read(lambda db: db.execute(query, (digest,)).fetchone())
-        if row is not None:
-            return bytes(row[0])
-        query = "SELECT log FROM build_history WHERE log_digest = ?"
-        row = await self._database.read(lambda db: db.execute(query, (digest,)).fetchone())
-        return None if row is None else await workers.quick(zlib.decompress, row[0])
-
-    async def pin(self, ref: str, pinned: bool) -> None:
-        """Whether the record stays whatever comes. Raises `NotFound`."""
-        await self._change("UPDATE build_history SET pinned = ? WHERE ref = ?", (pinned, ref))
-
-    async def remove(self, ref: str) -> None:
-        """Forget the build. Raises `NotFound`."""
-        await self._change("DELETE FROM build_history WHERE ref = ?", (ref,))
-
-    async def _change(self, query: str, values: tuple[object, ...]) -> None:
-        if not await self._database.write(lambda db: db.execute(query, values).rowcount):
-            raise NotFound(f"there is no record of the build {values[-1]}")
+def of_files(one: Copy | Add) -> str:
+    """COPY and ADD."""
+    options = ["--parents"] if isinstance(one, Copy) and one.parents else []
+    options += [f"--chown={one.chown}"] if one.chown else []
+    options += [f"--chmod={one.chmod}"] if one.chmod else []
+    documents = [f"<<{document.name}" for document in one.inline]
+    return f"{' '.join([one.keyword, *options, *one.paths, *documents, one.destination])}{_MADE}"
 
 
-def _packed(log: bytes) -> tuple[bytes, Digest]:
-    return zlib.compress(log), digests.of(log)
+def of_command(keyword: str, arguments: Iterable[str]) -> str:
+    """CMD and ENTRYPOINT."""
+    return f"{keyword} [{' '.join(msgspec.json.encode(one).decode() for one in arguments)}]"
+
+
+def of_ports(ports: Iterable[str]) -> str:
+    """EXPOSE."""
+    return f"EXPOSE [{' '.join(ports)}]"
+
+
+def of_others(one: Instruction) -> str | None:
+    """What changes nothing but the configuration; None where the history says nothing of it."""
+    match one:
+        case Env() | Label():
+            return f"{one.keyword} {_pairs(one.pairs)}"
+        case Arg():
+            return f"ARG {_pairs(one.pairs)}"
+        case User():
+            return f"USER {one.user}"
+        case StopSignal():
+            return f"STOPSIGNAL {one.signal}"
+        case Maintainer():
+            return f"MAINTAINER {one.name}"
+        case Volume():
+            return f"VOLUME [{' '.join(one.paths)}]"
+        case Shell():
+            return f"SHELL [{' '.join(one.arguments)}]"
+        case Healthcheck():
+            return _health(one)
+    return None
+
+
+def past(history: Iterable[History]) -> str:
+    """A digest of what was done so far, in words. BuildKit signs some of them."""
+    return digests.of(msgspec.json.encode([one.created_by.removesuffix(_MADE) for one in history]))
+
+
+def _pairs(pairs: Iterable[tuple[str, str | None]]) -> str:
+    return " ".join(name if value is None else f"{name}={value}" for name, value in pairs)
+
+
+def _health(one: Healthcheck) -> str:
+    times = {
+        "Interval": one.interval_ns,
+        "Timeout": one.timeout_ns,
+        "StartPeriod": one.start_period_ns,
+        "StartInterval": one.start_interval_ns,
+    }
+    told = " ".join(f"{name}:{_duration(value)}" for name, value in times.items())
+    return f"HEALTHCHECK {{Test:[{' '.join(one.test)}] {told} Retries:{one.retries}}}"
+
+
+def _duration(value_ns: int) -> str:
+    """A time as Go has it: `1m30s`, `1.5s`, `500ms`, `0s`."""
+    if value_ns == 0:
+        return "0s"
+    for unit, size in (("ns", 1), ("\u00b5s", 1_000), ("ms", 1_000_000)):
+        if value_ns < size * 1000:
+            return f"{value_ns / size:g}{unit}"
+    seconds, rest_ns = divmod(value_ns, 1_000_000_000)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    fraction = f"{rest_ns:09}".rstrip("0")
+    told = f"{seconds % 60}{'.' * bool(fraction)}{fraction}s"
+    if hours:
+        return f"{hours}h{minutes}m{told}"
+    return f"{minutes}m{told}" if minutes else told

@@ -19,7 +19,7 @@ from grpclib.exceptions import GRPCError
 from dockwright import workers
 from dockwright.api.buildkit.board import Board
 from dockwright.api.buildkit.choosing import chosen
-from dockwright.build.history import History, Record
+from dockwright.build.chronicle import Chronicle, Record
 from dockwright.build.outputs.result import Attestation
 from dockwright.build.sources import gitref
 from dockwright.buildkit.proto import control_pb2 as wire
@@ -86,7 +86,7 @@ class _Listener:
 class Records:
     """Those of one engine."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: Chronicle) -> None:
         self._history = history
         self._going: dict[str, Recording] = {}
         self._listeners: set[_Listener] = set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.build.history import HISTORY_SCHEMA, KEPT_RECORDS, KEPT_S, History, Record
+from dockwright.build.chronicle import HISTORY_SCHEMA, KEPT_RECORDS, KEPT_S, Chronicle, Record
 from dockwright.errors import NotFound
 from dockwright.oci import digest as digests
 from dockwright.store import Database
@@ -26,9 +26,9 @@ def _record(name: str, *, age_s: float = 0.0, pinned: bool = False) -> Record:
 
 
 async def test_a_record_is_found_with_its_log_and_its_documents(database: Database) -> None:
-    history = History(database)
+    history = Chronicle(database)
     assert await history.add(_record("one"), b"log " * 1000, [b"document"]) == []
-    again = History(database)
+    again = Chronicle(database)
     assert [one.content for one in await again.all()] == [b"one"]
     assert await again.log("one") == b"log " * 1000
     assert await again.document(digests.of(b"document")) == b"document"
@@ -42,7 +42,7 @@ async def test_a_record_is_found_with_its_log_and_its_documents(database: Databa
 
 
 async def test_the_newest_stay_and_those_that_are_pinned(database: Database) -> None:
-    history = History(database)
+    history = Chronicle(database)
     await history.add(_record("first", age_s=200), b"")
     await history.pin("first", True)
     for number in range(KEPT_RECORDS):
@@ -57,7 +57,7 @@ async def test_the_newest_stay_and_those_that_are_pinned(database: Database) -> 
 
 
 async def test_what_is_too_old_is_not_listed_and_goes_with_the_next_build(database: Database) -> None:
-    history = History(database)
+    history = Chronicle(database)
     await history.add(_record("fresh"), b"")
     assert await history.add(_record("old", age_s=KEPT_S + 60), b"") == ["old"]
     await history.add(_record("older", age_s=KEPT_S + 60, pinned=True), b"")
