@@ -285,8 +285,11 @@ def _followed(root: Root, inside: bytes) -> bytes:
 
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
     """How the file or directory `place` is named at the destination."""
+    if not vertex.follow:
+        yield Chosen(place, b"" if not place or _is_contents(root, place, vertex) else place.rpartition(b"/")[2])
+        return
     real = archive.real_path(root, place) if place else place
-    is_directory = stat.S_ISDIR(_kind(root, place) or 0)
+    is_directory = stat.S_ISDIR(_kind(root, place) or 0) and not (vertex.whole and place)
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
@@ -296,6 +299,17 @@ def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Cho
         yield Chosen(real, b"")
     else:
         yield Chosen(real, place.rpartition(b"/")[2])
+
+
+def _is_contents(root: Root, place: bytes, vertex: Copy) -> bool:
+    """Whether it is a directory itself, of which the members are wanted."""
+    if vertex.whole:
+        return False
+    fd = root.pin(place, follow=False)
+    try:
+        return stat.S_ISDIR(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
 
 
 def _is_archive(root: Root, place: bytes) -> bool:
