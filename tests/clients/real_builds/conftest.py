@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.clients.real_builds.faces import FACES, Face, Made, face
+from tests.faces import FACES, Face, Made, face
 from tests.host import Daemon
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.real_builds.conftest import Table
-from tests.clients.real_builds.faces import Face
+from tests.faces import Face
 from tests.repositories import Repository, Server
 from tests.webserver import Exchange, WebServer
 
@@ -109,7 +109,7 @@ def test_a_python_application_fetches_its_packages_once(
 ) -> None:
     text = (
         TOOLS + f"WORKDIR /app\nCOPY requirements.txt .\nRUN --mount=type=cache,target=/root/.cache/pip {SAY_RAN};"
-        f" pip install -q --break-system-packages --trusted-host 127.0.0.1 --index-url {index.url}/simple/"
+        f" pip install -q --disable-pip-version-check --break-system-packages --trusted-host 127.0.0.1 --index-url {index.url}/simple/"
         ' -r requirements.txt\nCOPY app.py .\nCMD ["python3", "app.py"]\n'
     )
     files = {

@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import files
 from tests.clients.real_builds.conftest import Table
-from tests.clients.real_builds.faces import Face
+from tests.faces import Face
 from tests.repositories import Repository, Server
 from tests.webserver import Exchange, WebServer
 
