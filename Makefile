@@ -4,7 +4,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: setup demo test lint bench protos lock clean
+.PHONY: setup demo test quick lint bench protos lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.ready          ## system packages, then .venv (safe to run again)
@@ -20,7 +20,10 @@ demo: setup                    ## a daemon of its own, a Debian image, a web app
 	$(SUDO) bash tools/demo.sh
 
 test: setup lint               ## everything, real containers included
-	$(SUDO) $(BIN)/python -m pytest
+	$(SUDO) bash tools/test.sh $(BIN)/python
+
+quick: setup                   ## the tests that need no root
+	$(BIN)/python -m pytest -m "not root"
 
 lint: setup                    ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

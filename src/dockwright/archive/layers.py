@@ -25,7 +25,6 @@ from dockwright.errors import Invalid
 WHITEOUT = b".wh."
 OPAQUE_MARK = b".wh..wh..opq"
 _AUFS = b".wh..wh."
-_LINKS = 40  # as many as the kernel follows
 OPAQUE = "trusted.overlay.opaque"
 
 
@@ -78,7 +77,6 @@ class _LayerUnpacker(Unpacker):
         self._links: list[tuple[bytes, bytes]] = []
         self._rooted = self._hides_all = False
         self._newest_ns = 0
-        self._hops = _LINKS
 
     def layer(self) -> Layer:
         return Layer(list(self._implied), self._links, self._rooted, self._hides_all)
@@ -118,14 +116,7 @@ class _LayerUnpacker(Unpacker):
 
     def dangling(self, full: bytes) -> None:
         # `lib` links to `usr/lib`, which a layer below has: it is implied as if it had been named itself.
-        if self._hops == 0:
-            raise Invalid(f"too many links on the way to {os.fsdecode(full)!r}")
-        self._hops -= 1
-        folder, name = self.root.parent(full)
-        target = os.fsencode(os.readlink(name, dir_fd=folder))
-        above = b"" if target.startswith(b"/") else full.rpartition(b"/")[0]
-        self.make_parents(os.path.normpath(b"/" + above + b"/" + target).strip(b"/"))
-        self._hops += 1
+        self.make_where_it_leads(full)
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
         super().make_directory(folder, name, entry, full)

@@ -22,7 +22,8 @@ from dockwright.errors import Invalid
 
 FILE_MODE = 0o644
 
-#: Whether a path is left out, with all below it when it is a directory.
+#: Whether a path is left out; asked with True, whether all below it is, too. A directory that is left out by itself alone is
+#: there as the way to what is below.
 LeavesOut = Callable[[bytes, bool], bool]
 
 
@@ -110,6 +111,7 @@ class _SelectionPacker(Packer):
         super().__init__(root, subsecond=True)
         self._dress, self._leaves_out, self._excludes = dress, leaves_out, excludes
         self._now = Chosen(b"", b"")
+        self._ways: list[Entry] = []
 
     def selected(self, one: Chosen) -> Iterator[bytes]:
         """The entries of one choice."""
@@ -117,10 +119,29 @@ class _SelectionPacker(Packer):
         yield from self.members(one.path, one.name)
 
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
+        return not self._is_left_out(name, with_all_below=stat.S_ISDIR(found.st_mode))
+
+    def _is_left_out(self, name: bytes, *, with_all_below: bool) -> bool:
         inside = name[len(self._now.name) :].strip(b"/")
         path = b"/".join(filter(None, (self._now.path.strip(b"/"), inside)))
-        is_directory = stat.S_ISDIR(found.st_mode)
-        return not (self._leaves_out(path, is_directory) or self._excludes(inside, is_directory))
+        return self._leaves_out(path, with_all_below) or self._excludes(inside, with_all_below)
+
+    def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
+        if name.strip(b"/") != self._now.name.strip(b"/") and self._is_left_out(name, with_all_below=False):
+            self._ways.append(self.entry(name + b"/", found, fd))
+        else:
+            super().directory(fd, name, found)
+
+    def header(self, entry: Entry) -> None:
+        ways, self._ways = self._ways, []
+        for way in ways:
+            if entry.name.startswith(way.name):  # others had nothing below
+                self.tell(way)
+        self.tell(entry)
+
+    def tell(self, entry: Entry) -> None:
+        """An entry that there is."""
+        super().header(entry)
 
     def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
         entry = super().entry(name, found, fd)
@@ -142,7 +163,7 @@ class _Fingerprinter(_SelectionPacker):
         self._states: dict[bytes, hashlib._Hash] = {}
         self._state = hashlib.sha256()
 
-    def header(self, entry: Entry) -> None:
+    def tell(self, entry: Entry) -> None:
         self._state = hashlib.sha256(tar.encode(entry, subsecond=True))
         self._states[entry.name] = self._state
 
@@ -160,11 +181,12 @@ class _Placer(Unpacker):
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
         try:
-            is_directory = stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode)  # a link to one will do
-        except FileNotFoundError:
-            is_directory = False
-        if not is_directory:
+            os.close(self.root.open(full, DIRECTORY))  # a link to one will do
+        except (FileNotFoundError, NotADirectoryError):
             super().make_directory(folder, name, entry, full)
+
+    def dangling(self, full: bytes) -> None:
+        self.make_where_it_leads(full)
 
     def implied(self, full: bytes) -> None:
         if self._owner is not None:

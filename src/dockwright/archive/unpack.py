@@ -20,6 +20,8 @@ from dockwright.errors import HostFailure, Invalid
 
 ENTRY_LIMIT = 5_000_000
 NAME_LIMIT = 4096
+# As many links as the kernel follows on the way to a file.
+_LINKS = 40
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,6 +58,7 @@ class Unpacker:
         self.reader = TarReader(source, record)
         self._options = options
         self._prefix = options.below.strip(b"/")
+        self._hops = _LINKS
         # A directory's time is set last: making its members would change it.
         self.times: dict[bytes, int] = {}
         self._make: dict[bytes, Callable[[int, bytes, Entry, bytes], None]] = {
@@ -120,6 +123,17 @@ class Unpacker:
     def dangling(self, full: bytes) -> None:
         """A directory is needed where there is a link to nowhere."""
         raise Invalid(f"tar entry below {os.fsdecode(full)!r}, which is a link to nowhere")
+
+    def make_where_it_leads(self, full: bytes) -> None:
+        """Make the directory that the link `full` names, inside the root."""
+        if self._hops == 0:
+            raise Invalid(f"too many links on the way to {os.fsdecode(full)!r}")
+        self._hops -= 1
+        folder, name = self.root.parent(full)
+        target = os.fsencode(os.readlink(name, dir_fd=folder))
+        above = b"" if target.startswith(b"/") else full.rpartition(b"/")[0]
+        self.make_parents(os.path.normpath(b"/" + above + b"/" + target).strip(b"/"))
+        self._hops += 1
 
     def displace(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
         """Make room for `entry` where something exists already."""

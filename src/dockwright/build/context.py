@@ -45,6 +45,6 @@ class Context:
         return content
 
     def leaves_out(self, path: bytes, is_directory: bool) -> bool:
-        """Whether the ignore file takes `path` away, with all below it when it is a directory."""
+        """Whether the ignore file takes `path` away; asked with `is_directory`, whether all below it is taken away, too."""
         text = os.fsdecode(path)
         return self.ignored.matches(text) and not (is_directory and self.ignored.may_hold_exceptions(text))

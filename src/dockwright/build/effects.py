@@ -148,8 +148,10 @@ class Effects:
         except Invalid as error:
             raise one.line.error(str(error)) from None
         mount = _named(mount, number)
-        if mount.target:
-            mount = replace(mount, target=posixpath.join("/", self._directory(), mount.target))
+        if mount.target or mount.kind in ("bind", "cache", "tmpfs"):
+            mount = replace(mount, target=posixpath.normpath(posixpath.join("/", self._directory(), mount.target)))
+            if mount.target == "/":
+                raise one.line.error('invalid mount target "/"', hint="name another with target=, or set a WORKDIR")
         if mount.from_:
             return MountOf(mount, await self.find_source(mount.from_, self.stage, one.line))
         return MountOf(mount)
@@ -180,7 +182,6 @@ class Effects:
         unpack_remote: bool = False,
     ) -> None:
         """The files of a COPY or ADD: `paths` of `source`, which is the context when it is None, and `remotes`."""
-        self._check_destination(one.paths, len(one.inline), one.destination, one.line, one.keyword)
         self.made.vertex = Copy(
             title=self.title,
             lines=self.lines,
@@ -201,11 +202,6 @@ class Effects:
             unpack_remote=unpack_remote,
         )
         self._tell(one.line.text, empty=False)
-
-    def _check_destination(self, paths: tuple[str, ...], inline: int, destination: str, line: Line, what: str) -> None:
-        if len(paths) + inline > 1 and not destination.endswith("/") and destination not in (".", ".."):
-            why = "the destination must be a directory and end with a /"
-            raise line.error(f"when using {what} with more than one source file, {why}")
 
     def _absolute(self, path: str) -> str:
         joined = posixpath.join(self._directory(), path)

@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,22 +35,42 @@ class Tree:
 
 @dataclass(frozen=True)
 class Selected:
-    """What a COPY means in one tree. `single` when it is one file, which may be given another name."""
+    """What a COPY means in one tree."""
 
     chosen: tuple[Chosen, ...]
     archives: tuple[bytes, ...]
-    single: bool
+
+    @property
+    def makes_directory(self) -> bool:
+        """Whether the destination becomes a directory by it: of a directory and of an archive it is the members that count."""
+        return bool(self.archives) or any(one.name == b"" for one in self.chosen)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one file, which may be given another name."""
+        return len(self.chosen) == 1 and not self.makes_directory
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where files go to: the directory `folder` of a tree, and the `name` of one that is alone and is given another."""
+
+    folder: bytes
+    name: bytes = b""
 
 
 def select(vertex: Copy, tree: Tree) -> Selected:
-    """The files that `vertex` names. Blocking. Raises `NotFound` and `Invalid` with Docker's wording."""
+    """The files that `vertex` names. Blocking. Raises `NotFound` and `Invalid` with Docker's wording.
+
+    A path with wildcards may mean nothing, as for files that are not in every context.
+    """
     excludes = _excludes(vertex)
     with Root(tree.root) as root:
         found: list[Chosen] = []
         archives: list[bytes] = []
         for path in vertex.paths:
             places = list(_expanded(root, path, tree.leaves_out))
-            if not places:
+            if not places and not has_wildcard(path):
                 raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
             for place in places:
                 if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
@@ -59,9 +79,26 @@ def select(vertex: Copy, tree: Tree) -> Selected:
                     archives.append(place)
                 else:
                     found += _named(root, place, path, vertex)
-    directories = any(one.name == b"" for one in found)
-    single = len(found) == 1 and not directories and not archives and not vertex.parents and len(vertex.paths) == 1
-    return Selected(tuple(found), tuple(archives), single and not vertex.inline)
+    return Selected(tuple(found), tuple(archives))
+
+
+def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
+    """Where all that is selected goes to in the tree at `target`. Blocking.
+
+    Raises `Invalid` when several files would have the one name that the destination is.
+    """
+    inside = _inside(vertex.destination)
+    with Root(target) as into:
+        is_directory = vertex.destination.endswith("/") or _is_directory(into, inside)
+        if is_directory or vertex.parents or any(one.makes_directory for one in selections):
+            return Landing(inside)
+        inside = _followed(into, inside)
+    if sum(len(one.chosen) for one in selections) + len(vertex.inline) > 1:
+        raise Invalid(
+            f"{vertex.destination}: with more than one source file, the destination must be a directory and end with a /"
+        )
+    folder, _, name = inside.rpartition(b"/")
+    return Landing(folder, name)
 
 
 @dataclass(frozen=True)
@@ -130,7 +167,7 @@ def leaves_something_out(tree: Tree) -> bool:
     return False
 
 
-def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int | None) -> None:
+def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, landing: Landing, time_ns: int | None) -> None:
     """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
 
     `time_ns` replaces the times of files that come from a context. Raises `Invalid`.
@@ -139,28 +176,18 @@ def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, time_ns: int
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     dress = Dress(given, _mode(vertex.mode), None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
-        below, name = _placed(vertex, into, alone=selected.single)
-        chosen = (Chosen(selected.chosen[0].path, name),) if name else selected.chosen
+        name = landing.name
+        chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen:
             packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
-            archive.place(source_of(packed), into, below, owner)
+            archive.place(source_of(packed), into, landing.folder, owner)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, _inside(vertex.destination), owner)
+                archive.place(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
-            below, name = _placed(vertex, into, alone=len(vertex.inline) + len(vertex.paths) == 1)
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
-            archive.place(source_of(written), into, below, owner)
-
-
-def _placed(vertex: Copy, into: Root, *, alone: bool) -> tuple[bytes, bytes]:
-    """The directory that files go into, and the name of one that is `alone` where the destination gives it another."""
-    below = _inside(vertex.destination)
-    if not alone or vertex.destination.endswith("/") or _is_directory(into, below):
-        return below, b""
-    folder, _, name = below.rpartition(b"/")
-    return folder, name
+            archive.place(source_of(written), into, landing.folder, owner)
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:
@@ -212,6 +239,14 @@ def _kind(root: Root, inside: bytes) -> int | None:
         return os.fstat(fd).st_mode
     finally:
         os.close(fd)
+
+
+def _followed(root: Root, inside: bytes) -> bytes:
+    """Where a link at `inside` leads, be it to nowhere yet."""
+    try:
+        return archive.real_path(root, inside)
+    except OSError:
+        return inside  # what is above it is not there either
 
 
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:

@@ -232,9 +232,10 @@ class Solving:
             inputs.add("the latest time", self._time_ns(vertex))
 
             async def change(step_id: str, rootfs: Path, say: Say) -> None:
-                for part in parts:
-                    tree, selected = await part.chosen(stack)
-                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, self._time_ns(vertex))
+                chosen = [await part.chosen(stack) for part in parts]
+                landing = await workers.quick(files.land, vertex, [selected for _, selected in chosen], rootfs)
+                for part, (tree, selected) in zip(parts, chosen, strict=True):
+                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, landing, self._time_ns(vertex))
 
             return await self._step(vertex, inputs, below, change)
 

@@ -34,6 +34,14 @@ PLACES: list[tuple[str, dict[str, str]]] = [
     ("COPY d /t/d", {"d/x.md": "X", "d/e/y.txt": "Y", "d/e/z.md": "Z"}),
     ("COPY d/* /t/", {"x.md": "X", "y.txt": "Y", "z.md": "Z"}),
     ("COPY */*.md /t/", {"x.md": "X"}),
+    ("COPY a.txt *.nothing /t/", {"a.txt": "A"}),
+    ("COPY *.nothing a.txt /t/new", {"new": "A"}),
+    ("WORKDIR /t\nCOPY *.nothing ./", {}),
+    ("RUN mkdir /t\nCOPY a.txt b.txt /t", {"a.txt": "A", "b.txt": "B"}),
+    ("COPY d/e d /t", {"x.md": "X", "y.txt": "Y", "z.md": "Z", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("COPY d/e a.txt /t", {"a.txt": "A", "y.txt": "Y", "z.md": "Z"}),
+    ("COPY a.txt <<b /t/\nB\nb", {"a.txt": "A", "b": "B"}),
+    ("RUN mkdir /t\nCOPY *.txt <<c /t\nC\nc", {"a.txt": "A", "b.txt": "B", "c": "C"}),
     ("COPY --exclude=*.md d /t", {"e/y.txt": "Y", "e/z.md": "Z"}),
     ("COPY --exclude=**/*.md d /t", {"e/y.txt": "Y"}),
     ("COPY --exclude=d/e . /t/", {"a.txt": "A", "b.txt": "B", "d/x.md": "X", "with space": "S", "[odd]*": "O"}),
@@ -51,6 +59,11 @@ PLACES: list[tuple[str, dict[str, str]]] = [
     ("RUN mkdir /t\nCOPY a.txt /t", {"a.txt": "A"}),
     ("RUN mkdir /real && ln -s real /t\nCOPY a.txt /t/", {"a.txt": "A"}),
     ("RUN mkdir /real && ln -s /real /t\nCOPY d /t", {"x.md": "X", "e/y.txt": "Y", "e/z.md": "Z"}),
+    ("RUN ln -s /real /t\nCOPY a.txt /t/", {"a.txt": "A"}),
+    ("RUN ln -s /deep/real /t\nWORKDIR /t/d\nCOPY a.txt .", {"d/a.txt": "A"}),
+    ("RUN mkdir /t && ln -s /t/real /link\nCOPY a.txt /link", {"real": "A"}),
+    ("RUN mkdir /t && echo old > /t/real && ln -s t/real /link\nCOPY a.txt /link", {"real": "A"}),
+    ("RUN mkdir -p /t/own && ln -s /t/own /t/d\nCOPY --parents d/e/y.txt /t/", {"own/e/y.txt": "Y"}),
     ("RUN mkdir -p /t && echo old > /t/a.txt && echo kept > /t/k\nCOPY a.txt /t/", {"a.txt": "A", "k": "kept"}),
     ("ARG N=a\nCOPY $N.txt /t/${N}2", {"a2": "A"}),
     ("COPY --link a.txt /t/", {"a.txt": "A"}),
@@ -65,9 +78,11 @@ PLACES: list[tuple[str, dict[str, str]]] = [
 
 REFUSED = [
     ("COPY nothing /t/", "nothing: file not found"),
-    ("COPY *.nothing /t/", "file not found"),
+    ("COPY nothing *.txt /t/", "nothing: file not found"),
     ("COPY secret /t/", "left out by the ignore file"),
     ("COPY a.txt b.txt /t", "must be a directory and end with a /"),
+    ("COPY *.txt /t", "must be a directory and end with a /"),
+    ("COPY a.txt <<b /t\nB\nb", "must be a directory and end with a /"),
     ("COPY --from=nothing a /t/", "nothing"),
     ("COPY --from=7 a /t/", "invalid from flag value 7"),
     ("COPY --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
@@ -174,3 +189,10 @@ async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench
     outcome = await bench.build("FROM busybox\nCOPY . /t/\n", dict(files))
     said = await bench.output(outcome.image_id, *SHOW)
     assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
+
+
+async def test_a_directory_of_which_nothing_is_taken_back_in_is_not_there(bench: Bench) -> None:
+    files = {"a/b/c.txt": "C", "a/d/e.md": "E", "f/g.txt": "G", ".dockerignore": "a\nf\n!**/*.md\n"}
+    outcome = await bench.build("FROM busybox\nCOPY . /t/\nCOPY --exclude=a --exclude=!**/*.nothing . /u/\n", files)
+    found = await bench.output(outcome.image_id, "sh", "-c", "cd /t && find . | sort; ls -A /u")
+    assert found.split() == [".", "./.dockerignore", "./a", "./a/d", "./a/d/e.md", ".dockerignore"]

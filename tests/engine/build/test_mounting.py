@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.engine.build.conftest import Bench
 
-from dockwright.errors import NotFound
+from dockwright.errors import Invalid, NotFound
 
 pytestmark = pytest.mark.root
 
@@ -41,3 +41,15 @@ async def test_what_is_written_to_the_context_is_thrown_away(bench: Bench) -> No
 async def test_a_target_may_be_below_the_working_directory(bench: Bench) -> None:
     text = "FROM busybox\nWORKDIR /w\nRUN --mount=target=ctx cat ctx/a.txt && cat /w/ctx/a.txt\n"
     assert (await bench.build(text, {"a.txt": "a"})).said == "aa"
+
+
+@pytest.mark.parametrize("target", ["", "target=.", "target=/w/"])
+async def test_a_mount_is_at_the_working_directory_where_it_names_no_other(bench: Bench, target: str) -> None:
+    mount = ",".join(filter(None, ("from=tools", target)))
+    text = f"FROM scratch AS tools\nCOPY a.txt /\nFROM busybox\nWORKDIR /w\nRUN --mount={mount} cat a.txt; ls /w\n"
+    assert (await bench.build(text, {"a.txt": "a\n"})).said == "a\na.txt\n"
+
+
+async def test_nothing_is_mounted_over_all_there_is(bench: Bench) -> None:
+    with pytest.raises(Invalid, match="invalid mount target"):
+        await bench.build("FROM busybox\nRUN --mount=type=tmpfs true\n")

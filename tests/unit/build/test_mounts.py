@@ -32,7 +32,8 @@ from dockwright.errors import Invalid
         ("TYPE=bind,TARGET=/a", {"target": "/a"}),
         ("type=what,target=/a", {"error": 'unsupported mount type "what"'}),
         ("type=cahce,target=/a", {"error": "did you mean cache?"}),
-        ("type=bind", {"error": "a mount of type bind needs a target"}),
+        ("from=tools", {"kind": "bind", "target": "", "from_": "tools"}),
+        ("type=Cache,target=/a,ro=T", {"kind": "cache", "readonly": True}),
         ("type=bind,target=/a,sharing=shared", {"error": "unexpected key 'sharing' for mount type 'bind'"}),
         ("type=tmpfs,target=/a,trget=/b", {"error": "did you mean target?"}),
         ("type=cache,target=/a,sharing=x", {"error": 'unsupported sharing value "x"'}),
@@ -41,7 +42,7 @@ from dockwright.errors import Invalid
         ("type=tmpfs,target=/a,size=x", {"error": "invalid value for size: x"}),
         ("type=secret,id=a,required=maybe", {"error": "invalid value for required"}),
         ("target", {"error": "invalid field 'target' must be a key=value pair"}),
-        ("", {"error": "a mount of type bind needs a target"}),
+        ("", {"error": "invalid field '' must be a key=value pair"}),
         ('"', {"error": "mount options cannot be read"}),
     ],
 )

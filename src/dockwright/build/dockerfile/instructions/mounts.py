@@ -19,12 +19,14 @@ _KEYS = {
 }
 _SPELLINGS = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
 _SWITCHES = {"readonly", "readwrite", "required"}
+_TRUE, _FALSE = {"1", "t", "true"}, {"0", "f", "false"}
 SHARING = ("shared", "private", "locked")
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount of a RUN. Numbers are -1, and texts empty, where nothing was said."""
+    """One mount of a RUN. Numbers are -1, and texts empty, where nothing was said; files without a target are at the step's
+    working directory."""
 
     kind: str
     target: str = ""
@@ -44,7 +46,7 @@ class Mount:
 def parse(text: str) -> Mount:
     """The mount that the flag's value describes. Raises `Invalid`."""
     options = _options(text)
-    kind = options.pop("type", "bind")
+    kind = options.pop("type", "bind").lower()
     if kind not in _KEYS:
         near = difflib.get_close_matches(kind, _KEYS, 1)
         raise Invalid(f'unsupported mount type "{kind}"' + (f", did you mean {near[0]}?" if near else ""))
@@ -54,8 +56,6 @@ def parse(text: str) -> Mount:
             told = f", did you mean {near[0]}?" if near else ""
             raise Invalid(f"unexpected key '{key}' for mount type '{kind}'{told}")
     mount = _build(kind, options)
-    if kind in ("bind", "cache", "tmpfs") and not mount.target:
-        raise Invalid(f"a mount of type {kind} needs a target")
     if kind == "secret" and not (mount.id or mount.source or mount.target or mount.env):
         raise Invalid("a mount of type secret needs an id, a target or an env")
     return mount
@@ -89,7 +89,7 @@ def _options(text: str) -> dict[str, str]:
     except (csv.Error, ValueError):
         raise Invalid(f"mount options cannot be read: {text!r}") from None
     options: dict[str, str] = {}
-    for part in row:
+    for part in row or [""]:
         name, equals, value = part.partition("=")
         key = _SPELLINGS.get(name.strip().lower(), name.strip().lower())
         if not equals and key not in _SWITCHES:
@@ -102,9 +102,9 @@ def _switch(options: dict[str, str], key: str, *, default: bool) -> bool:
     value = options.get(key)
     if value is None:
         return default
-    if value.lower() not in ("true", "false", "1", "0"):
+    if value.lower() not in _TRUE | _FALSE:
         raise Invalid(f"invalid value for {key}: {value}")
-    return value.lower() in ("true", "1")
+    return value.lower() in _TRUE
 
 
 def _number(options: dict[str, str], key: str, base: int) -> int:
