@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -122,12 +122,13 @@ def small(scratch: Path, busybox_image: Path) -> Iterator[Daemon]:
 
 @dataclass(frozen=True)
 class Full:
-    """What fills the disk. `size` is that of the file `big` in the context, in MiB."""
+    """What fills the disk. `size` is that of the file `big` in the context, in MiB; `is_built` when the image is there before."""
 
     steps: str
     size: int = 0
     words: tuple[str, ...] = ()
-    cannot: tuple[str, ...] = field(default=())
+    cannot: tuple[str, ...] = ()
+    is_built: bool = False
 
 
 FULL = {
@@ -142,6 +143,7 @@ FULL = {
         "RUN head -c 30000000 /dev/urandom > /one\n",
         words=("--cache-to", "type=local,dest=cache,mode=max"),
         cannot=("classic",),
+        is_built=True,
     ),
 }
 
@@ -159,6 +161,10 @@ def test_a_full_disk_leaves_a_cache_that_is_whole(full: Full, by: On, small: Dae
     try:
         assert "no space left" in face.refusal("-t", "full:1", *full.words, where).lower()
         wait_until(lambda: not left_of_steps(small))
+        if full.is_built:
+            said = client.containers.run("full:1", ["wc", "-c", "/one"], remove=True, network_mode="none")
+            assert said == b"30000000 /one\n"
+            client.images.remove("full:1")
         with pytest.raises(ImageNotFound):
             client.images.get("full:1")
         where = context(tmp_path / "c", {"Dockerfile": text + "COPY big /small\n", "big": b"b"})

@@ -152,7 +152,8 @@ def copy_path(tree: Tree, path: str, target: Path) -> None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
         dress = Dress(None if tree.keeps_owners else (0, 0))
-        archive.place(source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)), into, b"")
+        with source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)) as packed:
+            archive.place(packed, into, b"")
 
 
 def leaves_something_out(tree: Tree) -> bool:
@@ -179,21 +180,22 @@ def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, landing: Lan
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen:
-            packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
-            archive.place(source_of(packed), into, landing.folder, owner)
+            with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))) as packed:
+                archive.place(packed, into, landing.folder, owner)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 archive.place(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
-            written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
-            archive.place(source_of(written), into, landing.folder, owner)
+            dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
+            with source_of(archive.pack_files(documents, dress)) as written:
+                archive.place(written, into, landing.folder, owner)
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
-    with Root(target) as into:
-        archive.place(source_of(archive.pack_files(())), into, _inside(path), _owner(owner, target))
+    with Root(target) as into, source_of(archive.pack_files(())) as nothing:
+        archive.place(nothing, into, _inside(path), _owner(owner, target))
 
 
 def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
