@@ -6,8 +6,7 @@ import hashlib
 import os
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,29 +15,10 @@ import pytest
 from docker.errors import ImageNotFound
 from tests.archives import files
 from tests.cutting import Wire
-from tests.faces import Face
-from tests.faults.steps import left_of_steps, running
+from tests.faults.steps import On, context, left_of_steps, running, wait_until
 from tests.host import Daemon
 
 pytestmark = pytest.mark.root
-
-LIMIT_S = 60.0
-On = Callable[[str], Face]
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < deadline, "it does not come"
-        time.sleep(0.02)
-
-
-def context(root: Path, content: dict[str, str | bytes]) -> str:
-    """A directory to build from."""
-    root.mkdir(exist_ok=True)
-    for name, text in content.items():
-        (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    return str(root)
 
 
 @pytest.fixture
@@ -134,6 +114,7 @@ class Full:
 FULL = {
     "in a command": Full("RUN dd if=/dev/zero of=/big bs=1M count=80\n"),
     "in a command after one that fits": Full("RUN head -c 32000000 /dev/urandom > /one\nRUN cat /one > /two\n"),
+    "in the commit": Full("RUN cat /dev/zero > /big; true\n"),
     "in a copy": Full("COPY big /one\nCOPY big /two\nCOPY big /three\n", 14),
     "in the context": Full("COPY big /big\n", 64),
     "in an export": Full(
