@@ -91,7 +91,8 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
 def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
-    Directories that exist stay as they are; other files are replaced. `owner` is that of directories made on the way.
+    A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` is that
+    of directories made on the way.
     Blocking. Raises `Invalid` when a directory would be replaced by something else, or the other way round.
     """
     placer = _Placer(root, source, Options(keep_kind=True, below=below), owner)
@@ -180,10 +181,16 @@ class _Placer(Unpacker):
         self._owner = owner
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
-        try:
-            os.close(self.root.open(full, DIRECTORY))  # a link to one will do
-        except (FileNotFoundError, NotADirectoryError):
+        if not self._is_link_to_directory(folder, name, full):
             super().make_directory(folder, name, entry, full)
+
+    def _is_link_to_directory(self, folder: int, name: bytes, full: bytes) -> bool:
+        try:
+            os.readlink(name, dir_fd=folder)
+            os.close(self.root.open(full, DIRECTORY))
+        except OSError:
+            return False
+        return True
 
     def dangling(self, full: bytes) -> None:
         self.make_where_it_leads(full)

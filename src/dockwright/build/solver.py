@@ -6,6 +6,7 @@ Two builds that come to the same step at the same time run it once: the second o
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -52,7 +53,8 @@ from dockwright.oci import platform as platforms
 from dockwright.tasks import Background, first
 from dockwright.units import rfc3339
 
-PARALLEL = 4
+# Steps of all builds that change files at the same time. Most of them wait for something else as often as they compute.
+PARALLEL = max(4, 2 * (os.cpu_count() or 1))
 
 # Layers, or files that lie somewhere.
 Solved = Tree | Place

@@ -144,13 +144,13 @@ async def test_owners_and_modes(bench: Bench) -> None:
     assert said.splitlines() == [looks for _, looks in LOOKS]
 
 
-async def test_owners_are_kept_from_stage_to_stage_and_directories_that_exist_stay_as_they_are(bench: Bench) -> None:
+async def test_owners_are_kept_from_stage_to_stage_and_the_destination_stays_as_it_is(bench: Bench) -> None:
     outcome = await bench.build(
         "FROM busybox AS s\nRUN mkdir -p /o/sub && echo 1 > /o/sub/f && chown -R 8:9 /o && chmod 700 /o /o/sub\n"
         "FROM busybox\nRUN mkdir -p /t/sub && chmod 711 /t /t/sub\nCOPY --from=s /o /t\n"
     )
     said = await bench.output(outcome.image_id, "stat", "-c", "%n %u:%g %a", "/t", "/t/sub", "/t/sub/f")
-    assert said.splitlines() == ["/t 0:0 711", "/t/sub 0:0 711", "/t/sub/f 8:9 644"]
+    assert said.splitlines() == ["/t 0:0 711", "/t/sub 8:9 700", "/t/sub/f 8:9 644"]
 
 
 async def test_links_are_copied_as_links_inside_a_directory_and_followed_when_they_are_named(bench: Bench) -> None:
@@ -196,3 +196,14 @@ async def test_a_directory_of_which_nothing_is_taken_back_in_is_not_there(bench:
     outcome = await bench.build("FROM busybox\nCOPY . /t/\nCOPY --exclude=a --exclude=!**/*.nothing . /u/\n", files)
     found = await bench.output(outcome.image_id, "sh", "-c", "cd /t && find . | sort; ls -A /u")
     assert found.split() == [".", "./.dockerignore", "./a", "./a/d", "./a/d/e.md", ".dockerignore"]
+
+
+async def test_a_directory_that_exists_gets_the_looks_of_the_one_that_is_copied(bench: Bench) -> None:
+    bench.write({"tree/in/f": "F"})
+    (bench.root / "tree/in").chmod(0o701)
+    text = (
+        "FROM busybox\nRUN mkdir -m 750 /t && mkdir -m 770 /t/in && chown -R 5:6 /t && touch /t/in/kept\nCOPY tree /t\n"
+    )
+    outcome = await bench.build(text)
+    said = await bench.output(outcome.image_id, "sh", "-c", "stat -c '%a %u:%g' /t /t/in; ls /t/in")
+    assert said == "750 5:6\n701 0:0\nf\nkept\n"
