@@ -199,3 +199,11 @@ def _post(client: sdk.DockerClient, text: str, **query: object) -> tuple[Any, st
     found = [line["aux"]["ID"] for line in lines if "aux" in line]
     assert found, response.text
     return client.images.get(found[-1]), said
+
+
+def test_a_step_of_any_user_reads_the_context(client: sdk.DockerClient, tmp_path: Path) -> None:
+    where = context(
+        tmp_path, {"Dockerfile": "FROM busybox\nUSER 1000\nRUN --mount=target=/m cat /m/a.txt\n", "a.txt": "all"}
+    )
+    _, lines = client.images.build(path=where)
+    assert any("all" in line.get("stream", "") for line in lines)

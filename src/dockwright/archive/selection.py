@@ -88,14 +88,16 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
     yield tar.END
 
 
-def place(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+def place(
+    source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
-    A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` is that
-    of directories made on the way.
-    Blocking. Raises `Invalid` when a directory would be replaced by something else, or the other way round.
+    A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` and `mode`
+    are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
+    or the other way round.
     """
-    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner)
+    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))
@@ -176,9 +178,11 @@ class _Fingerprinter(_SelectionPacker):
 
 
 class _Placer(Unpacker):
-    def __init__(self, root: Root, source: Source, options: Options, owner: tuple[int, int] | None) -> None:
+    def __init__(
+        self, root: Root, source: Source, options: Options, owner: tuple[int, int] | None, mode: int | None
+    ) -> None:
         super().__init__(root, source, options)
-        self._owner = owner
+        self._owner, self._mode = owner, mode
 
     def make_directory(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
         if not self._is_link_to_directory(folder, name, full):
@@ -196,9 +200,13 @@ class _Placer(Unpacker):
         self.make_where_it_leads(full)
 
     def implied(self, full: bytes) -> None:
-        if self._owner is not None:
-            fd = self.root.open(full, DIRECTORY)
-            try:
+        if self._owner is None and self._mode is None:
+            return
+        fd = self.root.open(full, DIRECTORY)
+        try:
+            if self._owner is not None:
                 os.fchown(fd, *self._owner)
-            finally:
-                os.close(fd)
+            if self._mode is not None:
+                os.fchmod(fd, self._mode)
+        finally:
+            os.close(fd)

@@ -7,8 +7,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +16,9 @@ from dockwright import workers
 from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
 from dockwright.build.cache import Cache
+from dockwright.build.channel import Channel
 from dockwright.build.context import Context
-from dockwright.build.dockerfile import Dockerfile, checks, parse
+from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks, parse
 from dockwright.build.finishing import Finishing
 from dockwright.build.lenders import LendsNothing
 from dockwright.build.lending import Lender
@@ -28,7 +28,7 @@ from dockwright.build.outputs.output import Format, Output, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported
 from dockwright.build.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
-from dockwright.build.progress import Built, Progress, Said, Steps, Warned
+from dockwright.build.progress import Built, Progress, Steps
 from dockwright.build.pruning import CacheUse, Holdings, Pruned
 from dockwright.build.remote_cache.asked import CacheFrom, CacheTo
 from dockwright.build.remote_cache.importing import Importing
@@ -36,20 +36,18 @@ from dockwright.build.running import Limits, Runner
 from dockwright.build.solver import Solver, Solving, Work
 from dockwright.build.sources import Sources
 from dockwright.container.parts import Parts
-from dockwright.errors import DockwrightError, Invalid
+from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
 from dockwright.oci import Platform
 from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
 
-# What a client that reads too slowly is spared.
-PENDING_BYTES = 4 * 1024 * 1024
-CLIPPED = b"\n[output left out: it came faster than it was read]\n"
-
 UPKEEP_INTERVAL_S = 60.0
 
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 log = logging.getLogger(__name__)
+# A context is also mounted into steps, whose users may be anybody; nobody of the host reaches it, as what is above is shut.
+_SHOWN = 0o755
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class Builder:
         """A directory for a context that is received; what is in it goes in the background afterwards."""
         folder = self.contexts / secrets.token_hex(16)
         try:
-            await workers.quick(folder.mkdir, mode=0o700, parents=True)
+            await workers.quick(folder.mkdir, mode=_SHOWN, parents=True)
             yield folder
         finally:
             try:
@@ -129,7 +127,7 @@ class Builder:
         Raises `DockerfileError` and `Invalid` for what is wrong with the request, `NotFound` for files and images that are
         not there, `StepFailed` for a command that failed. A failed build leaves its cache, and no image.
         """
-        said = _Channel()
+        said = Channel()
         return told(
             lambda: self._run(request, context, find_image, said), said, self._parts.background, "build of an image"
         )
@@ -171,18 +169,22 @@ class Builder:
             await self._parts.images.collect()
         return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
 
-    async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: _Channel) -> None:
+    async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: Channel) -> None:
         text = request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
-        dockerfile = parse(text, request.dockerfile)
+        try:
+            dockerfile = parse(text, request.dockerfile)
+        except DockerfileError as error:
+            said.warn(checks.check_before(text, error))
+            raise
         choice = checks.Choice.of(dockerfile, request.options.arguments)
         findings = checks.check(dockerfile, choice, ignored=context.ignored)
         said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
         plans = await self._plans(dockerfile, request, find_image)
-        environments = {name: env for plan in plans for name, env in plan.environments.items()}
-        known = checks.check(dockerfile, choice, ignored=context.ignored, environments=environments)
+        bases = [one for plan in plans for one in plan.bases]
+        known = checks.check(dockerfile, choice, ignored=context.ignored, bases=bases)
         said.warn([one for one in known if one not in findings])
         checks.refuse(choice, known)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
@@ -193,19 +195,19 @@ class Builder:
         async with images.lease() as lease:
             imported = await Importing(images, credential, steps).read(request.cache_from)
             work = Work(
-                context,
-                request.limits,
-                lease,
-                steps,
-                time_ns,
-                request.no_cache is True,
-                request.lender,
-                frozenset(vertex for plan in plans for vertex in plan.fresh),
-                _called(request),
-                request.explain,
-                given is not None,
-                request.keep_failed,
-                imported,
+                context=context,
+                limits=request.limits,
+                lease=lease,
+                steps=steps,
+                time_ns=time_ns,
+                no_cache=request.no_cache is True,
+                lender=request.lender,
+                fresh=frozenset(vertex for plan in plans for vertex in plan.fresh),
+                name=_called(request),
+                explain=request.explain,
+                one_time=given is not None,
+                keep_failed=request.keep_failed,
+                imported=imported,
             )
             solving = Solving(self._solver, work)
             trees = await solving.solve(*(plan.vertex for plan in plans))
@@ -219,6 +221,14 @@ class Builder:
         self._built.set()
         said.tell(_built(exported))
 
+    async def _of_one_platform(self, name: str) -> Image | None:
+        """The image, where it is made for one platform alone: it is taken for any, and a check tells of it."""
+        try:
+            found = await self._parts.images.resolve(name)
+        except NotFound:
+            return None
+        return found if found.id == found.variant.descriptor.digest else None
+
     async def _plans(self, dockerfile: Dockerfile, request: BuildRequest, find_image: FindImage) -> list[Plan]:
         wanted: list[Platform | None] = [*dict.fromkeys(request.platforms)] or [request.options.platform]
         several = len(wanted) > 1
@@ -227,7 +237,12 @@ class Builder:
         async def find(name: str, platform: Platform) -> Image:
             if name.startswith(layouts.SCHEME):
                 return await layouts.load(self._parts.images, name, platform)
-            return await find_image(name, platform)
+            try:
+                return await find_image(name, platform)
+            except NotFound:
+                if (other := await self._of_one_platform(name)) is None:
+                    raise
+                return other
 
         named = Named(request.contexts, files=self._options.repositories_of_host)
         fresh = frozenset() if isinstance(request.no_cache, bool) else request.no_cache
@@ -237,53 +252,6 @@ class Builder:
 
 async def _discard(folder: Path) -> None:
     await workers.bulk(shutil.rmtree, folder, ignore_errors=True)
-
-
-class _Channel:
-    """What a build says, until it is read; of output, as much as is fair."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Progress] = deque()
-        self._pending = 0
-        self._clipped = False
-        self._changed = asyncio.Event()
-        self._ended = False
-
-    def tell(self, one: Progress) -> None:
-        """Say it."""
-        if isinstance(one, Said):
-            if self._pending > PENDING_BYTES:
-                if not self._clipped:
-                    self._waiting.append(Said(one.number, CLIPPED))
-                self._clipped = True
-                return
-            self._pending += len(one.data)
-        self._waiting.append(one)
-        self._changed.set()
-
-    def warn(self, findings: Iterable[checks.Finding]) -> None:
-        """Say what the build checks found."""
-        for found in findings:
-            rule, line = found.rule, found.line
-            self.tell(Warned(line.start, rule.name, found.message, rule.about, rule.url, line.end))
-
-    def end(self) -> None:
-        """Nothing more will be said."""
-        self._ended = True
-        self._changed.set()
-
-    async def next(self) -> Progress | None:
-        """The next thing; None at the end."""
-        while not self._waiting:
-            if self._ended:
-                return None
-            self._changed.clear()
-            await self._changed.wait()
-        one = self._waiting.popleft()
-        if isinstance(one, Said):
-            self._pending -= len(one.data)
-            self._clipped = self._clipped and self._pending > PENDING_BYTES // 2
-        return one
 
 
 def _built(exported: list[Exported]) -> Built:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from dockwright.build import remote, times
+from dockwright.build import history, ports, remote, times, titles
 from dockwright.build.dockerfile import Stage
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions import mounts
@@ -33,18 +32,20 @@ from dockwright.build.dockerfile.instructions.volume import Volume
 from dockwright.build.dockerfile.instructions.workdir import Workdir
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
-from dockwright.build.graph import Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Vertex
 from dockwright.build.lending import DEFAULT_AGENT
+from dockwright.build.titles import Titles
+from dockwright.container.signals import parse_signal
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Image
 from dockwright.oci import Healthcheck as ImageHealthcheck
 from dockwright.oci import History, Platform, RunConfig
-from dockwright.oci import digest as digests
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Arguments of the build that are about its steps: what their host is called, and whose cache mounts they have.
+SANDBOX_HOSTNAME, CACHE_NAMESPACE = "BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_CACHE_MOUNT_NS"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 SCRIPT = "/dev/pipes/script"
-COMMENT = "dockwright.dockerfile.v1"
 
 FindSource = Callable[[str, Stage, Line], Awaitable[Vertex]]
 
@@ -64,7 +65,7 @@ class Made:
 
 
 def changes_files(one: Instruction) -> bool:
-    """Whether the instruction makes a layer."""
+    """Whether the instruction counts as a step: it makes a layer, but for a WORKDIR of the root."""
     return isinstance(one, Run | CopyInstruction | Add | Workdir)
 
 
@@ -74,9 +75,11 @@ class Effects:
 
     stage: Stage
     made: Made
-    title: str
+    titles: Titles
     find_source: FindSource
     network: str
+    # A base image asked for it.
+    trigger: bool = False
     # What later builds call the step, and whether repositories may lie on this host.
     place: str = ""
     files: bool = False
@@ -97,10 +100,17 @@ class Effects:
                 self._workdir(one)
             case _:
                 self._configure(one)
-                self._tell(raw.line.text, empty=True)
+                if (text := history.of_others(one)) is not None:
+                    self._tell(text, empty=True)
 
     def _tell(self, text: str, *, empty: bool) -> None:
-        self.made.history.append(History(created_by=text, empty_layer=empty, comment=COMMENT))
+        self.made.history.append(History(created_by=text, empty_layer=empty, comment=history.COMMENT))
+
+    def _title(self, one: Instruction, secrets: frozenset[str] = frozenset()) -> str:
+        """What people see of the step; `secrets` are variables that nobody may."""
+        variables = self.made.scope.variables | dict.fromkeys(secrets, titles.MASK)
+        text = titles.of_instruction(one, variables, self.made.scope.escape, trigger=self.trigger)
+        return self.titles.next(text, variables)
 
     def _set(self, **changes: object) -> None:
         self.made.config = msgspec.structs.replace(self.made.config, **changes)
@@ -115,16 +125,20 @@ class Effects:
 
     async def _run(self, one: Run) -> None:
         made = self.made
+        if needed := [device.name for device in one.devices if device.required]:
+            raise one.line.error(f"device {needed[0]} is required, and builds of this engine have no devices")
         arguments, script = self._command(one.command), ""
         if one.heredocs and one.command.shell:
             arguments, script = _with_heredocs(one, made.config.shell or DEFAULT_SHELL)
-        env = {"PATH": DEFAULT_PATH, **made.scope.variables}
-        declared = [f"{name}={value}" for name, value in made.scope.args.items() if value is not None]
-        prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
-        self._tell(f"RUN {prefix}{' '.join(arguments)}", empty=False)
+        variables = made.scope.variables
+        env = {"PATH": DEFAULT_PATH, **variables}
+        declared = {name: variables.get(name, "") for name in made.scope.args}
+        self._tell(history.of_run(arguments, declared), empty=False)
+        mounted = tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)])
         made.vertex = Execute(
-            title=self.title,
+            title=self._title(one, frozenset(each.mount.env for each in mounted if each.mount.env)),
             lines=self.lines,
+            written=one.line.text,
             place=self.place,
             latest_ns=times.of_image(self.made.image),
             base=made.vertex,
@@ -135,11 +149,12 @@ class Effects:
             user=made.config.user,
             script=script,
             network=one.network if one.network != "default" else self.network,
+            hostname=made.scope.given.get(SANDBOX_HOSTNAME, ""),
             security=one.security,
             config=made.config,
-            mounts=tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)]),
+            mounts=mounted,
             platform=made.platform,
-            past=past(made.history),
+            past=history.past(made.history),
         )
 
     async def _mount(self, text: str, number: int, one: Run) -> MountOf:
@@ -147,9 +162,10 @@ class Effects:
             mount = mounts.parse(text)
         except Invalid as error:
             raise one.line.error(str(error)) from None
-        mount = _named(mount, number)
+        mount = _named(mount, number, self.made.scope.given.get(CACHE_NAMESPACE, ""))
         if mount.target or mount.kind in ("bind", "cache", "tmpfs"):
-            mount = replace(mount, target=posixpath.normpath(posixpath.join("/", self._directory(), mount.target)))
+            target = posixpath.normpath(posixpath.join("/", self._directory(), mount.target))
+            mount = replace(mount, target=target.replace("//", "/"))
             if mount.target == "/":
                 raise one.line.error('invalid mount target "/"', hint="name another with target=, or set a WORKDIR")
         if mount.from_:
@@ -160,6 +176,9 @@ class Effects:
         for path in one.paths:
             if remote.is_remote(path, files=self.files):
                 raise one.line.error(f"source can't be a URL or a git ref for COPY: {path}", hint="use ADD")
+        if "$" in one.from_:
+            why = "define a new stage with FROM using ARG from global scope as a workaround"
+            raise one.line.error(f"variable expansion is not supported for --from, {why}")
         source = await self.find_source(one.from_, self.stage, one.line) if one.from_ else None
         self._place(one, one.paths, source=source, parents=one.parents)
 
@@ -183,10 +202,11 @@ class Effects:
     ) -> None:
         """The files of a COPY or ADD: `paths` of `source`, which is the context when it is None, and `remotes`."""
         self.made.vertex = Copy(
-            title=self.title,
+            title=self._title(one),
             lines=self.lines,
+            written=one.line.text,
             place=self.place,
-            latest_ns=times.of_image(self.made.image),
+            latest_ns=_linked_ns(source) if one.link else times.of_image(self.made.image),
             base=self.made.vertex,
             source=source,
             paths=paths,
@@ -201,26 +221,28 @@ class Effects:
             remotes=remotes,
             unpack_remote=unpack_remote,
         )
-        self._tell(one.line.text, empty=False)
+        self._tell(history.of_files(one), empty=False)
 
     def _absolute(self, path: str) -> str:
         joined = posixpath.join(self._directory(), path)
-        slash = "/" if path.endswith(("/", "/.")) or path in (".", "..") else ""
+        slash = "/" if path.endswith(("/", "/.")) or path in ("", ".", "..") else ""
         return posixpath.normpath("/" + joined).replace("//", "/").rstrip("/") + slash or "/"
 
     def _workdir(self, one: Workdir) -> None:
         path = posixpath.normpath(posixpath.join(self._directory(), one.path)).replace("//", "/")
         self._set(working_dir=path)
-        self.made.vertex = MakeDirectory(
-            title=self.title,
-            lines=self.lines,
-            place=self.place,
-            latest_ns=times.of_image(self.made.image),
-            base=self.made.vertex,
-            path=path,
-            owner=self.made.config.user,
-        )
-        self._tell(one.line.text, empty=False)
+        if path != "/":
+            self.made.vertex = MakeDirectory(
+                title=self._title(one),
+                lines=self.lines,
+                written=one.line.text,
+                place=self.place,
+                latest_ns=times.of_image(self.made.image),
+                base=self.made.vertex,
+                path=path,
+                owner=self.made.config.user,
+            )
+        self._tell(f"WORKDIR {path}", empty=path == "/")
 
     def _configure(self, one: Instruction) -> None:
         config = self.made.config
@@ -232,14 +254,16 @@ class Effects:
             case Label():
                 self._set(labels={**(config.labels or {}), **dict(one.pairs)})
             case Expose():
-                ports: dict[str, dict[str, object]] = {_port(port, one): {} for port in one.ports}
-                self._set(exposed_ports={**(config.exposed_ports or {}), **ports})
+                found = ports.exposed(one)
+                opened: dict[str, dict[str, object]] = {port: {} for port in found}
+                self._set(exposed_ports={**(config.exposed_ports or {}), **opened})
+                self._tell(history.of_ports(found), empty=True)
             case Volume():
                 self._set(volumes={**(config.volumes or {}), **{path: {} for path in one.paths}})
             case User():
                 self._set(user=one.user)
             case StopSignal():
-                self._set(stop_signal=one.signal)
+                self._set(stop_signal=_signal(one))
             case Shell():
                 self._set(shell=one.arguments)
             case Maintainer():
@@ -247,31 +271,42 @@ class Effects:
             case Onbuild():
                 self._set(on_build=(*(config.on_build or ()), one.expression))
             case Cmd():
-                self._set(cmd=self._command(one.command) or None)
+                command = self._command(one.command)
+                self._set(cmd=command or None, args_escaped=True)
                 self.made.own_command = True
+                self._tell(history.of_command("CMD", command), empty=True)
             case Entrypoint():  # which takes away the base image's CMD, and not the stage's own
                 kept = config.cmd if self.made.own_command else None
-                self._set(entrypoint=self._command(one.command) or None, cmd=kept)
+                command = self._command(one.command)
+                self._set(entrypoint=command or None, cmd=kept)
+                self._tell(history.of_command("ENTRYPOINT", command), empty=True)
             case Healthcheck():
                 self._set(healthcheck=_health(one))
             case _:
                 raise Unsupported(f"{one.keyword} is not supported by this release")
 
 
-def _named(mount: mounts.Mount, number: int) -> mounts.Mount:
-    """A secret or ssh mount with the ID and the place that it has when it names none."""
+def _linked_ns(source: Vertex | None) -> int:
+    """The latest time of files that are linked: that of where they come from, for it must not depend on the base."""
+    if isinstance(source, Base):
+        return times.of_image(source.image)
+    if source is None or source.latest_ns is None:
+        return times.FIRST_NS
+    return source.latest_ns
+
+
+def _named(mount: mounts.Mount, number: int, namespace: str) -> mounts.Mount:
+    """A mount with the ID and the place that it has when it names none; caches of another `namespace` are others."""
     if mount.kind == "secret":
         id = mount.source or mount.id or posixpath.basename(mount.target) or mount.env
         target = mount.target or ("" if mount.env else f"/run/secrets/{posixpath.basename(id)}")
         return replace(mount, id=id, source="", target=target)
+    if mount.kind == "cache":
+        name = mount.id or posixpath.normpath(mount.target)
+        return replace(mount, id=f"{namespace}/{name}" if namespace else name)
     if mount.kind == "ssh":
         return replace(mount, id=mount.id or DEFAULT_AGENT, target=mount.target or f"/run/buildkit/ssh_agent.{number}")
     return mount
-
-
-def past(history: Iterable[History]) -> str:
-    """A digest of what was done so far, in words. BuildKit signs them."""
-    return digests.of(msgspec.json.encode([one.created_by.removesuffix(" # buildkit") for one in history]))
 
 
 def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -281,7 +316,7 @@ def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], s
     """
     (text,) = one.command.arguments
     first = one.heredocs[0]
-    if re.fullmatch(r"\d*<<-?\S+", text.strip()):
+    if one.is_document:
         if first.content.startswith("#!"):
             return (SCRIPT,), first.content
         return (*shell, first.content), ""
@@ -295,16 +330,12 @@ def _filled(document: Heredoc, scope: Scope, line: Line) -> Heredoc:
     return replace(document, content=expand_document_at(document.content, scope.variables, scope.escape, line))
 
 
-def _port(text: str, one: Expose) -> str:
-    port, _, protocol = text.partition("/")
-    low, _, high = port.partition("-")
-    if not all(
-        part.isascii() and part.isdigit() and 0 < int(part) < 65536 for part in filter(None, (low, high or low))
-    ):
-        raise one.line.error(f"invalid containerPort: {text}")
-    if protocol.lower() not in ("", "tcp", "udp", "sctp"):
-        raise one.line.error(f"invalid proto: {protocol}")
-    return f"{port}/{protocol.lower() or 'tcp'}"
+def _signal(one: StopSignal) -> str:
+    try:
+        parse_signal(one.signal)
+    except Invalid as error:
+        raise one.line.error(str(error)) from None
+    return one.signal
 
 
 def _health(one: Healthcheck) -> ImageHealthcheck:

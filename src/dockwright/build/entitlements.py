@@ -36,7 +36,7 @@ def check(wanted: Sequence[Vertex], asked: Asked, allowed: frozenset[str]) -> No
     for vertex in _steps(wanted):
         for one in _needs(vertex):
             if one not in granted:
-                raise Forbidden(f"{vertex.title}: {one} is not allowed: grant it with --allow {one}")
+                raise Forbidden(f"{vertex.title}: entitlement {one} is not allowed: grant it with --allow {one}")
 
 
 def _needs(vertex: Execute) -> Iterable[str]:

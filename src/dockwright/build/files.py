@@ -21,7 +21,10 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_SYMBOLIC = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
+_DIRECTORY_MODE = 0o755
+# As chmod(1) has it: whom it is about, and what changes for them, one after the other.
+_CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         found: list[Chosen] = []
         archives: list[bytes] = []
         for path in vertex.paths:
-            places = list(_expanded(root, path, tree.leaves_out))
+            places = list(_expanded(root, path, tree.leaves_out, deep=vertex.parents))
             if not places and not has_wildcard(path):
                 raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
             for place in places:
@@ -168,38 +171,51 @@ def leaves_something_out(tree: Tree) -> bool:
     return False
 
 
-def put(vertex: Copy, tree: Tree, selected: Selected, target: Path, landing: Landing, time_ns: int | None) -> None:
+def put(
+    vertex: Copy,
+    tree: Tree,
+    selected: Selected,
+    target: Path,
+    landing: Landing,
+    owner: tuple[int, int] | None,
+    time_ns: int | None,
+) -> None:
     """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
 
-    `time_ns` replaces the times of files that come from a context. Raises `Invalid`.
+    `owner` is that of all of them, where one was asked for; `time_ns` replaces the times of files that come from a context.
+    Raises `Invalid`.
     """
-    owner = _owner(vertex.owner, target)
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
-    dress = Dress(given, _mode(vertex.mode), None if tree.keeps_owners else time_ns)
+    mode = _mode(vertex.mode)
+    on_the_way = None if mode is None else mode(_DIRECTORY_MODE, True)
+    dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
-        if chosen:
+        if chosen or vertex.parents:
             with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))) as packed:
-                archive.place(packed, into, landing.folder, owner)
+                archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner)
+                archive.place(archive.decompressed(file), into, landing.folder, owner, on_the_way)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
             with source_of(archive.pack_files(documents, dress)) as written:
-                archive.place(written, into, landing.folder, owner)
+                archive.place(written, into, landing.folder, owner, on_the_way)
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
     with Root(target) as into, source_of(archive.pack_files(())) as nothing:
-        archive.place(nothing, into, _inside(path), _owner(owner, target))
+        archive.place(nothing, into, _inside(path), owner_of(owner, target))
 
 
-def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
-    """The paths that `path`, which may have wildcards, means. Each leads to something that is there."""
+def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
+    """The paths that `path`, which may have wildcards, means. Each leads to something that is there.
+
+    `deep`: a part `**` is any number of directories.
+    """
     clean = posixpath.normpath("/" + path).strip("/")
     if not has_wildcard(clean):
         inside = os.fsencode(re.sub(r"\\(.)", r"\1", clean))
@@ -209,22 +225,33 @@ def _expanded(root: Root, path: str, leaves_out: LeavesOut) -> Iterator[bytes]:
     head, tail = [], clean.split("/")
     while tail and not has_wildcard(tail[0]):
         head.append(tail.pop(0))
-    yield from _matching(root, os.fsencode("/".join(head)), tail, leaves_out)
+    yield from dict.fromkeys(_matching(root, os.fsencode("/".join(head)), tail, leaves_out, deep=deep))
 
 
-def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut) -> Iterator[bytes]:
+def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
+    """What `parts` lead to below `folder`. `deep`: a part `**` is any number of directories."""
     if not parts:
         yield folder
         return
+    anywhere = deep and parts[0] == "**"
+    if anywhere:
+        yield from _matching(root, folder, parts[1:], leaves_out, deep=deep)
     try:
         names = sorted(os.listdir(root.directory(folder)), key=os.fsencode)
     except OSError:
         return
     for name in names:
-        if match(parts[0], name):
-            inside = b"/".join(filter(None, (folder, os.fsencode(name))))
-            if not _left_out(root, inside, leaves_out):
-                yield from _matching(root, inside, parts[1:], leaves_out)
+        if not match(parts[0], name):
+            continue
+        inside = b"/".join(filter(None, (folder, os.fsencode(name))))
+        if _left_out(root, inside, leaves_out) or (anywhere and not _is_real_directory(root, inside)):
+            continue
+        yield from _matching(root, inside, parts if anywhere else parts[1:], leaves_out, deep=deep)
+
+
+def _is_real_directory(root: Root, inside: bytes) -> bool:
+    """Whether it is a directory, and no link to one."""
+    return _is_directory(root, inside) and archive.real_path(root, inside) == inside
 
 
 def _left_out(root: Root, inside: bytes, leaves_out: LeavesOut) -> bool:
@@ -258,7 +285,8 @@ def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Cho
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
-        yield Chosen(real, os.fsencode(os.fsdecode(place)[len(skipped) :].strip("/")))
+        parts = place.split(b"/")[len(skipped.split("/")) if skipped else 0 :]
+        yield Chosen(real, b"/".join(parts))
     elif is_directory:
         yield Chosen(real, b"")
     else:
@@ -299,8 +327,16 @@ def _is_directory(root: Root, inside: bytes) -> bool:
     return not inside or stat.S_ISDIR(_kind(root, inside) or 0)
 
 
-def _owner(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree that is written to; without a group, the user's number is the group's."""
+def is_numeric(owner: str) -> bool:
+    """Whether `user[:group]` has no names in it."""
+    return re.fullmatch(r"(\d+(:\d+)?)?", owner, re.ASCII) is not None
+
+
+def owner_of(text: str, target: Path) -> tuple[int, int] | None:
+    """`user[:group]`, names looked up in the tree at `target`; without a group, the user's number is the group's. Blocking.
+
+    None for no text. Raises `Invalid`.
+    """
     if not text:
         return None
     user = users.resolve(target, text, [])
@@ -311,12 +347,16 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
     """`755`, or symbolic as chmod(1) has it. Raises `Invalid`."""
     if not text:
         return None
-    if re.fullmatch(r"[0-7]{1,4}", text):
+    if text[0].isascii() and text[0].isdigit():
+        if not re.fullmatch(r"0*[0-7]{1,4}", text):
+            raise Invalid(f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777")
         return lambda mode, is_directory: int(text, 8)
-    parts = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
-    if not all(parts):
-        raise Invalid(f"invalid chmod parameter: '{text}': it is an octal number, or symbolic as u=rwX,go=rX")
-    changes = [(part[1] or "a", part[2], part[3]) for part in parts if part]
+    clauses = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
+    if not all(clauses):
+        raise Invalid(f"invalid chmod parameter: '{text}'. it is an octal number, or symbolic as u=rwX,go=rX")
+    changes = [
+        (clause[1] or "a", how, what) for clause in clauses if clause for how, what in _CHANGE.findall(clause[2])
+    ]
 
     def change(mode: int, is_directory: bool) -> int:
         for who, how, what in changes:
@@ -327,11 +367,14 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
 
 
 def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:
+    """The mode after one change: letters of permissions, or one of `ugo` to take them from."""
+    shifts = {"u": 6, "g": 3, "o": 0}
+    if what in shifts:
+        what = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if mode >> shifts[what] & bit)
     bits = sum(4 * (letter == "r") + 2 * (letter == "w") for letter in set(what))
     if "x" in what or ("X" in what and (is_directory or mode & 0o111)):
         bits |= 1
     targets = "ugo" if "a" in who else who
-    shifts = {"u": 6, "g": 3, "o": 0}
     mask = sum(bits << shifts[one] for one in set(targets))
     special = (
         (0o4000 * ("s" in what and "u" in targets))

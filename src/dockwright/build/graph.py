@@ -22,6 +22,8 @@ class Vertex:
 
     title: str
     lines: tuple[int, int] = (0, 0)
+    # The instruction as the Dockerfile has it; empty where it is none.
+    written: str = ""
     # Its stage, and its place in it: what a build of the same Dockerfile later calls the same step.
     place: str = ""
     # The latest time of its files, where whoever builds says none: that of the stage's base image.
@@ -90,6 +92,8 @@ class Execute(Vertex):
     user: str
     script: str = ""
     network: str = "default"
+    # Empty for the usual one.
+    hostname: str = ""
     security: str = "sandbox"
     mounts: tuple[MountOf, ...] = ()
     unkeyed: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ class Memory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Both hold no more than was asked for or written since the rows were last tidied.
         self._known: dict[str, Known] = {}
         self._keys: dict[str, str] = {}
         self._written = 0
@@ -95,8 +96,9 @@ class Memory:
                 _tidy(db, "build_inputs", "step", INPUTS_LIMIT)
 
         await self._database.write(work)
-        if tidy:
+        if tidy:  # what went is written again when it is found again
             self._known.clear()
+            self._keys.clear()
 
 
 def _tidy(db: sqlite3.Connection, table: str, key: str, limit: int) -> None:

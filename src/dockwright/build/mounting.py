@@ -108,11 +108,13 @@ class Mounter:
         match mount.kind:
             case "tmpfs":
                 size = [f"size={mount.size_bytes}"] if mount.size_bytes >= 0 else []
-                options = ["nosuid", "nodev", "mode=1777", *size]
+                options = ["nosuid", "nodev", "mode=1777", *size, *(["ro"] if mount.readonly else [])]
                 return MountPoint(type="tmpfs", destination=mount.target, options=options)
             case "cache":
                 source = await self._cache(stack, mount, tree, place)
-                return MountPoint(type="bind", destination=mount.target, source=str(source), rw=not mount.readonly)
+                within = "" if mount.from_ else mount.source  # else the cache begins with what is there
+                path = await workers.quick(_inside, source, within)
+                return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)
             case "bind":
                 path = await self._bind(stack, mount, tree, place)
                 return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)

@@ -6,27 +6,27 @@ gathered in its configuration; what they do to files becomes a vertex.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
+from dockwright.build import history, titles
 from dockwright.build.context import Context
-from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage
+from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage, checks
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
-from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
-from dockwright.build.effects import COMMENT, DEFAULT_PATH, Effects, Made, changes_files
+from dockwright.build.dockerfile.scope import SCAN_CONTEXT, SCAN_STAGE, Scope, automatic, expand_at, global_scope
+from dockwright.build.effects import DEFAULT_PATH, Effects, Made, changes_files
 from dockwright.build.graph import Base, Copy, Scratch, Vertex
 from dockwright.build.named import IMAGE, LAYOUT, STAGE, Named
+from dockwright.build.titles import Titles
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig
 from dockwright.oci import platform as platforms
-
-# Arguments that ask a scanner to look into a stage (true, or names of stages), and into the context, beside the result.
-SCAN_STAGE, SCAN_CONTEXT = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
 
 FindImage = Callable[[str, Platform], Awaitable[Image]]
 
@@ -58,8 +58,8 @@ class Plan:
     scanned: Mapping[str, Vertex] = field(default_factory=dict)
     # And the build's context.
     scans_context: bool = False
-    # What base images set, by the name that FROM says.
-    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # What base images are, for the checks.
+    bases: tuple[checks.Known, ...] = ()
 
 
 class Planner:
@@ -78,7 +78,7 @@ class Planner:
         """`several`: the same is planned for other platforms too, and titles tell for which. `fresh` are the stages to build
         whatever the cache has."""
         self._named = named or Named()
-        self._environments: dict[str, Mapping[str, str]] = {}
+        self._bases: list[checks.Known] = []
         self._fresh_stages = {one.lower() for one in fresh}
         self._fresh: set[Vertex] = set()
         self._dockerfile, self._options, self._find_image = dockerfile, options, find_image
@@ -115,7 +115,7 @@ class Planner:
             frozenset(self._fresh),
             scanned,
             scans_context=self._asks(SCAN_CONTEXT, target, made),
-            environments=self._environments,
+            bases=tuple(self._bases),
         )
 
     def _asks(self, name: str, stage: Stage, made: Made) -> bool:
@@ -126,10 +126,7 @@ class Planner:
     def _target(self) -> Stage:
         if not self._options.target:
             return self._dockerfile.stages[-1]
-        found = self._dockerfile.stage(self._options.target)
-        if found is None:
-            raise Invalid(f"target stage {self._options.target!r} could not be found")
-        return found
+        return self._dockerfile.target(self._options.target)
 
     async def _stage(self, stage: Stage) -> Made:
         if stage.number in self._made:
@@ -140,20 +137,23 @@ class Planner:
             self._made[stage.number] = made = await self._of_context(stage.base.name, given, platform, stage)
             self._begun.discard(stage.number)
             return made
-        made = await self._begin(stage)
+        counting = Titles(0, self._label(stage), platform if self._several else None)
+        made = await self._begin(stage, counting)
         triggers = self._triggers(stage, made)
         own = [*triggers, *stage.instructions]
-        total = 1 + sum(changes_files(one) for one in own)
-        label = self._label(stage)
-        count = 1
+        counting.total += sum(map(changes_files, triggers))
         for number, one in enumerate(own):
-            count += changes_files(one)
-            title = f"[{label}{count}/{total}] {one.line.text}"
-            place = f"{stage.base.name or stage.number}/{number}/{platform}"
-            before = made.vertex
             effects = Effects(
-                stage, made, title, self.source, self._options.network, place=place, files=self._named.files
+                stage,
+                made,
+                counting,
+                self.source,
+                self._options.network,
+                trigger=number < len(triggers),
+                place=f"{stage.base.name or stage.number}/{number}/{platform}",
+                files=self._named.files,
             )
+            before = made.vertex
             await effects.apply(one)
             if made.vertex is not before and stage.base.name.lower() in self._fresh_stages:
                 self._fresh.add(made.vertex)
@@ -164,28 +164,28 @@ class Planner:
         return made
 
     def _label(self, stage: Stage) -> str:
-        """What the titles of a stage's steps begin with."""
-        platform = f"{self._platform} " if self._several else ""
-        alone = len(self._dockerfile.stages) == 1
-        return platform if alone else f"{platform}{stage.base.name or f'stage-{stage.number}'} "
+        """What the titles of a stage's steps begin with: nothing where there is but one place that files come from."""
+        stages = self._dockerfile.stages
+        if len(stages) == 1 and not any(_reads_elsewhere(one) for one in stage.instructions):
+            return ""
+        return stage.base.name or f"stage-{stage.number}"
 
-    async def _begin(self, stage: Stage) -> Made:
+    async def _begin(self, stage: Stage, counting: Titles) -> Made:
         base, dockerfile = stage.base, self._dockerfile
         name = expand_at(base.image, self._global, dockerfile.escape, base.line).text
         if not name:
             raise base.line.error(f"base name ({base.image}) should not be blank", hint="give its ARG a value")
-        given = self._options.arguments
+        counting.total = sum(map(changes_files, stage.instructions))
         earlier = dockerfile.stage(name, stage.number)
         if earlier is not None:
             below = await self._stage(earlier)
-            scope = Scope(dockerfile.escape, given, self._global, dict(below.scope.env))
             return Made(
                 below.vertex,
                 below.config,
                 list(below.history),
                 below.author,
                 below.image,
-                scope,
+                below.scope.inherited(),
                 platform=below.platform,
             )
         platform = self._platform_of(stage)
@@ -193,19 +193,22 @@ class Planner:
             return await self._of_context(name, context, platform, stage)
         if name == "scratch":
             return self._on_nothing(Scratch(), [], platform)
-        own = sum(changes_files(one) for one in stage.instructions)
-        label = f"[{self._label(stage)}1/{1 + own}] "
-        made = self._on_image(await self.image(name, platform, base.line, label))
-        self._environments[base.image] = dict(made.scope.env)
+        counting.total += 1
+        made = self._on_image(await self.image(name, platform, base.line, counting))
+        vertex = made.vertex
+        assert isinstance(vertex, Base)
+        self._bases.append(
+            checks.Known(base.line, base.image, name, dict(made.scope.env), vertex.image.platform, platform)
+        )
         return made
 
     def _on_image(self, vertex: Base) -> Made:
         image = vertex.image
         run = _with_path(image.config.run)
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
-        history = list(image.config.history or ())
+        recorded = list(image.config.history or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
-        return Made(vertex, run, history, image.config.author, image, scope, platform=image.platform)
+        return Made(vertex, run, recorded, image.config.author, image, scope, platform=image.platform)
 
     async def _of_context(self, name: str, given: Context | str, platform: Platform, stage: Stage) -> Made:
         """A stage that is a named context."""
@@ -216,16 +219,16 @@ class Planner:
             return self._on_nothing(vertex, [], platform)
         if isinstance(given, str) and given.startswith(STAGE):
             return self._made[self._stage_of(name, given, stage.base.line).number]
-        history = [History(created_by=f"FROM {name}", comment=COMMENT)]
+        recorded = [History(created_by=f"FROM {name}", comment=history.COMMENT)]
         files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
-        return self._on_nothing(files, history, platform)
+        return self._on_nothing(files, recorded, platform)
 
-    def _on_nothing(self, vertex: Vertex, history: list[History], platform: Platform) -> Made:
-        """A stage whose files no image brings."""
-        run = _with_path(RunConfig())
+    def _on_nothing(self, vertex: Vertex, recorded: list[History], platform: Platform) -> Made:
+        """A stage whose files no image brings. Its working directory is told, as BuildKit does."""
+        run = _with_path(RunConfig(working_dir="/"))
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)
-        return Made(vertex, run, history, "", None, scope, platform=platform)
+        return Made(vertex, run, recorded, "", None, scope, platform=platform)
 
     async def _context(self, name: str, given: Context | str, platform: Platform, line: Line) -> Vertex:
         """The files of a named context. Raises `DockerfileError`, and as `find_image` does."""
@@ -252,13 +255,18 @@ class Planner:
         return found
 
     def _platform_of(self, stage: Stage) -> Platform:
-        text = expand_at(stage.base.platform, self._global, self._dockerfile.escape, stage.base.line).text
-        if not text:
+        written, line = stage.base.platform, stage.base.line
+        if not written:
             return self._platform
+        found = expand_at(written, self._global, self._dockerfile.escape, line)
+        near = [one for name in sorted(found.unset) for one in difflib.get_close_matches(name, self._global, 1)]
+        hint = f"did you mean {near[0]}?" if near else ""
+        if not found.text:
+            raise line.error(f"empty platform value from expression {written}", hint=hint)
         try:
-            return platforms.parse(text)
+            return platforms.parse(found.text)
         except Invalid as error:
-            raise stage.base.line.error(f"failed to parse platform {text}: {error}") from None
+            raise line.error(f"failed to parse platform {written}: {error}", hint=hint) from None
 
     def _triggers(self, stage: Stage, made: Made) -> list[Instruction]:
         found: list[Instruction] = []
@@ -272,16 +280,24 @@ class Planner:
             made.config = msgspec.structs.replace(made.config, on_build=None)
         return found
 
-    async def image(self, name: str, platform: Platform, line: Line, label: str = "") -> Base:
-        """The image `name`, looked up once a build; `label` goes before its title. Raises as `find_image` does."""
+    async def image(self, name: str, platform: Platform, line: Line, counting: Titles | None = None) -> Base:
+        """The image `name`, looked up once a build; `counting` where a stage begins with it. Raises as `find_image` does."""
         key = (name, str(platform))
         if key not in self._images:
             try:
                 image = await self._find_image(name, platform)
             except Invalid as error:
                 raise line.error(str(error)) from None
-            title = f"{label}FROM {name}"
-            self._images[key] = Base(title=title, image=image, reference=name, lines=(line.start, line.end))
+            title = titles.of_base(name, image)
+            self._images[key] = Base(
+                title=title if counting is None else counting.next(title),
+                image=image,
+                reference=name,
+                lines=(line.start, line.end),
+                written="" if counting is None else line.text,
+            )
+        elif counting is not None:
+            counting.next("")  # the step is another stage's too, and has its title
         return self._images[key]
 
     async def source(self, name: str, stage: Stage, line: Line) -> Vertex:
@@ -292,13 +308,24 @@ class Planner:
         if name == "scratch":
             return Scratch()
         if name.isascii() and name.isdigit():
-            raise line.error(f"invalid from flag value {name}: there is no such stage before this one")
+            raise line.error(f"invalid stage index {name}", hint="there is no such stage before this one")
         later = self._dockerfile.stage(name)
         if later is not None:
-            raise line.error(f"the stage {name} does not stand before this one", hint="move it up")
+            here = stage.base.name or f"stage-{stage.number}"
+            why = f'it needs to be defined before current stage "{here}"'
+            raise line.error(f'cannot copy from stage "{name}", {why}', hint="move it up")
         if (context := self._named.find(name, self._platform)) is not None:
             return await self._context(name, context, self._platform, line)
         return await self.image(name, self._platform, line)
+
+
+def _reads_elsewhere(one: Instruction) -> bool:
+    """Whether an instruction names files beside its stage's own and the context's, as BuildKit counts them."""
+    return (
+        bool(one.from_)
+        if isinstance(one, language.copy.Copy)
+        else isinstance(one, language.run.Run) and bool(one.mounts)
+    )
 
 
 def _with_path(run: RunConfig) -> RunConfig:

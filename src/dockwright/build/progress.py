@@ -28,13 +28,15 @@ from dockwright.oci import digest as digests
 @dataclass(frozen=True)
 class Step:
     """Something that takes time. `id` is a digest, no other's, not even another build's; `inputs` are the ids of what it needs
-    first; `lines` are the first and the last one of it in the Dockerfile, (0, 0) where it has none.
+    first; `lines` are the first and the last one of it in the Dockerfile, (0, 0) where it has none; `written` is what stands
+    there.
     """
 
     id: Digest
     title: str
     inputs: tuple[Digest, ...] = ()
     lines: tuple[int, int] = (0, 0)
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,11 @@ class Steps:
         self._salt = secrets.token_hex(16)
         self._made = self._total = self._begun = self._beside = 0
 
-    def make(self, title: str, inputs: Sequence[Step] = (), lines: tuple[int, int] = (0, 0)) -> Step:
+    def make(self, title: str, inputs: Sequence[Step] = (), lines: tuple[int, int] = (0, 0), written: str = "") -> Step:
         """A step, not yet told."""
         self._made += 1
         name = digests.of(f"{self._salt} {self._made} {title}".encode())
-        return Step(name, title, tuple(one.id for one in inputs), lines)
+        return Step(name, title, tuple(one.id for one in inputs), lines, written)
 
     def plan(self, steps: Sequence[Step]) -> None:
         """Tell the graph; several graphs add up."""

@@ -44,9 +44,9 @@ def vertices(one: Add, *, files: bool) -> dict[str, Vertex]:
 
 def _as_asked(ref: GitRef, one: Add) -> GitRef:
     """The repository with what the flags say of it. Raises `Invalid` where the address says something else."""
-    if one.keep_git_dir and ref.keep_git_dir is False:
+    if None not in (one.keep_git_dir, ref.keep_git_dir) and one.keep_git_dir != ref.keep_git_dir:
         raise Invalid("inconsistent keep-git-dir configuration")
     if one.checksum and ref.checksum not in ("", one.checksum):
         raise Invalid(f"checksum mismatch {one.checksum!r} != {ref.checksum!r}")
-    keep = True if one.keep_git_dir else ref.keep_git_dir
+    keep = ref.keep_git_dir if one.keep_git_dir is None else one.keep_git_dir
     return replace(ref, keep_git_dir=keep, checksum=gitref.checked_commit(one.checksum or ref.checksum))

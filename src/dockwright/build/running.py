@@ -231,7 +231,7 @@ class Runner:
         )
         around = specification.Surroundings(
             rootfs=rootfs,
-            hostname=HOSTNAME,
+            hostname=vertex.hostname or HOSTNAME,
             cgroup_path=self._cgroup(step_id, limits.cgroup_parent),
             network=step.network,
             points=step.points,
@@ -248,7 +248,9 @@ class Runner:
         defaults, of_host = self._parts.defaults, vertex.network == "host"
         attachment = self._parts.networks.attachment(step_id)
         texts = {
-            "hosts": hostfiles.hosts(defaults, attachment, HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host),
+            "hosts": hostfiles.hosts(
+                defaults, attachment, vertex.hostname or HOSTNAME, extra_hosts=limits.extra_hosts, of_host=of_host
+            ),
             "resolv.conf": hostfiles.resolv_conf(defaults, attachment, of_host=of_host),
         }
         for name, text in texts.items():

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -62,7 +62,7 @@ Say = Callable[[bytes], None]
 Change = Callable[[str, Path, Say], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What one build brings along. `time_ns` is the latest time that its files have; None keeps their own."""
 
@@ -198,6 +198,8 @@ class Solving:
         inputs.add("the user", vertex.user)
         inputs.add("the script", vertex.script)
         inputs.add("the network", vertex.network)
+        if vertex.hostname:
+            inputs.add("the hostname", vertex.hostname)
         inputs.add("the security mode", vertex.security)
         inputs.add("the limits", self.work.limits)
         inputs.add("the latest time", self._time_ns(vertex))
@@ -219,8 +221,11 @@ class Solving:
         remotes = [self._readable(known[one]) for one in vertex.remotes]
         async with AsyncExitStack() as stack:
             parts = places.pieces(vertex, source, remotes)
-            inputs = Inputs("copy")
-            inputs.add("the base", below.chain)
+            inputs = Inputs("link" if vertex.link else "copy")
+            # What is linked depends on the base only for the names of its users.
+            named = vertex.link and not files.is_numeric(vertex.owner)
+            if named or not vertex.link:
+                inputs.add("the base", below.chain)
             inputs.add("the destination", vertex.destination)
             inputs.add("the owner", vertex.owner)
             inputs.add("the mode", vertex.mode)
@@ -234,12 +239,15 @@ class Solving:
             inputs.add("the latest time", self._time_ns(vertex))
 
             async def change(step_id: str, rootfs: Path, say: Say) -> None:
+                users = await stack.enter_async_context(self.solver.mounter.shown(below)) if named else rootfs
+                owner = await workers.quick(files.owner_of, vertex.owner, users)
                 chosen = [await part.chosen(stack) for part in parts]
                 landing = await workers.quick(files.land, vertex, [selected for _, selected in chosen], rootfs)
+                time_ns = self._time_ns(vertex)
                 for part, (tree, selected) in zip(parts, chosen, strict=True):
-                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, landing, self._time_ns(vertex))
+                    await workers.bulk(files.put, part.vertex, tree, selected, rootfs, landing, owner, time_ns)
 
-            return await self._step(vertex, inputs, below, change)
+            return await self._step(vertex, inputs, below, change, linked=vertex.link)
 
     async def _make_directory(self, vertex: MakeDirectory, known: dict[Vertex, Solved]) -> Tree:
         below = _layers(known[vertex.base])
@@ -254,23 +262,29 @@ class Solving:
         inputs.add("the latest time", self._time_ns(vertex))
         return await self._step(vertex, inputs, below, change)
 
-    async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change) -> Tree:
-        key = inputs.key
+    async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change, *, linked: bool = False) -> Tree:
+        """The tree of the step on top of `below`. `linked`: its layer is made on nothing, and the same on any base."""
+        key, ground = inputs.key, Tree() if linked else below
         self._begun.add(vertex)
         with self.work.steps.step(self._steps[vertex]) as going:
             fresh = self.work.no_cache or vertex in self.work.fresh
-            found = None if fresh else await self._known(key) or await self._imported(vertex, key, below, going)
+            found = None if fresh else await self._known(key) or await self._imported(vertex, key, ground, going)
             going.cached = found is not None
             await self._explain(vertex, inputs, going)
             if found is None:
-                found = await self._shared(vertex, key, below, change, going)
-        # The layers below are those of this build's base: equal files may have come in another blob.
-        self.records[key] = tree = Tree(found.diff_ids, (*below.layers, *found.layers[len(below.layers) :]))
+                found = await self._shared(vertex, key, ground, change, going)
+            # The layers below are those of this build's base: equal files may have come in another blob.
+            own, diff_ids = found.layers[len(ground.layers) :], found.diff_ids[len(ground.diff_ids) :]
+            self.records[key] = tree = Tree((*below.diff_ids, *diff_ids), (*below.layers, *own))
+            if linked:
+                await self.solver.images.stack(self.work.lease, tree.diff_ids)
         return tree
 
     async def _imported(self, vertex: Vertex, key: str, below: Tree, going: Going) -> Tree | None:
         """What a cache from elsewhere has of the step. It is in ours from then on."""
         found = self.work.imported.find(key)
+        if found is not None and isinstance(vertex, Copy) and vertex.link:
+            found = replace(found, layers=found.layers[-1:])  # what it was linked to there is no matter
         if found is None and isinstance(vertex, Execute) and not vertex.reads_more:
             found = self.work.imported.find_by_history(below.chain, vertex.past)
         if found is None:
@@ -383,7 +397,7 @@ class Solving:
         for one in in_order(wanted):
             if not isinstance(one, Scratch):
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
-                self._steps[one] = self.work.steps.make(one.title, inputs, one.lines)
+                self._steps[one] = self.work.steps.make(one.title, inputs, one.lines, one.written)
         self.work.steps.plan(tuple(self._steps.values()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dockwright.container import ports
@@ -61,13 +61,7 @@ def is_elsewhere(record: Record) -> bool:
 def holding(parts: Parts, record: Record, record_of: RecordOf) -> list[Linked]:
     """The links of a container that is about to start. Raises `Conflict` for a target that does not run."""
     found = []
-    for text in record.spec.host.links or []:
-        reference, alias = parse(text)
-        try:
-            target = record_of(reference)
-        except NotFound:
-            continue  # removed since: Docker drops the link with its target
-        place = _place(parts, target)
+    for target, alias, place in _walk(parts, record, record_of):
         if place is None:
             raise Conflict(f"Cannot link to a non running container: /{target.name} AS /{record.name}/{alias}")
         found.append(Linked(target, alias, place.ip))
@@ -76,16 +70,18 @@ def holding(parts: Parts, record: Record, record_of: RecordOf) -> list[Linked]:
 
 def current(parts: Parts, record: Record, record_of: RecordOf) -> list[Linked]:
     """The links of a container whose targets run now."""
-    found = []
-    for text in record.spec.host.links or []:
-        reference, alias = parse(text)
+    links = _walk(parts, record, record_of)
+    return [Linked(target, alias, place.ip) for target, alias, place in links if place]
+
+
+def _walk(parts: Parts, record: Record, record_of: RecordOf) -> Iterator[tuple[Record, str, Place | None]]:
+    """Each link's target, its alias, and where it is on the default bridge: None while it does not run."""
+    for reference, alias in targets(record):
         try:
             target = record_of(reference)
         except NotFound:
-            continue
-        if place := _place(parts, target):
-            found.append(Linked(target, alias, place.ip))
-    return found
+            continue  # removed since: Docker drops the link with its target
+        yield target, alias, _place(parts, target)
 
 
 def _place(parts: Parts, target: Record) -> Place | None:

@@ -39,6 +39,12 @@ async def layer(
         return described, staged.row.size_bytes
 
 
+async def stack(store: Store, lease: Lease, diff_ids: tuple[Digest, ...]) -> None:
+    """Put layers that are unpacked on top of each other, base first. Raises `NotFound` for one that is not unpacked."""
+    await lease.hold_layers(diff_ids)
+    await store.layers.stack(diff_ids, {})
+
+
 async def assemble(
     store: Store, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Iterable[Reference]
 ) -> Digest:

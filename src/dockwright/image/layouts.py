@@ -17,7 +17,7 @@ from dockwright.archive import tarformat
 from dockwright.archive.tarformat import Entry
 from dockwright.errors import HostFailure
 from dockwright.image.loading import NAME_ANNOTATION, REF_ANNOTATION
-from dockwright.image.saving import LAYOUT, blob_member, blob_path, file_member
+from dockwright.image.saving import LAYOUT, blob_member, blob_path, docker_manifest, file_member
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, Index, Reference, mediatypes, write
 
@@ -83,12 +83,7 @@ async def _documents(store: Store, layout: Layout) -> list[tuple[str, bytes]]:
     files = [("index.json", write(Index(manifests=tuple(described))))]
     variant = await store.documents.choose(layout.target) if layout.docker else None
     if variant is not None:
-        manifest = {
-            "Config": blob_path(variant.manifest.config),
-            "RepoTags": [name.familiar for name in layout.names] or None,
-            "Layers": [blob_path(layer) for layer in variant.manifest.layers or ()],
-        }
-        files.append(("manifest.json", msgspec.json.encode([manifest])))
+        files.append(("manifest.json", docker_manifest([(variant, layout.names)])))
     return [*files, ("oci-layout", LAYOUT)]
 
 

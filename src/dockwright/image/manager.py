@@ -236,6 +236,10 @@ class Images:
         """See `building.layer`."""
         return await building.layer(self._store, lease, key, below, latest_ns)
 
+    async def stack(self, lease: Lease, diff_ids: tuple[Digest, ...]) -> None:
+        """See `building.stack`."""
+        await building.stack(self._store, lease, diff_ids)
+
     async def assemble(
         self, lease: Lease, config: ImageConfig, layers: tuple[Descriptor, ...], names: Sequence[str]
     ) -> Image:

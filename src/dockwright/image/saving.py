@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -161,16 +161,22 @@ async def blob_member(store: Store, descriptor: Descriptor) -> AsyncGenerator[by
 def _documents(images: list[_Saved], referrers: list[Descriptor]) -> list[tuple[str, bytes]]:
     entries = [entry for image in images for entry in _index_entries(image)]
     index = Index(manifests=(*entries, *(_bare(descriptor) for descriptor in referrers)))
-    manifest = [
-        {
-            "Config": blob_path(image.variant.manifest.config),
-            "RepoTags": [name.familiar for name in image.names] or None,
-            "Layers": [blob_path(layer) for layer in image.variant.manifest.layers or ()],
-        }
-        for image in images
-        if image.variant is not None
-    ]
-    return [("index.json", write(index)), ("manifest.json", msgspec.json.encode(manifest)), ("oci-layout", LAYOUT)]
+    manifest = docker_manifest((image.variant, image.names) for image in images if image.variant is not None)
+    return [("index.json", write(index)), ("manifest.json", manifest), ("oci-layout", LAYOUT)]
+
+
+def docker_manifest(images: Iterable[tuple[Variant, Iterable[Reference]]]) -> bytes:
+    """The `manifest.json` by which `docker load` finds images and their names."""
+    return msgspec.json.encode(
+        [
+            {
+                "Config": blob_path(variant.manifest.config),
+                "RepoTags": [name.familiar for name in names] or None,
+                "Layers": [blob_path(layer) for layer in variant.manifest.layers or ()],
+            }
+            for variant, names in images
+        ]
+    )
 
 
 def _index_entries(image: _Saved) -> list[Descriptor]:

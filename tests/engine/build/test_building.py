@@ -12,7 +12,8 @@ from tests.conftest import import_busybox
 from tests.engine.build.conftest import Bench
 
 from dockwright import faults
-from dockwright.build import BuildRequest, StepFailed
+from dockwright.build import BuildRequest, Ended, StepFailed
+from dockwright.build.effects import DEFAULT_PATH
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, HostFailure, NotFound
 from dockwright.network import NetworkOptions
@@ -40,6 +41,59 @@ async def test_the_configuration_says_what_the_instructions_said(bench: Bench) -
     assert (run.shell, run.on_build, image.config.author) == (("/bin/ash", "-c"), ("RUN later",), "me")
     history = image.config.history or ()
     assert sum(not one.empty_layer for one in history) == len(image.config.diff_ids)
+
+
+async def test_the_history_is_told_as_buildkit_tells_it(bench: Bench) -> None:
+    outcome = await bench.build(
+        "FROM busybox AS below\nARG A=1 B\nENV A=2\nRUN true\nFROM below\nWORKDIR /\nWORKDIR w\nEXPOSE 81-82 80\n"
+        "COPY --chmod=600 a.txt .\nONBUILD RUN later\nCMD x y\nENTRYPOINT []\nRUN echo $A$B\n",
+        {"a.txt": "A"},
+    )
+    image = await bench.engine.images.resolve(outcome.image_id)
+    base = await bench.engine.images.resolve("busybox")
+    told = [(one.created_by, one.empty_layer) for one in image.config.history or ()][len(base.config.history or ()) :]
+    assert told == [
+        ("ARG A=1 B", True),
+        ("ENV A=2", True),
+        ("RUN |2 A=2 B= /bin/sh -c true # buildkit", False),
+        ("WORKDIR /", True),
+        ("WORKDIR /w", False),
+        ("EXPOSE [80/tcp 81/tcp 82/tcp]", True),
+        ("COPY --chmod=600 a.txt . # buildkit", False),
+        ('CMD ["/bin/sh" "-c" "x y"]', True),
+        ("ENTRYPOINT []", True),
+        ("RUN |2 A=2 B= /bin/sh -c echo $A$B # buildkit", False),
+    ]
+    assert (image.config.run.args_escaped, image.config.run.env) == (True, (f"PATH={DEFAULT_PATH}", "A=2"))
+
+
+async def test_steps_are_titled_as_buildkit_titles_them(bench: Bench) -> None:
+    base = await bench.engine.images.resolve("busybox")
+    full = f"FROM docker.io/library/busybox:latest@{base.id}"
+    await bench.build("FROM busybox\nONBUILD RUN true\nONBUILD ENV T=1\n", names=("trigger:1",))
+    texts = {
+        "FROM busybox\nARG A=a\nrun true $A\n": [f"[1/2] {full}", "[2/2] RUN true a"],
+        "FROM scratch\nWORKDIR /\nWORKDIR /a\n": ["[1/2] WORKDIR /a"],
+        "FROM busybox AS b\nRUN true\nFROM b\nRUN true\n": [
+            f"[b 1/2] {full}",
+            "[b 2/2] RUN true",
+            "[stage-1 1/1] RUN true",
+        ],
+        "FROM busybox\nRUN --mount=type=tmpfs,target=/t true\n": [
+            f"[stage-0 1/2] {full}",
+            "[stage-0 2/2] RUN --mount=type=tmpfs,target=/t true",
+        ],
+        "FROM trigger:1\nRUN true\n": ["[2/3] ONBUILD RUN true", "[3/3] RUN true"],
+    }
+    for text, titles in texts.items():
+        outcome = await bench.build(text)
+        told = [one.title for one in outcome.progress if isinstance(one, Ended) and one.number > 0]
+        assert told[-len(titles) :] == titles
+
+
+async def test_a_stage_has_the_arguments_of_the_stage_below(bench: Bench) -> None:
+    text = "ARG G=g\nFROM busybox AS a\nARG A=a G\nFROM a AS b\nRUN echo $A$G\nFROM b\nARG A\nARG G=h\nRUN echo $A$G\n"
+    assert (await bench.build(text)).said == "ag\nah\n"
 
 
 async def test_an_entrypoint_takes_away_the_base_images_command_and_not_its_own(bench: Bench) -> None:
@@ -108,7 +162,7 @@ async def test_only_what_the_target_needs_is_built(bench: Bench) -> None:
     text = "FROM busybox AS broken\nRUN false\nFROM busybox AS good\nRUN true\nFROM good AS last\nRUN true\n"
     assert len((await bench.build(text, target="good")).cached) == 1
     assert len((await bench.build(text)).cached) == 2
-    with pytest.raises(DockwrightError, match="target stage 'none' could not be found"):
+    with pytest.raises(DockwrightError, match='target stage "none" could not be found'):
         await bench.build(text, target="none")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.build.conftest import Bench, Outcome
+from tests.engine.build.conftest import Bench, Outcome, give
 
-from dockwright.build import Warned
-from dockwright.errors import Invalid
+from dockwright.build import Warned, outputs
+from dockwright.errors import Invalid, NotFound
+from dockwright.oci import platform as platforms
 
 pytestmark = pytest.mark.root
 
@@ -23,6 +24,20 @@ async def test_findings_are_told_each_once(bench: Bench) -> None:
 async def test_variables_of_the_base_image_are_defined(bench: Bench) -> None:
     await bench.build("FROM busybox\nENV GIVEN=here\n", names=("base:env",))
     assert warned(await bench.build("FROM base:env\nWORKDIR /$GIVEN\n")) == []
+
+
+async def test_a_base_image_for_one_platform_alone_is_taken_for_any_and_told(bench: Bench) -> None:
+    foreign = next(
+        one for one in map(platforms.parse, ("linux/arm64", "linux/amd64")) if platforms.host().rank(one) is None
+    )
+    name = {"type": "image", "name": "far:away"}
+    await give(bench, "FROM scratch\nCOPY a.txt /a\n", outputs.parse(name), platforms=(foreign,))
+    image = await bench.engine.images.resolve("far:away", foreign)
+    await bench.engine.images.tag(image.variant.descriptor.digest, "far:single")
+    outcome = await bench.build("FROM far:single\nCOPY a.txt /b\n", {"a.txt": "A"})
+    assert warned(outcome) == [("InvalidBaseImagePlatform", 1)]
+    with pytest.raises(NotFound, match="nothing"):
+        await bench.build("FROM nothing\n")
 
 
 async def test_findings_fail_the_build_where_the_file_says_so(bench: Bench) -> None:

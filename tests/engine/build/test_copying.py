@@ -48,6 +48,14 @@ PLACES: list[tuple[str, dict[str, str]]] = [
     ("COPY --exclude=a.* *.txt /t/", {"b.txt": "B"}),
     ("COPY --parents d/e/y.txt /t/", {"d/e/y.txt": "Y"}),
     ("COPY --parents d/./e/y.txt /t/", {"e/y.txt": "Y"}),
+    ("COPY --parents ./d/e/y.txt /t/", {"d/e/y.txt": "Y"}),
+    ("COPY --parents d/./e/./y.txt /t/", {"e/y.txt": "Y"}),
+    ("COPY --parents d/e/. /t/", {"d/e/y.txt": "Y", "d/e/z.md": "Z"}),
+    ("COPY --parents **/*.md /t/", {"d/x.md": "X", "d/e/z.md": "Z"}),
+    ("COPY --parents d/**/y.txt /t/", {"d/e/y.txt": "Y"}),
+    ("COPY --parents */./e/*.txt /t/", {"e/y.txt": "Y"}),
+    ("COPY --parents d*/./**/z* d/./x.md /t/", {"e/z.md": "Z", "x.md": "X"}),
+    ("COPY --parents nothing*/x /t/", {}),
     ("COPY --parents d/e /t/", {"d/e/y.txt": "Y", "d/e/z.md": "Z"}),
     ('COPY ["with space", "/t/"]', {"with space": "S"}),
     ("COPY with\\ space /t/", {"with space": "S"}),
@@ -67,6 +75,14 @@ PLACES: list[tuple[str, dict[str, str]]] = [
     ("RUN mkdir -p /t && echo old > /t/a.txt && echo kept > /t/k\nCOPY a.txt /t/", {"a.txt": "A", "k": "kept"}),
     ("ARG N=a\nCOPY $N.txt /t/${N}2", {"a2": "A"}),
     ("COPY --link a.txt /t/", {"a.txt": "A"}),
+    ("RUN mkdir /real && ln -s real /t\nCOPY --link a.txt /t/", {"a.txt": "A"}),
+    ("RUN mkdir /t && echo k > /t/k\nCOPY --link a.txt b.txt /t/", {"a.txt": "A", "b.txt": "B", "k": "k"}),
+    ("WORKDIR /t\nCOPY --link a.txt new\nRUN cat new > ran", {"new": "A", "ran": "A"}),
+    ("COPY --link <<EOF /t/in\nline\nEOF", {"in": "line"}),
+    ("FROM busybox AS s\nRUN mkdir /o && echo 1 > /o/f\nFROM busybox\nCOPY --link --from=s /o /t", {"f": "1"}),
+    ("COPY a.txt nomatch* /t/", {"a.txt": "A"}),
+    ("RUN mkdir /t\nCOPY nomatch* /t/", {}),
+    ('WORKDIR /t\nENV E=""\nCOPY a.txt $E', {"a.txt": "A"}),
     ("FROM busybox AS s\nRUN mkdir /o && echo 1 > /o/f\nFROM busybox\nCOPY --from=s /o /t", {"f": "1"}),
     ("FROM busybox AS s\nRUN echo 1 > /f\nFROM busybox\nCOPY --from=0 /f /t/", {"f": "1"}),
     ("COPY <<EOF /t/in\nline $PATHX\nEOF", {"in": "line"}),
@@ -78,13 +94,18 @@ PLACES: list[tuple[str, dict[str, str]]] = [
 
 REFUSED = [
     ("COPY nothing /t/", "nothing: file not found"),
+    ("COPY --parents d/nothing /t/", "d/nothing: file not found"),
     ("COPY nothing *.txt /t/", "nothing: file not found"),
     ("COPY secret /t/", "left out by the ignore file"),
     ("COPY a.txt b.txt /t", "must be a directory and end with a /"),
     ("COPY *.txt /t", "must be a directory and end with a /"),
     ("COPY a.txt <<b /t\nB\nb", "must be a directory and end with a /"),
     ("COPY --from=nothing a /t/", "nothing"),
-    ("COPY --from=7 a /t/", "invalid from flag value 7"),
+    ("COPY --from=7 a /t/", "invalid stage index 7"),
+    ("ARG S=x\nCOPY --from=$S a /t/", "variable expansion is not supported for --from"),
+    ("COPY --link --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
+    ("COPY --chmod=10000 a.txt /t/", "it should be octal string and between 0 and 07777"),
+    ("COPY --chmod=u+y a.txt /t/", "invalid chmod parameter: 'u+y'"),
     ("COPY --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
     ("COPY --chmod=999 a.txt /t/", "invalid chmod parameter"),
     ("COPY d /etc/passwd", "cannot overwrite non-directory"),
@@ -92,7 +113,10 @@ REFUSED = [
     ("COPY [a /t/", "no ] for its ["),
     ("COPY https://example.test/x /t/", "source can't be a URL or a git ref for COPY"),
     ("ADD --checksum=sha256:00 a.txt /t/", "checksum requires HTTP(S) or Git sources"),
-    ("COPY --from=later /x /t/\nFROM busybox AS later", "does not stand before this one"),
+    (
+        "COPY --from=later /x /t/\nFROM busybox AS later",
+        'cannot copy from stage "later", it needs to be defined before current stage',
+    ),
 ]
 
 LOOKS = [
@@ -106,6 +130,11 @@ LOOKS = [
     ("--chmod=g+w,o-r", "0:0 660"),
     ("--chmod=a=r", "0:0 444"),
     ("--chmod=+x --chown=7", "7:7 755"),
+    ("--chmod=00755", "0:0 755"),
+    ("--chmod=u=rwx,g=u,o=g-w", "0:0 775"),
+    ("--chmod=u+x-w,go=", "0:0 500"),
+    ("--link --chown=5:6 --chmod=700", "5:6 700"),
+    ("--link --chown=root", "0:0 644"),
 ]
 
 
@@ -189,6 +218,27 @@ async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench
     outcome = await bench.build("FROM busybox\nCOPY . /t/\n", dict(files))
     said = await bench.output(outcome.image_id, *SHOW)
     assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
+
+
+async def test_directories_on_the_way_have_the_mode_too(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nCOPY --chmod=777 a.txt /parent/a\nCOPY --chmod=770 a.txt /parent/sub/deep/a\n"
+        "COPY --chmod=go= a.txt /other/a\nRUN stat -c '%n %a' /parent /parent/sub /parent/sub/deep /other\n"
+    )
+    said = (await bench.build(text, dict(FILES))).said
+    assert said.splitlines() == ["/parent 777", "/parent/sub 770", "/parent/sub/deep 770", "/other 700"]
+
+
+async def test_what_is_linked_is_the_same_on_any_base(bench: Bench) -> None:
+    await bench.build("FROM busybox\nRUN echo other > /other\nENV E=1\n", names=("other:1",))
+    first = await bench.build("FROM busybox\nCOPY --link a.txt /t/\nRUN test -f /t/a.txt\n", dict(FILES))
+    second = await bench.build("FROM other:1\nRUN ln -s /nowhere /t\nCOPY --link a.txt /t/\nRUN cat /t/a.txt /other\n")
+    assert [cached for title, cached in second.cached.items() if "--link" in title] == [True]
+    assert second.said == "Aother\n"
+    images = [await bench.engine.images.resolve(one.image_id) for one in (first, second)]
+    assert images[0].config.diff_ids[1] == images[1].config.diff_ids[3]
+    changed = await bench.build("FROM busybox\nCOPY --link a.txt /t/\n", {"a.txt": "other"})
+    assert list(changed.cached.values()) == [False]
 
 
 async def test_a_directory_of_which_nothing_is_taken_back_in_is_not_there(bench: Bench) -> None:

@@ -17,7 +17,7 @@ async def explained(bench: Bench, text: str, **options: object) -> dict[str, str
     """What each step that missed says, by the number of its step."""
     outcome = await bench.build(text, explain=True, **options)  # type: ignore[arg-type]
     missed = [one for one in outcome.progress if isinstance(one, Missed)]
-    return {one.title.partition("]")[0].strip("["): one.text for one in missed}
+    return {one.title.partition("]")[0].removeprefix("[stage-0 "): one.text for one in missed}
 
 
 async def test_the_first_input_that_differs_is_named(bench: Bench) -> None:

@@ -24,6 +24,37 @@ async def test_a_cache_begins_with_files_of_a_stage(bench: Bench) -> None:
         await bench.build("FROM busybox\nRUN --mount=type=cache,target=/c,from=busybox,source=/no true\n")
 
 
+async def test_a_part_of_a_cache_is_found_inside_of_it(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN --mount=type=cache,id=parts,target=/c mkdir -p /c/sub/deep && echo in > /c/sub/deep/f\n"
+        "RUN --mount=type=cache,id=parts,source=sub/deep,target=/part cat /part/f\n"
+        "RUN --mount=type=cache,id=parts,target=/c rm -r /c/sub && ln -s /etc /c/sub\n"
+        "RUN --mount=type=cache,id=parts,source=sub,target=/part cat /part/hostname\n"
+    )
+    with pytest.raises(NotFound):
+        await bench.build(text)
+    assert (await bench.build(text.partition("RUN --mount=type=cache,id=parts,target=/c rm")[0])).said == ""
+
+
+async def test_arguments_of_the_build_name_the_host_and_part_caches(bench: Bench) -> None:
+    text = "FROM busybox\nRUN --mount=type=cache,target=/c hostname; ls /c; touch /c/$(hostname)\n"
+    for name, said in (("one", "one\n"), ("two", "two\none\n"), ("", "buildkitsandbox\none\ntwo\n")):
+        given = {"BUILDKIT_SANDBOX_HOSTNAME": name} if name else {}
+        assert (await bench.build(text, arguments=given)).said == said
+    apart = {"BUILDKIT_CACHE_MOUNT_NS": "other", "BUILDKIT_SANDBOX_HOSTNAME": "one"}
+    assert (await bench.build(text, arguments=apart)).said == "one\n"
+
+
+async def test_a_cache_is_known_by_its_target_however_it_is_written(bench: Bench) -> None:
+    text = (
+        "FROM busybox\nRUN --mount=type=cache,target=/mine echo kept > /mine/f\n"
+        "RUN --mount=type=cache,target=/mine/ cat /mine/f\nRUN --mount=type=cache,target=/x/../mine cat /mine/f\n"
+        "RUN --mount=type=tmpfs,target=/dev/shm,size=1m grep ' /dev/shm ' /proc/mounts | grep -c size=1024k\n"
+        "RUN --mount=type=tmpfs,target=/r,ro ! touch /r/f 2>/dev/null\n"
+    )
+    assert (await bench.build(text)).said == "kept\nkept\n1\n"
+
+
 async def test_what_is_written_to_the_context_is_thrown_away(bench: Bench) -> None:
     text = (
         "FROM busybox\nRUN --mount=target=/c,rw ls /c /c/d; echo x > /c/new; rm /c/a.txt; echo y > /c/d/b.txt\n"

@@ -316,9 +316,10 @@ async def test_named_contexts(bench: Bench, web: WebServer, files: Files, served
         "COPY --from=made /base.txt /made/\nCOPY --from=replaced /etc/passwd /replaced/\n"
         "RUN --mount=from=dir,target=/m cat /m/n.txt && test ! -e /m/left-out\n"
         "RUN --mount=from=repo,target=/m,rw cat /m/a.txt && touch /m/x\n"
+        "USER 1000\nRUN --mount=from=repo,target=/r --mount=from=archive,target=/p cat /r/a.txt /p/p.txt\n"
     )
     outcome = await bench.build(text, contexts=contexts)
-    assert outcome.said == "namedfirst"
+    assert outcome.said == "namedfirstfirstpacked"
     said = await bench.output(outcome.image_id, "find", "/dir", "/repo", "/archive", "/made", "/replaced", "-type", "f")
     assert sorted(said.split()) == [
         "/archive/p.txt", "/dir/.dockerignore", "/dir/n.txt", "/made/base.txt", "/replaced/passwd", "/repo/a.txt",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
-from dockwright.build.dockerfile.checks import RULES, Choice, check, refuse
+from dockwright.build.dockerfile.checks import RULES, Choice, Known, check, check_before, refuse
 from dockwright.errors import Invalid
 from dockwright.ignoring import read_ignore_file
+from dockwright.oci import platform as platforms
 
 
 def found(text: str, **options: object) -> list[tuple[str, int]]:
@@ -34,7 +35,7 @@ def found(text: str, **options: object) -> list[tuple[str, int]]:
         ("RedundantTargetPlatform", 1, "FROM --platform=$TARGETPLATFORM a"),
         ("RedundantTargetPlatform", 1, "FROM --platform=${TARGETPLATFORM} a"),
         ("FromPlatformFlagConstDisallowed", 1, "FROM --platform=linux/amd64 a"),
-        ("NoEmptyContinuation", 2, "FROM a\nRUN b \\\n\n c"),
+        ("NoEmptyContinuation", 4, "FROM a\nRUN b \\\n\n c"),
         ("JSONArgsRecommended", 2, "FROM a\nCMD b"),
         ("JSONArgsRecommended", 2, "FROM a\nENTRYPOINT b c"),
         ("MaintainerDeprecated", 2, "FROM a\nMAINTAINER b"),
@@ -49,6 +50,7 @@ def found(text: str, **options: object) -> list[tuple[str, int]]:
         ("ExposeInvalidFormat", 2, "FROM a\nEXPOSE 127.0.0.1:80:80"),
         ("UndefinedVar", 2, "FROM scratch\nWORKDIR /$dir"),
         ("UndefinedVar", 3, "FROM scratch AS b\nFROM b\nWORKDIR /$dir"),
+        ("JSONArgsRecommended", 3, 'FROM a AS x\nFROM a\nCMD b\nFROM c\nSHELL ["s"]'),
     ],
 )
 def test_each_rule_finds(rule: str, line: int, text: str) -> None:
@@ -68,6 +70,8 @@ def test_each_rule_finds(rule: str, line: int, text: str) -> None:
         "FROM ${IMAGE:-a}",
         "FROM a\nRUN b \\\n# comment\n c",
         'FROM a\nSHELL ["/bin/bash", "-c"]\nCMD b',
+        'FROM a AS x\nSHELL ["/bin/bash", "-c"]\nFROM x\nCMD b',
+        "FROM scratch AS x\nARG A\nFROM x\nWORKDIR /$A",
         "FROM a\nCMD []",
         "FROM a\nWORKDIR /b\nWORKDIR c",
         "FROM a AS x\nWORKDIR /b\nFROM x\nWORKDIR c",
@@ -85,17 +89,51 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str) -> None:
 
 
 def test_what_the_ignore_file_leaves_out_is_told() -> None:
-    ignored = read_ignore_file("*.md\nsecret\ndir\n!dir/kept")
-    text = "FROM a\nCOPY a.md /\nADD secret/x /\nCOPY --from=b a.md /\nCOPY *.md /\nCOPY dir /\nCOPY b /"
+    ignored = read_ignore_file("*.md\nsecret")
+    text = "FROM a\nCOPY a.md /\nADD secret/x /\nCOPY --from=b a.md /\nCOPY *.md /\nCOPY b /"
     (first, *_) = check(parse(text), ignored=ignored)
     assert first.message == 'Attempting to Copy file "a.md" that is excluded by .dockerignore'
     assert found(text, ignored=ignored) == [("CopyIgnoredFile", 2), ("CopyIgnoredFile", 3)]
 
 
+@pytest.mark.parametrize(
+    ("ignored", "told"),
+    [("*", True), ("**", True), ("**/*", True), (".*", False), ("*.md", False), ("*\n!a", False), ("", False)],
+)
+def test_the_whole_context_is_left_out_where_nothing_of_it_is_left(ignored: str, told: bool) -> None:
+    findings = check(parse("FROM a\nCOPY . /\nADD / /"), ignored=read_ignore_file(ignored))
+    wanted = [f'Attempting to {verb} file "." that is excluded by .dockerignore' for verb in ("Copy", "Add")]
+    assert [each.message for each in findings] == (wanted if told else [])
+
+
+def known(name: str, environment: dict[str, str], platform: str = "linux/amd64") -> Known:
+    """A base image, wanted for linux/amd64."""
+    (line,) = [stage.base.line for stage in parse(f"FROM {name}").stages]
+    return Known(line, name, name, environment, platforms.parse(platform), platforms.parse("linux/amd64"))
+
+
+def test_a_base_image_for_another_platform_is_told_and_explained_nowhere() -> None:
+    bases = [known("b:1", {}, "linux/arm64"), known("c", {}), known("d", {}, "linux/amd64/v2")]
+    (finding,) = check(parse("FROM b:1"), bases=bases)
+    told = 'Base image b:1 was pulled with platform "linux/arm64", expected "linux/amd64" for current build'
+    assert (finding.rule.name, finding.message, finding.rule.url) == ("InvalidBaseImagePlatform", told, "")
+
+
 def test_variables_of_a_known_base_image_are_defined() -> None:
     text = "FROM base\nWORKDIR /$HOME_DIR\nWORKDIR /$HOME_DIRR"
-    (finding,) = check(parse(text), environments={"base": {"HOME_DIR": "x"}})
+    (finding,) = check(parse(text), bases=[known("base", {"HOME_DIR": "x"})])
     assert "did you mean $HOME_DIR?" in finding.message
+
+
+def test_what_stands_before_a_mistake_is_told() -> None:
+    text = b"FROM scratch AS Bad\nMAINTAINER me\nCMD x\nBADCMD\nMAINTAINER you\n"
+    with pytest.raises(DockerfileError) as raised:
+        parse(text)
+    told = [(each.rule.name, each.line.start) for each in check_before(text, raised.value)]
+    assert told == [("StageNameCasing", 1), ("MaintainerDeprecated", 2)]
+    with pytest.raises(DockerfileError) as raised:
+        parse(b"BADCMD")
+    assert check_before(b"BADCMD", raised.value) == []
 
 
 def test_checks_are_skipped_by_name_or_all() -> None:
@@ -180,7 +218,7 @@ def test_a_directive_that_says_nothing_is_refused(text: str) -> None:
 
 
 def test_every_rule_has_a_page_and_a_name_of_its_own() -> None:
-    assert len({rule.name for rule in RULES}) == len(RULES) == 21
+    assert len({rule.name for rule in RULES}) == len(RULES) == 22
     urls = {rule.name: rule.url for rule in RULES}
     assert urls["StageNameCasing"].endswith("/rule/stage-name-casing/")
     assert urls["JSONArgsRecommended"].endswith("/rule/json-args-recommended/")

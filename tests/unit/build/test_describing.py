@@ -93,7 +93,7 @@ def test_the_outline_of_a_target_names_it_and_takes_the_builds_arguments() -> No
     ]
     assert "secrets" not in found
     assert text.startswith("TARGET: base\n\n")
-    with pytest.raises(Invalid, match="target stage 'nope' could not be found"):
+    with pytest.raises(Invalid, match='target stage "nope" could not be found'):
         asked("outline", target="nope")
 
 

@@ -131,6 +131,7 @@ VARIABLES = {
         ("${path//\\//_}", "_usr_local_lib_x.tar.gz"),
         ("${str/ba/\\1}", "foo1rbaz"),
         ("${str/$foo/X}", "foobarbaz"),
+        ("${foo/$empty/x}", "xvalue"),
         ("${unset/a/b}", ""),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.instructions.base import Command, Instruction
+from dockwright.build.dockerfile.instructions.run import Device
 from dockwright.errors import Invalid
 
 MINUTE_NS = 60_000_000_000
@@ -85,12 +86,18 @@ def program(*arguments: str) -> Command:
         ("COPY", {"error": "COPY requires at least two arguments"}),
         ("COPY --from a b c", {"error": "missing a value on flag: --from"}),
         ("COPY --checksum=x a b", {"error": "unknown flag: --checksum"}),
-        ("ADD a /b", {"paths": ("a",), "destination": "/b", "unpack": None, "keep_git_dir": False}),
+        ("ADD a /b", {"paths": ("a",), "destination": "/b", "unpack": None, "keep_git_dir": None}),
+        ("ADD --keep-git-dir=false a /b", {"keep_git_dir": False}),
         ("ADD https://x.test/a.tgz /b", {"paths": ("https://x.test/a.tgz",)}),
         ("ADD --checksum=sha256:ab https://x.test/a /b", {"checksum": "sha256:ab"}),
         ("ADD --keep-git-dir=true https://x.test/a.git /b", {"keep_git_dir": True}),
         ("ADD --unpack https://x.test/a.tgz /b", {"unpack": True}),
         ("ADD --unpack=false a.tgz /b", {"unpack": False}),
+        ("ADD --link= a b", {"error": "missing a value on flag: --link"}),
+        ("RUN --device=v.com/c=x y", {"devices": (Device("v.com/c=x", required=False),)}),
+        ("RUN --device=name=v.com/c=x,required y", {"devices": (Device("v.com/c=x", required=True),)}),
+        ("RUN --device=x,required=maybe y", {"error": "invalid value for required: maybe"}),
+        ("RUN --device=x,y z", {"error": "device name already set to x"}),
         ("ADD --from=x a b", {"error": "unknown flag: --from"}),
         ("ADD --parents a b", {"error": "unknown flag: --parents"}),
         ("ENV a=b", {"pairs": (("a", "b"),), "old_form": False}),
@@ -209,7 +216,7 @@ def test_from(text: str, image: str, platform: str, name: str) -> None:
         ("FROM --platfrom=x a", "did you mean --platform?"),
         ("FROM --platform= --from=x a", "unknown flag: --from"),
         ("RUN a", "no build stage in current context: RUN stands before the first FROM"),
-        ("ARG a", "there is no FROM"),
+        ("ARG a", "dockerfile contains no stages to build"),
         ("", "file with no instructions"),
         ("# only a comment\n\n", "file with no instructions"),
         (b"FROM a\nRUN \xff\xfe", "2:5: the file is not UTF-8 text"),

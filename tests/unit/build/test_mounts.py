@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dockwright.build.dockerfile.instructions.mounts import parse
+from dockwright.build.dockerfile.instructions.mounts import check_unexpanded, parse
 from dockwright.errors import Invalid
 
 
@@ -21,9 +21,14 @@ from dockwright.errors import Invalid
         ("type=cache,target=/a", {"kind": "cache", "readonly": False, "sharing": "shared"}),
         ("type=cache,target=/a,id=x,sharing=locked,mode=0700,uid=1,gid=2", {"mode": 0o700, "uid": 1, "gid": 2}),
         ("type=cache,target=/a,sharing=PRIVATE,ro", {"sharing": "private", "readonly": True}),
+        ("type=Cache,target=/a", {"kind": "cache"}),
+        ("type=tmpfs,target=/a,ro", {"readonly": True}),
         ("type=tmpfs,target=/a,size=1m", {"size_bytes": 1 << 20}),
         ("type=secret", {"error": "needs an id, a target or an env"}),
         ("type=secret,id=x", {"id": "x", "required": False, "mode": -1}),
+        ("type=secret,id=x,source=y", {"error": "both source and id can't be set"}),
+        ("target=/", {"error": 'invalid mount target "/"'}),
+        ("target=/a/..", {"error": 'invalid mount target "/a/.."'}),
         ("type=secret,id=x,env=Y,required", {"env": "Y", "required": True}),
         ("type=secret,id=x,target=/y,required=true,mode=0400", {"required": True, "mode": 0o400}),
         ("type=ssh", {"kind": "ssh", "target": ""}),
@@ -54,3 +59,11 @@ def test_mounts(text: str, fields: dict[str, Any]) -> None:
     else:
         found = parse(text)
         assert {name: getattr(found, name) for name in fields} == fields
+
+
+def test_variables_are_no_names_of_stages() -> None:
+    check_unexpanded("type=$TYPE,target=/a$B,from=c$")
+    with pytest.raises(Invalid, match="'from' doesn't support variable expansion, define alias stage instead"):
+        check_unexpanded("from=$ttt,type=cache,target=/tmp")
+    with pytest.raises(Invalid, match="did you mean type"):
+        check_unexpanded("typ=tmpfs")

@@ -26,7 +26,9 @@ OURS_ALONE = {
     *(f"volume {verb}" for verb in ("snapshot", "snapshots", "restore", "clone", "rename", "export", "import")),
 }
 # Those of `docker buildx build`, which the surface does not hold, and ours alone.
-_BUILDX = "allow annotation attest build-context builder cache-to call check load metadata-file no-cache-filter output"
+_BUILDX = (
+    "allow annotation attest build-context builder cache-to call check debug load metadata-file no-cache-filter output"
+)
 _BUILDX += " progress provenance push sbom secret ssh"
 OUR_OPTIONS = {
     "container update": {"mount-add", "mount-rm", "publish-add", "publish-rm"},

@@ -29,7 +29,8 @@ async def _told(steps: AsyncIterator[Progress]) -> AsyncGenerator[tuple[str, dic
     async for one in steps:
         match one:
             case Started() if one.number > 0:
-                yield f"Step {one.number}/{one.total} : {_LABEL.sub('', one.title)}\n", None
+                told = (one.step and one.step.written) or _LABEL.sub("", one.title)
+                yield f"Step {one.number}/{one.total} : {told}\n", None
             case Said() if one.number > 0:
                 yield one.data.decode("utf-8", "replace"), None
             case Ended() if one.cached and one.number > 0:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from dockwright.build.describing import lint, outline, targets
 from dockwright.build.describing.places import columns
 from dockwright.build.dockerfile import parse
+from dockwright.build.dockerfile.checks import Known
 from dockwright.build.plan import Options
 from dockwright.errors import Invalid, Unsupported
 from dockwright.ignoring import Patterns
@@ -36,14 +37,13 @@ def answer(
     name: str = "Dockerfile",
     options: Options | None = None,
     ignored: Patterns | None = None,
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    bases: Sequence[Known] = (),
 ) -> dict[str, bytes]:
     """The metadata of a request's result.
 
     `dockerfile` is the file's content (not looked at by `DESCRIBE`), `name` what messages call it, `ignored` the context's
-    ignore file. `environments` are those of base images by the name that FROM says, where known: checks of undefined
-    variables need them. Raises `Unsupported` for another request, `DockerfileError` and `Invalid` for what is wrong with
-    the file (lint tells it in its result instead).
+    ignore file, `bases` are the base images that are known: some checks need them. Raises `Unsupported` for another request,
+    `DockerfileError` and `Invalid` for what is wrong with the file (lint tells it in its result instead).
     """
     options = options or Options()
     if request == DESCRIBE:
@@ -52,7 +52,7 @@ def answer(
         raise Unsupported(f"unsupported request {request}: this frontend knows {', '.join(REQUESTS)}")
     source = base64.b64encode(dockerfile).decode()
     if request == LINT:
-        return _lint(dockerfile, name, options, ignored, environments)
+        return _lint(dockerfile, name, options, ignored, bases)
     parsed = parse(dockerfile, name)
     if request == TARGETS:
         stages = targets.targets(parsed)
@@ -66,12 +66,12 @@ def _lint(
     name: str,
     options: Options,
     ignored: Patterns | None,
-    environments: Mapping[str, Mapping[str, str]] | None,
+    bases: Sequence[Known],
 ) -> dict[str, bytes]:
     try:
-        found = lint.lint(parse(dockerfile, name), options, ignored, environments)
+        found = lint.lint(parse(dockerfile, name), options, ignored, bases)
     except Invalid as error:
-        found = lint.failed(error)
+        found = lint.failed(error, dockerfile)
     data = base64.b64encode(dockerfile).decode()
     found["sources"] = [{"filename": name, "language": "Dockerfile", "data": data}]
     status = b"1" if found["warnings"] or "buildError" in found else b"0"

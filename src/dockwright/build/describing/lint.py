@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from dockwright.build.describing.outline import outline
 from dockwright.build.describing.places import of_line, of_lines
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks
-from dockwright.build.dockerfile.checks import Choice, Finding
+from dockwright.build.dockerfile.checks import Choice, Finding, Known
 from dockwright.build.plan import Options
 from dockwright.errors import Invalid
 from dockwright.excerpts import excerpt
@@ -19,12 +19,12 @@ def lint(
     dockerfile: Dockerfile,
     options: Options,
     ignored: Patterns | None = None,
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    bases: Sequence[Known] = (),
 ) -> dict[str, Any]:
     """The findings and, where there is one, the error; `sources` is the caller's to fill in."""
     try:
         choice = Choice.of(dockerfile, options.arguments)
-        found = checks.check(dockerfile, choice, ignored=ignored, environments=environments)
+        found = checks.check(dockerfile, choice, ignored=ignored, bases=bases)
     except Invalid as error:
         return failed(error)
     result = {"warnings": [_warning(one) for one in found]}
@@ -37,12 +37,12 @@ def lint(
     return result
 
 
-def failed(error: Invalid) -> dict[str, Any]:
-    """The result for a Dockerfile that cannot be read."""
+def failed(error: Invalid, text: bytes = b"") -> dict[str, Any]:
+    """The result for a Dockerfile, `text`, that cannot be read: what is found before the mistake, and that."""
     if isinstance(error, DockerfileError):
         hint = f" ({error.hint})" if error.hint else ""
         return {
-            "warnings": [],
+            "warnings": [_warning(one) for one in checks.check_before(text, error)] if text else [],
             "buildError": {"message": error.message + hint, "location": of_lines([error.span.line])},
         }
     return {"warnings": [], "buildError": {"message": str(error), "location": {}}}
@@ -63,5 +63,6 @@ def text(found: dict[str, Any], name: str, source: str) -> str:
     told = ""
     for one in found["warnings"]:
         marked = [place["start"]["line"] for place in one["location"]["ranges"]]
-        told += f"\nWARNING: {one['ruleName']} - {one['url']}\n{one['detail']}\n{excerpt(name, source, marked)}"
+        page = f" - {one['url']}" if one["url"] else ""
+        told += f"\nWARNING: {one['ruleName']}{page}\n{one['detail']}\n{excerpt(name, source, marked)}"
     return told

@@ -63,7 +63,7 @@ def outline(dockerfile: Dockerfile, options: Options) -> Outline:
 class _Outliner:
     def __init__(self, dockerfile: Dockerfile, options: Options) -> None:
         self._dockerfile, self._given = dockerfile, options.arguments
-        self._target = _target(dockerfile, options.target)
+        self._target = dockerfile.target(options.target)
         host = platforms.host()
         known = automatic(self._target.base.name, options.platform or host, host)
         self._global, _ = global_scope(dockerfile.arguments, self._given, known, dockerfile.escape)
@@ -123,13 +123,6 @@ class _Outliner:
                 self._found.secrets.setdefault(name, (run.line, mount.required))
             elif mount.kind == "ssh":
                 self._found.agents.setdefault(mount.id or "default", (run.line, mount.required))
-
-
-def _target(dockerfile: Dockerfile, name: str) -> Stage:
-    found = dockerfile.stage(name) if name else dockerfile.stages[-1]
-    if found is None:
-        raise Invalid(f"target stage {name!r} could not be found")
-    return found
 
 
 def _global_arguments(dockerfile: Dockerfile, values: Mapping[str, str]) -> dict[str, Argument]:

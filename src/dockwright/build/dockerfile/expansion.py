@@ -38,8 +38,17 @@ def expand(text: str, variables: Mapping[str, str], escape: str = "\\", *, keep_
     return _Lexer(text, variables, escape, keep_quotes).run()
 
 
+def expand_shown(text: str, variables: Mapping[str, str], escape: str, *, shell: bool) -> str:
+    """`text` for people to read. What a `shell` reads keeps its quotes, and the variables that it may know itself.
+
+    Raises `BadExpansion`.
+    """
+    return _Lexer(text, variables, escape, keep_quotes=shell, keep_unset=shell).run().text
+
+
 def expand_document(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape only before `$` or itself.
+    """`text`, a here-document, with its variables replaced: quotes mean nothing in it, an escape goes and keeps what it is
+    before.
 
     Raises `BadExpansion`.
     """
@@ -70,9 +79,12 @@ class _Words:
 
 
 class _Lexer:
-    def __init__(self, text: str, variables: Mapping[str, str], escape: str, keep_quotes: bool) -> None:
+    def __init__(
+        self, text: str, variables: Mapping[str, str], escape: str, keep_quotes: bool, keep_unset: bool = False
+    ) -> None:
         self._text, self._position = text, 0
-        self._variables, self._escape, self._keep_quotes = variables, escape, keep_quotes
+        self._variables, self._escape = variables, escape
+        self._keep_quotes, self._keep_unset = keep_quotes, keep_unset
         self._found = Expanded()
 
     def run(self) -> Expanded:
@@ -87,10 +99,7 @@ class _Lexer:
         while character := self._peek():
             if character == "$":
                 result += self._dollar()
-            elif character == self._escape and self._text[self._position + 1 : self._position + 2] in (
-                "$",
-                self._escape,
-            ):
+            elif character == self._escape:
                 self._next()
                 result += self._next()
             else:
@@ -166,11 +175,15 @@ class _Lexer:
     def _dollar(self) -> str:
         begin = self._position
         self._next()
-        if self._peek() == "{":
+        braced = self._peek() == "{"
+        if braced:
             self._next()
-            return self._braced(begin)
-        name = self._name()
-        return self._value(name) or "" if name else "$"
+            name = self._name_ahead()
+            value = self._braced(begin)
+        else:
+            name = self._name()
+            value = (self._value(name) or "") if name else "$"
+        return self._text[begin : self._position] if self._keep_unset and name not in self._variables else value
 
     def _braced(self, begin: int) -> str:
         if not self._peek():
@@ -216,8 +229,6 @@ class _Lexer:
             self._next()
         pattern = self._until("/", _Words(), keep_escapes=True)
         replacement = self._until("}", _Words(), keep_escapes=True)
-        if not pattern:
-            return self._value(name) or ""
         literal = re.sub(r"\\(.)", r"\1", replacement)
         return re.sub(
             _regex(pattern, greedy=True), lambda _: literal, self._value(name) or "", count=0 if everywhere else 1
@@ -227,6 +238,12 @@ class _Lexer:
         value = self._variables.get(name)
         (self._found.unset if value is None else self._found.used).add(name)
         return value
+
+    def _name_ahead(self) -> str:
+        position = self._position
+        name = self._name()
+        self._position = position
+        return name
 
     def _name(self) -> str:
         first = self._peek()

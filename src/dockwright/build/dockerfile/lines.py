@@ -84,7 +84,7 @@ def scan(source: Source) -> Scan:
         text = reader.peek()
         stripped = text.strip()
         if stripped.startswith("#"):
-            comments.append(stripped.lstrip("#").strip())
+            comments.append(stripped[1:].strip())
             reader.take()
         elif not stripped:
             comments.clear()

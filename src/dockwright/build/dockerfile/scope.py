@@ -22,6 +22,10 @@ from dockwright.oci import Platform
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PREDEFINED = (*_PROXIES, *(name.lower() for name in _PROXIES))
 
+# Arguments that ask a scanner to look into a stage, and into the context, beside the result: no variables of a step.
+SCAN_STAGE, SCAN_CONTEXT = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
+NOT_SET = (SCAN_STAGE, SCAN_CONTEXT)
+
 
 @dataclass(frozen=True)
 class Unset:
@@ -46,13 +50,21 @@ class Scope:
     env: dict[str, str] = field(default_factory=dict)
     args: dict[str, str | None] = field(default_factory=dict)
     unset: list[Unset] = field(default_factory=list)
+    # Arguments that were declared after an ENV of the same name, or a base image's.
+    _later: dict[str, str] = field(default_factory=dict)
 
     @property
     def variables(self) -> dict[str, str]:
-        """What is visible here: ENV wins over ARG."""
-        declared = {name: value for name, value in self.args.items() if value is not None}
+        """What is visible here: of an ARG and an ENV of one name, the one that came last.
+
+        The reference lets ENV win always; BuildKit does not, and Dockerfiles are written against what it does.
+        """
         predefined = {name: self.given[name] for name in PREDEFINED if name in self.given}
-        return {**predefined, **declared, **self.env}
+        return {**predefined, **self.env, **self._later}
+
+    def inherited(self) -> Scope:
+        """That of a stage on top of the one that ends here: it has its variables and its arguments."""
+        return Scope(self.escape, self.given, self.global_, dict(self.env), dict(self.args), [], dict(self._later))
 
     def see(self, instruction: Instruction) -> Instruction:
         """`instruction` with its variables replaced; what ARG and ENV set is visible from the next one on.
@@ -65,6 +77,8 @@ class Scope:
         found = instruction.expanded(lambda text: self._text(text, before, instruction.line))
         if isinstance(found, Env):
             self.env.update(found.pairs)
+            for name, _ in found.pairs:
+                self._later.pop(name, None)
         if isinstance(found, Expose):  # one variable may hold several ports
             ports = tuple(port for text in found.ports for port in text.split())
             return Expose(line=found.line, ports=ports)
@@ -79,6 +93,8 @@ class Scope:
             elif default is None:
                 value = self.global_.get(name)
             self.args[name] = value
+            if value is not None and name not in NOT_SET:
+                self._later[name] = value
             pairs.append((name, value))
         return Arg(line=instruction.line, pairs=tuple(pairs))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 
 from dockwright.build.dockerfile import instructions
@@ -10,6 +11,7 @@ from dockwright.build.dockerfile.instructions.arg import Arg
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.instructions.from_ import From
 from dockwright.build.dockerfile.lines import Source, scan
+from dockwright.errors import Invalid
 
 # As long as any Dockerfile that a person or a generator has written, and short enough to be read at once.
 LIMIT_BYTES = 16 * 1024 * 1024
@@ -49,6 +51,15 @@ class Dockerfile:
         number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 6 else len(known)
         return known[number] if number < len(known) else None
 
+    def target(self, name: str) -> Stage:
+        """The stage `name` to be built, the last one where it is empty. Raises `Invalid`."""
+        found = self.stage(name) if name else self.stages[-1]
+        if found is None:
+            near = difflib.get_close_matches(name, [stage.base.name for stage in self.stages], 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise Invalid(f'target stage "{name}" could not be found{hint}')
+        return found
+
 
 def parse(text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
     """Read a Dockerfile. `name` is what errors call it. Raises `DockerfileError`."""
@@ -69,7 +80,7 @@ def parse(text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         else:
             raise line.error(f"no build stage in current context: {one.keyword} stands before the first FROM")
     if not stages:
-        raise source.error("no build stage in current context: there is no FROM", Span(1, 1))
+        raise source.error("dockerfile contains no stages to build", Span(1, 1), "begin one with FROM")
     return Dockerfile(source, found.escape, found.directives, arguments, stages)
 
 

@@ -90,9 +90,12 @@ class Shelf:
             self._held[name] -= 1
 
     def make(self) -> Path:
-        """A folder to make something in; `put` gives it its name, `discard` takes it away."""
+        """A folder to make something in; `put` gives it its name, `discard` takes it away.
+
+        What is in it may be mounted into steps, for any user of theirs; the directory above is shut to those of the host.
+        """
         folder = self.directory / f"{_NEW}{secrets.token_hex(12)}"
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o755)
         return folder
 
     def discard(self, folder: Path) -> None:

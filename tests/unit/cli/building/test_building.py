@@ -555,15 +555,21 @@ def test_a_failed_step_is_told_with_its_output_and_its_lines(build: Run, start: 
     assert found.endswith("ERROR: failed to build: failed to solve: process did not complete: exit code: 3\n")
 
 
-def test_warnings_come_last(build: Run, start: Start, context: Path) -> None:
+@pytest.mark.parametrize("debug", [False, True])
+def test_warnings_come_last_and_whole_where_that_is_asked_for(
+    debug: bool, build: Run, start: Start, context: Path
+) -> None:
     async def script(going: Build) -> dict[str, str]:
         message = _step("load")
-        message.warnings.append(VertexWarning(vertex="load", short=b"Rule: text (line 1)"))
+        message.warnings.append(VertexWarning(vertex="load", short=b"Rule: text (line 1)", detail=[b"all about it"]))
         going.status.put_nowait(message)
         return {}
 
-    found = build(start(script), str(context)).stderr.decode()
-    assert found.endswith("\n 1 warning found (use --debug to expand):\n - Rule: text (line 1)\n")
+    found = build(start(script), *(["--debug"] if debug else []), str(context)).stderr.decode()
+    if debug:
+        assert "\n 1 warning found:\n - Rule: text (line 1)\nall about it\n" in found
+    else:
+        assert found.endswith("\n 1 warning found (use --debug to expand):\n - Rule: text (line 1)\n")
 
 
 def test_files_for_programs_are_written(build: Run, start: Start, context: Path, tmp_path: Path) -> None:

@@ -6,19 +6,25 @@ messages and pages are those of Docker's build checks: tools match on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from dockwright.build.dockerfile.checks import casing, descriptions, sources, stages, usage
 from dockwright.build.dockerfile.checks.choice import Choice
 from dockwright.build.dockerfile.checks.rule import Finding, Rule
-from dockwright.build.dockerfile.stages import Dockerfile
+from dockwright.build.dockerfile.checks.sources import Known
+from dockwright.build.dockerfile.errors import DockerfileError
+from dockwright.build.dockerfile.stages import Dockerfile, parse
 from dockwright.errors import Invalid
 from dockwright.ignoring import Patterns
 
-__all__ = ["RULES", "Choice", "Finding", "Rule", "check", "refuse"]
+__all__ = ["RULES", "Choice", "Finding", "Known", "Rule", "check", "check_before", "refuse"]
 
 _PURE = (*casing.RULES, *stages.RULES, *usage.RULES, *descriptions.RULES)
 RULES = (*_PURE, *sources.RULES)
+# What needs no more than the instruction itself.
+_WHILE_READING = [
+    rule for rule in _PURE if rule.name in ("StageNameCasing", "FromAsCasing", "MaintainerDeprecated")
+] + [*descriptions.RULES]
 
 
 def check(
@@ -26,18 +32,31 @@ def check(
     choice: Choice | None = None,
     *,
     ignored: Patterns | None = None,
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    bases: Sequence[Known] = (),
 ) -> list[Finding]:
     """What the checks find, in the file's order.
 
-    `ignored` is the context's ignore file, `environments` those of base images by the name that FROM says, where known.
-    Raises `DockerfileError` for a bad `check` directive.
+    `ignored` is the context's ignore file, `bases` are the base images that are known. Raises `DockerfileError` for a bad
+    `check` directive.
     """
     chosen = choice or Choice.of(dockerfile)
     found = [finding for rule in _PURE for finding in rule.findings(dockerfile)]
     if ignored is not None:
         found += sources.copy_ignored_file(dockerfile, ignored)
-    found += sources.undefined_var(dockerfile, environments or {})
+    found += sources.undefined_var(dockerfile, {one.written: one.environment for one in bases})
+    found += sources.invalid_base_image_platform(bases)
+    return sorted(filter(chosen.allows, found), key=lambda finding: (finding.line.start, finding.rule.name))
+
+
+def check_before(text: bytes, error: DockerfileError) -> list[Finding]:
+    """What is found in the lines before the one where the Dockerfile cannot be read any further."""
+    lines = text.decode(errors="replace").split("\n")[: error.span.line - 1]
+    try:
+        dockerfile = parse("\n".join(lines), error.file)
+        chosen = Choice.of(dockerfile)
+    except DockerfileError:
+        return []
+    found = [finding for rule in _WHILE_READING for finding in rule.findings(dockerfile)]
     return sorted(filter(chosen.allows, found), key=lambda finding: (finding.line.start, finding.rule.name))
 
 

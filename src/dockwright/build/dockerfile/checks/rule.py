@@ -31,17 +31,21 @@ Check = Callable[[Dockerfile], Iterator[tuple[Line, str]]]
 class Rule:
     """`name` is the one of Docker's build checks, so that `# check=skip=...` and its pages fit; so is `about`.
 
-    An experimental rule is only followed where a Dockerfile or whoever builds asks for it.
+    An experimental rule is only followed where a Dockerfile or whoever builds asks for it. Without a `page`, nothing
+    explains it.
     """
 
     name: str
     about: str
     check: Check
     experimental: bool = False
+    page: bool = True
 
     @property
     def url(self) -> str:
-        """Where the rule is explained."""
+        """Where the rule is explained; empty where it is nowhere."""
+        if not self.page:
+            return ""
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", self.name).lower()
         return f"https://docs.docker.com/go/dockerfile/rule/{words}/"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dockwright.build.dockerfile.checks.rule import Rule, keyword
 from dockwright.build.dockerfile.instructions.arg import Arg
-from dockwright.build.dockerfile.instructions.base import Instruction
+from dockwright.build.dockerfile.instructions.base import Command, Instruction
 from dockwright.build.dockerfile.instructions.cmd import Cmd
 from dockwright.build.dockerfile.instructions.entrypoint import Entrypoint
 from dockwright.build.dockerfile.instructions.env import Env
@@ -38,18 +39,27 @@ def no_empty_continuation(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
     """An empty line in the middle of an instruction will end it one day."""
     for one in _all(dockerfile):
         if one.line.empty_continuation:
-            yield one.line, "Empty continuation line"
+            last = one.line.parts[-1][1]  # told of the line that it went on to
+            yield replace(one.line, start=last, end=last), "Empty continuation line"
 
 
 def json_args_recommended(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:
-    """A shell between the runtime and the program keeps signals from it."""
+    """A shell between the runtime and the program keeps signals from it, unless somebody wants that shell."""
+    chosen: set[int] = set()  # stages that have a SHELL, their own or that of the stage below
     for stage in dockerfile.stages:
-        shells = [number for number, one in enumerate(stage.instructions) if isinstance(one, Shell)]
-        for number, one in enumerate(stage.instructions):
-            chosen = any(before < number for before in shells)  # somebody wants this shell
-            if isinstance(one, Cmd | Entrypoint) and one.command.shell and one.command.arguments and not chosen:
+        base = dockerfile.stage(stage.base.image, stage.number)
+        if base is not None and base.number in chosen:
+            chosen.add(stage.number)
+        for one in stage.instructions:
+            if isinstance(one, Shell):
+                chosen.add(stage.number)
+            elif stage.number not in chosen and isinstance(one, Cmd | Entrypoint) and _is_text(one.command):
                 why = "to prevent unintended behavior related to OS signals"
                 yield one.line, f"JSON arguments recommended for {keyword(one.line)} {why}"
+
+
+def _is_text(command: Command) -> bool:
+    return command.shell and bool(command.arguments)
 
 
 def maintainer_deprecated(dockerfile: Dockerfile) -> Iterator[tuple[Line, str]]:

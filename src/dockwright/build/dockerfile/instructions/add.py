@@ -20,7 +20,7 @@ class Add(Instruction):
     chmod: str = expands(default="")
     checksum: str = expands(default="")
     exclude: tuple[str, ...] = expands(default=())
-    keep_git_dir: bool = False
+    keep_git_dir: bool | None = None
     link: bool = False
     unpack: bool | None = None
 
@@ -38,7 +38,7 @@ def parse(arguments: Arguments) -> Add:
         chmod=options.text("chmod"),
         checksum=options.text("checksum"),
         exclude=tuple(word.text for word in options.many("exclude")),
-        keep_git_dir=bool(options.on("keep-git-dir")),
+        keep_git_dir=options.on("keep-git-dir"),
         link=bool(options.on("link")),
         unpack=options.on("unpack"),
     )

@@ -141,6 +141,8 @@ class Options:
                 raise arguments.error(f"duplicate flag specified: --{name}", flag)
             if not equals and name not in switches:
                 raise arguments.error(f"missing a value on flag: --{name}", flag)
+            if name in switches and equals and not value:
+                raise arguments.error(f"missing a value on flag: --{name}", flag)
             if name in switches and value.lower() not in ("", "true", "false"):
                 raise arguments.error(f"expecting boolean value for flag --{name}, not: {value}", flag)
             values.setdefault(name, []).append(Word(value, flag.offset + len(flag.text) - len(value)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import posixpath
 from dataclasses import dataclass
 
 from dockwright.errors import DockwrightError, Invalid
@@ -13,9 +14,9 @@ _COMMON = {"type", "target"}
 _KEYS = {
     "bind": {"source", "from", "readwrite", "readonly"},
     "cache": {"id", "source", "from", "readonly", "readwrite", "sharing", "mode", "uid", "gid"},
-    "tmpfs": {"size"},
-    "secret": {"id", "source", "required", "mode", "uid", "gid", "env"},
-    "ssh": {"id", "required", "mode", "uid", "gid"},
+    "tmpfs": {"size", "readonly", "readwrite"},
+    "secret": {"id", "source", "required", "mode", "uid", "gid", "env", "readonly"},
+    "ssh": {"id", "required", "mode", "uid", "gid", "readonly"},
 }
 _SPELLINGS = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
 _SWITCHES = {"readonly", "readwrite", "required"}
@@ -55,7 +56,11 @@ def parse(text: str) -> Mount:
             near = difflib.get_close_matches(key, sorted(_KEYS[kind] | _COMMON), 1)
             told = f", did you mean {near[0]}?" if near else ""
             raise Invalid(f"unexpected key '{key}' for mount type '{kind}'{told}")
+    if kind == "secret" and "source" in options and "id" in options:
+        raise Invalid("both source and id can't be set")
     mount = _build(kind, options)
+    if mount.target and posixpath.normpath(mount.target).strip("/") == "":
+        raise Invalid(f'invalid mount target "{mount.target}"')
     if kind == "secret" and not (mount.id or mount.source or mount.target or mount.env):
         raise Invalid("a mount of type secret needs an id, a target or an env")
     return mount
@@ -83,13 +88,28 @@ def _build(kind: str, options: dict[str, str]) -> Mount:
     )
 
 
-def _options(text: str) -> dict[str, str]:
+def check_unexpanded(text: str) -> None:
+    """Raises `Invalid` for a variable where there can be none, and for what is wrong where there is none at all."""
+    if "$" not in text:
+        parse(text)
+        return
+    for part in _parts(text):
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "from" and "$" in value[:-1]:
+            raise Invalid("'from' doesn't support variable expansion, define alias stage instead")
+
+
+def _parts(text: str) -> list[str]:
     try:
         (row,) = csv.reader([text], strict=True)
     except (csv.Error, ValueError):
         raise Invalid(f"mount options cannot be read: {text!r}") from None
+    return row
+
+
+def _options(text: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for part in row or [""]:
+    for part in _parts(text) or [""]:
         name, equals, value = part.partition("=")
         key = _SPELLINGS.get(name.strip().lower(), name.strip().lower())
         if not equals and key not in _SWITCHES:

@@ -19,6 +19,7 @@ _ISOLATIONS = ("", "default")
 
 
 def run(session: Session, options: Options, arguments: list[str]) -> int:
+    session.debug = session.debug or options.on("debug")
     if options.text("isolation") not in _ISOLATIONS:
         raise errors.Invalid(f"invalid isolation: {options.text('isolation')}: Linux has only the default one")
     if options.text("builder") not in ("", "default"):
@@ -87,6 +88,7 @@ COMMAND = Command(
         Flag("cpu-shares", "CPU time relative to others", short="c", kind="int64", default=0),
         Flag("cpuset-cpus", "CPUs to use, e.g. 0-2,5"),
         Flag("cpuset-mems", "Memory nodes to use, e.g. 0,1"),
+        Flag("debug", "Print all about warnings, and what goes wrong on the wire", short="D", kind="bool"),
         Flag("explain", "Say of each step that was built what differs from when it was last built", kind="bool"),
         Flag("file", "The Dockerfile, - for standard input (default: Dockerfile in PATH)", short="f", complete="files"),
         Flag("force-rm", "Keep nothing of steps that failed (nothing ever is)", kind="bool", hidden=True),
