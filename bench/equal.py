@@ -72,11 +72,12 @@ MODERN = {
 # What came later: for a dockerd of today.
 NEWEST = {
     "documents": "COPY <<one <<-two /\n1 $HOME\none\n\t2\ntwo\nRUN <<E\necho a > /a\necho b > /b\nE\n",
-    "links": "COPY --link a.txt /l/\nCOPY --link --chown=7:8 dir /l/d\nRUN echo x >> /l/a.txt\n",
+    # Without the containerd image store dockerd makes a plain COPY of it: no directory is made on the way by both.
+    "links": "COPY --link a.txt /l/\nCOPY --link --chown=7:8 dir /k/d\nRUN echo x >> /l/a.txt\n",
     "modes on the way": "COPY --chmod=711 a.txt /x/m/\nCOPY --chmod=700 dir /y\nCOPY --chmod=u=rwx,go=r a.txt /z/m/\n",
     "symbolic modes": "COPY --chmod=u=rwX,go=r dir run.sh /m/\n",
     "expansion": "ARG V=a.b.tar.gz\nENV A=${V%.*} B=${V%%.*} C=${V#*.} D=${V##*.}\nENV E=${V/a/z} F=${V:+set}\nRUN echo $A\n",
-    "unpacking": "ADD --unpack=false packed.tgz /p/\nADD --unpack=true packed.tgz /q/\n",
+    "unpacking": "ADD --unpack=false packed.tgz /p/\nADD --unpack=true --chmod=750 packed.tgz /q/\n",
     "wildcards": "COPY d*r/* /w/\nCOPY nothing* a.txt /v/\n",
     "destinations": "RUN mkdir /real && ln -s real /link && ln -s /nowhere/yet /far\nCOPY dir /link\nCOPY a.txt /far/\n",
 }

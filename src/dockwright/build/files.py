@@ -21,7 +21,6 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_DIRECTORY_MODE = 0o755
 # As chmod(1) has it: whom it is about, and what changes for them, one after the other.
 _CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
@@ -187,7 +186,7 @@ def put(
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     mode = _mode(vertex.mode)
-    on_the_way = None if mode is None else mode(_DIRECTORY_MODE, True)
+    on_the_way = _on_the_way(vertex.mode)
     dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
@@ -197,7 +196,7 @@ def put(
                 archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner, on_the_way)
+                archive.place(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
@@ -364,6 +363,11 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
         return mode
 
     return change
+
+
+def _on_the_way(text: str) -> int | None:
+    """The mode of directories made on the way to the destination: BuildKit 0.25 gives them an octal one, no symbolic one."""
+    return int(text, 8) & 0o777 if text[:1].isdigit() else None
 
 
 def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:
