@@ -91,7 +91,7 @@ class Holdings:
         kept = rule.space.kept(left, free_bytes(self.data))
         chosen = []
         for use in all_:
-            if left <= kept:
+            if kept and left <= kept:  # without a limit what takes no room goes too
                 break
             may = (rule.everything or use.kind != "exec.cachemount") and (wanted is None or wanted(use))
             if may and not use.in_use and use.used_ns <= until and _matches(use, rule.filters):

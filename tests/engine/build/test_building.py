@@ -117,7 +117,10 @@ async def test_here_documents_run(bench: Bench) -> None:
         "FROM busybox\nRUN <<EOF\nset -e\necho one > /one\nX=2\necho $X > /two\nEOF\n"
         "RUN <<EOF\n#!/bin/ash\necho $0 > /three\nEOF\nRUN cat <<A - > /four && cat /four\nfour\nA\n"
     )
-    assert await bench.output(outcome.image_id, "cat", "/one", "/two", "/three", "/four") == "one\n2\n/dev/pipes/EOF\nfour\n"
+    assert (
+        await bench.output(outcome.image_id, "cat", "/one", "/two", "/three", "/four")
+        == "one\n2\n/dev/pipes/EOF\nfour\n"
+    )
     assert "four" in outcome.said
 
 
