@@ -173,7 +173,6 @@ def test_squash_security_options_caches_and_times_of_the_classic_api(client: sdk
         ({"outputs": '[{"Type": "image", "Attrs": {"colour": "red"}}]'}, "colour"),
         ({"outputs": "x"}, "invalid outputs"),
         ({"securityopt": '["magic=on"]'}, "magic=on"),
-        ({"version": "2"}, "/grpc"),
         ({"cachefrom": '["type=gha"]'}, "type gha"),
     ],
 )

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from dockwright.archive import tarformat as tar
@@ -51,7 +51,7 @@ class Dress:
 
 def pack_selection(
     root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
 
     `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
@@ -76,7 +76,7 @@ def fingerprints(
     return reader.found()
 
 
-def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Iterator[bytes]:
+def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Generator[bytes, None, None]:
     """The tar of files that are here as name and content, to be looked at through `dress`."""
     looks = dress or Dress()
     for name, content in files:

@@ -21,7 +21,6 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_DIRECTORY_MODE = 0o755
 # As chmod(1) has it: whom it is about, and what changes for them, one after the other.
 _CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
@@ -162,7 +161,8 @@ def copy_path(tree: Tree, path: str, target: Path) -> None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
         dress = Dress(None if tree.keeps_owners else (0, 0))
-        archive.place(source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)), into, b"")
+        with source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)) as packed:
+            archive.place(packed, into, b"")
 
 
 def leaves_something_out(tree: Tree) -> bool:
@@ -193,27 +193,28 @@ def put(
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     mode = _mode(vertex.mode)
-    on_the_way = mode(_DIRECTORY_MODE, True) if mode is not None and vertex.mode[0].isdigit() else None
+    on_the_way = _on_the_way(vertex.mode)
     dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen or vertex.parents:
-            packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
-            archive.place(source_of(packed), into, landing.folder, owner, on_the_way)
+            with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))) as packed:
+                archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 archive.place_archive(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
-            written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
-            archive.place(source_of(written), into, landing.folder, owner, on_the_way)
+            dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
+            with source_of(archive.pack_files(documents, dress)) as written:
+                archive.place(written, into, landing.folder, owner, on_the_way)
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
-    with Root(target) as into:
-        archive.place(source_of(archive.pack_files(())), into, _inside(path), owner_of(owner, target))
+    with Root(target) as into, source_of(archive.pack_files(())) as nothing:
+        archive.place(nothing, into, _inside(path), owner_of(owner, target))
 
 
 def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
@@ -285,8 +286,11 @@ def _followed(root: Root, inside: bytes) -> bytes:
 
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
     """How the file or directory `place` is named at the destination."""
+    if not vertex.follow:
+        yield Chosen(place, b"" if not place or _is_contents(root, place, vertex) else place.rpartition(b"/")[2])
+        return
     real = archive.real_path(root, place) if place else place
-    is_directory = stat.S_ISDIR(_kind(root, place) or 0)
+    is_directory = stat.S_ISDIR(_kind(root, place) or 0) and not (vertex.whole and place)
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
@@ -296,6 +300,17 @@ def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Cho
         yield Chosen(real, b"")
     else:
         yield Chosen(real, place.rpartition(b"/")[2])
+
+
+def _is_contents(root: Root, place: bytes, vertex: Copy) -> bool:
+    """Whether it is a directory itself, of which the members are wanted."""
+    if vertex.whole:
+        return False
+    fd = root.pin(place, follow=False)
+    try:
+        return stat.S_ISDIR(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
 
 
 def _is_archive(root: Root, place: bytes) -> bool:
@@ -370,6 +385,11 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
         return mode
 
     return change
+
+
+def _on_the_way(text: str) -> int | None:
+    """The mode of directories made on the way to the destination: BuildKit 0.25 gives them an octal one, no symbolic one."""
+    return int(text, 8) & 0o777 if text[:1].isdigit() else None
 
 
 def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:

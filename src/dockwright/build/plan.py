@@ -234,7 +234,7 @@ class Planner:
         return self._on_nothing(files, recorded, platform)
 
     def _on_nothing(self, vertex: Vertex, recorded: list[History], platform: Platform) -> Made:
-        """A stage whose files no image brings."""
+        """A stage whose files no image brings. Its working directory is told, as BuildKit does."""
         run = _with_path(RunConfig(working_dir="/"))
         env = dict(pair.partition("=")[::2] for pair in run.env or ())
         scope = Scope(self._dockerfile.escape, self._options.arguments, self._global, env)

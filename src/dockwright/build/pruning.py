@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +90,10 @@ class Holdings:
             )
         return sorted(found, key=lambda use: use.used_ns)
 
-    def choose(self, rule: Rule, of_images: Set[Digest]) -> list[CacheUse]:
-        """What `rule` lets go: the least recently used first. Raises `Invalid` for an unknown filter.
+    def choose(
+        self, rule: Rule, of_images: Set[Digest], wanted: Callable[[CacheUse], bool] | None = None
+    ) -> list[CacheUse]:
+        """What `rule` lets go of what is `wanted`: the least recently used first. Raises `Invalid` for an unknown filter.
 
         What is an image's too takes no room of its own.
         """
@@ -108,7 +110,7 @@ class Holdings:
         for use in all_:
             if bounded and left <= kept:
                 break
-            may = rule.everything or not use.shared
+            may = (rule.everything or not use.shared) and (wanted is None or wanted(use))
             if may and not use.in_use and use.used_ns <= until and _matches(use, rule.filters):
                 chosen.append(use)
                 left -= _own_bytes(use)

@@ -276,7 +276,7 @@ async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench
     assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
 
 
-async def test_directories_on_the_way_have_the_mode_too(bench: Bench) -> None:
+async def test_directories_on_the_way_have_an_octal_mode_too(bench: Bench) -> None:
     text = (
         "FROM busybox\nCOPY --chmod=777 a.txt /parent/a\nCOPY --chmod=770 a.txt /parent/sub/deep/a\n"
         "COPY --chmod=go= a.txt /other/a\nRUN stat -c '%n %a' /parent /parent/sub /parent/sub/deep /other\n"
