@@ -16,7 +16,7 @@ from dockwright.errors import Invalid
 from dockwright.oci import Digest
 from dockwright.units import parse_time
 
-FILTERS = ("until", "id", "type", "description", "inuse")
+FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ def _matches(use: CacheUse, filters: Mapping[str, Sequence[str]]) -> bool:
         return False
     if (kinds := filters.get("type")) and use.kind not in kinds:
         return False
-    if (wanted := filters.get("inuse")) and use.in_use not in [text.lower() in ("1", "true", "") for text in wanted]:
-        return False
+    for name, held in (("inuse", use.in_use), ("shared", use.shared), ("private", not use.shared)):
+        if (wanted := filters.get(name)) and held not in [text.lower() in ("1", "true", "") for text in wanted]:
+            return False
     return not (texts := filters.get("description")) or any(text in use.description for text in texts)

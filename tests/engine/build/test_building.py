@@ -300,7 +300,8 @@ async def test_what_to_prune_is_chosen(bench: Bench) -> None:
     assert {use.kind for use in await bench.engine.builder.usage()} == {"regular", "exec.cachemount"}
     builder = bench.engine.builder
     assert (await builder.prune({"description": ["echo two"]}, everything=False)).ids == []  # an image is made of it
-    some = await builder.prune({"description": ["echo two"]}, everything=True)
+    assert (await builder.prune({"private": ["true"], "type": ["regular"]}, everything=True)).ids == []
+    some = await builder.prune({"description": ["echo two"], "shared": ["true"]}, everything=True)
     assert (len(some.ids), some.freed_bytes) == (1, 0)
     assert (await builder.prune({"until": ["1h"]}, everything=True)).ids == []
     assert (await builder.prune({"inuse": ["true"]}, everything=True)).ids == []

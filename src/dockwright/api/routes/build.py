@@ -31,7 +31,7 @@ from dockwright.oci import Platform, reference
 from dockwright.undo import shielded
 
 ROUTER = Router()
-_FILTERS = ("description", "id", "inuse", "type", "unused-for", "until")
+_FILTERS = ("description", "id", "inuse", "private", "shared", "type", "unused-for", "until")
 _SENT = ("oci", "docker", "tar", "local")
 
 
