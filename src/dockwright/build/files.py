@@ -6,12 +6,13 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockwright import archive
 from dockwright.archive import Chosen, Dress, LeavesOut, Root
+from dockwright.build import modes
 from dockwright.build.graph import Copy
 from dockwright.container.spec import users
 from dockwright.errors import DockwrightError, Invalid, NotFound
@@ -20,10 +21,6 @@ from dockwright.ignoring import parse as parse_pattern
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
-
-# As chmod(1) has it: whom it is about, and what changes for them, one after the other.
-_CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
-_SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
 
 
 @dataclass(frozen=True)
@@ -192,8 +189,8 @@ def put(
     Raises `Invalid`.
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
-    mode = _mode(vertex.mode)
-    on_the_way = _on_the_way(vertex.mode)
+    mode = modes.parse(vertex.mode)
+    on_the_way = modes.on_the_way(vertex.mode)
     dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
@@ -362,52 +359,3 @@ def owner_of(text: str, target: Path) -> tuple[int, int] | None:
         return None
     user = users.resolve(target, text, [])
     return user.uid, (user.uid if re.fullmatch(r"[0-9]+", text) else user.gid)
-
-
-def _mode(text: str) -> Callable[[int, bool], int] | None:
-    """`755`, or symbolic as chmod(1) has it. Raises `Invalid`."""
-    if not text:
-        return None
-    if text[0].isascii() and text[0].isdigit():
-        if not re.fullmatch(r"0*[0-7]{1,4}", text):
-            raise Invalid(f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777")
-        return lambda mode, is_directory: int(text, 8)
-    clauses = [_SYMBOLIC.fullmatch(part) for part in text.split(",")]
-    if not all(clauses):
-        raise Invalid(f"invalid chmod parameter: '{text}'. it is an octal number, or symbolic as u=rwX,go=rX")
-    changes = [
-        (clause[1] or "a", how, what) for clause in clauses if clause for how, what in _CHANGE.findall(clause[2])
-    ]
-
-    def change(mode: int, is_directory: bool) -> int:
-        for who, how, what in changes:
-            mode = _changed(mode, is_directory, who, how, what)
-        return mode
-
-    return change
-
-
-def _on_the_way(text: str) -> int | None:
-    """The mode of directories made on the way to the destination: BuildKit 0.25 gives them an octal one, no symbolic one."""
-    return int(text, 8) & 0o777 if text[:1].isdigit() else None
-
-
-def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:
-    """The mode after one change: letters of permissions, or one of `ugo` to take them from."""
-    shifts = {"u": 6, "g": 3, "o": 0}
-    if what in shifts:
-        what = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if mode >> shifts[what] & bit)
-    bits = sum(4 * (letter == "r") + 2 * (letter == "w") for letter in set(what))
-    if "x" in what or ("X" in what and (is_directory or mode & 0o111)):
-        bits |= 1
-    targets = "ugo" if "a" in who else who
-    mask = sum(bits << shifts[one] for one in set(targets))
-    special = (
-        (0o4000 * ("s" in what and "u" in targets))
-        | (0o2000 * ("s" in what and "g" in targets))
-        | (0o1000 * ("t" in what))
-    )
-    if how == "=":
-        cleared = sum(7 << shifts[one] for one in set(targets))
-        return (mode & ~cleared) | mask | special
-    return mode | mask | special if how == "+" else mode & ~(mask | special)
