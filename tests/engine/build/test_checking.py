@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.engine.build.conftest import Bench, Outcome, give
 
-from dockwright.build import Warned, outputs
+from dockwright.build import Options, Warned, describing, outputs
 from dockwright.errors import Invalid, NotFound
 from dockwright.oci import platform as platforms
 
@@ -46,3 +48,16 @@ async def test_findings_fail_the_build_where_the_file_says_so(bench: Bench) -> N
     with pytest.raises(Invalid, match="lint violation found for rules: MaintainerDeprecated"):
         await bench.build(text)
     await bench.build(text, arguments={"BUILDKIT_DOCKERFILE_CHECK": "skip=all;error=true"})
+
+
+async def test_base_images_that_are_here_are_known_without_building(bench: Bench) -> None:
+    await bench.build("FROM busybox\nENV GIVEN=here\n", names=("base:known",))
+    text = (
+        b"ARG NAME=base\nFROM ${NAME}:known AS a\nFROM a\nWORKDIR /$GIVEN\nFROM nothing-here\nFROM scratch\n"
+        b"FROM --platform=$BUILDPLATFORM busybox\nWORKDIR /$GIVEN\n"
+    )
+    bases = await describing.known(text, Options(), bench.engine.images.resolve)
+    assert [(one.name, one.environment.get("GIVEN")) for one in bases] == [("base:known", "here"), ("busybox", None)]
+    answer = json.loads(describing.answer("frontend.lint", text, bases=bases)["result.json"])
+    assert [one["detail"] for one in answer["warnings"]] == ["Usage of undefined variable '$GIVEN'"]
+    assert await describing.known(b"FROM busybox\nWHAT", Options(), bench.engine.images.resolve) == []

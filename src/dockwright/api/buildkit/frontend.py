@@ -16,8 +16,7 @@ from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Sessions
 from dockwright.api.buildkit.stores import ClientStore
-from dockwright.build import BuildRequest, Context, Steps
-from dockwright.build.describing import answer
+from dockwright.build import BuildRequest, Context, Steps, describing
 from dockwright.build.dockerfile import parse
 from dockwright.build.reads import context_paths
 from dockwright.build.remote_cache import CacheFrom, parse_from
@@ -130,7 +129,10 @@ class Frontend:
             ignored = remote.ignored
         else:
             ignored = await contexts.ignored("context", own_ignore, "[internal] load .dockerignore")
-        return answer(request, text.data, name=asked.filename, options=asked.options, ignored=ignored)
+        bases = await describing.known(text.data, asked.options, self._engine.images.resolve)
+        return describing.answer(
+            request, text.data, name=asked.filename, options=asked.options, ignored=ignored, bases=bases
+        )
 
     def _cache_from(self, attributes: Mapping[str, str]) -> CacheFrom:
         def place(source: str, tag: str, digest: str) -> ClientStore:

@@ -4,11 +4,13 @@
     outline     what a target can be given: arguments, secrets, agents
     targets     the stages
     lint        what the build checks find
+    bases       what is known of base images
     places      lines as BuildKit's messages have them
 
 No image is pulled for any of them.
 """
 
 from dockwright.build.describing.answer import REQUESTS, answer
+from dockwright.build.describing.bases import known
 
-__all__ = ["REQUESTS", "answer"]
+__all__ = ["REQUESTS", "answer", "known"]
