@@ -158,6 +158,8 @@ def test_the_cache_is_listed_and_pruned_by_filters(own_daemon: Daemon, each: Cli
     each.says("buildx", "prune", "-f", "--filter", "until=1h")
     assert "echo one" in listed()
     each.says("buildx", "prune", "-f", "--filter", "description~=echo two")
+    assert "echo two" in listed("--filter", "shared=true"), "an image is made of it"
+    each.says("buildx", "prune", "-af", "--filter", "description~=echo two")
     assert "echo two" not in listed()
     each.says("buildx", "prune", "-f", "--filter", "type=source.local")
     assert "source.local" not in listed()
