@@ -151,8 +151,8 @@ class Buildkit:
         said: Sequence[StatusResponse] | None = None
         if solve_id not in self._jobs:
             said = await self.records.statuses(solve_id)
-        if said is None and solve_id not in self._jobs and solve_id in self._ended:
-            said = ()
+        if said is None and solve_id not in self._jobs and solve_id in self._ended:  # meanwhile, or without a record
+            said = await self.records.statuses(solve_id) or ()
         if said is not None:
             for status in said:
                 yield status
