@@ -9,11 +9,11 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import host, isolation, report
+from bench import debian, host, isolation, report
 from bench.engines import Dockerd, Dockwright, Engine, Given
 from bench.images import busybox_tar
 from bench.row import Result, Scale, measure
-from bench.rows import ROWS
+from bench.rows import ROWS, builds
 
 IMAGE = "bench-busybox:latest"
 
@@ -29,6 +29,11 @@ def main() -> int:
     if unknown:
         print(f"bench: no such row: {', '.join(sorted(unknown))} (--list names them)", file=sys.stderr)
         return 2
+    if any(row.name in options.only or not options.only for row in builds.ROWS):
+        debian.fetch(debian.buildx)
+    dockerd = debian.fetch(lambda: Dockerd.at(options.dockerd)) if options.dockerd else "dockerd"
+    if dockerd is None:
+        return 2
     if not options.engine:
         isolation.enter(keep_host_network=options.host_network)
     scale = Scale.quick() if options.quick else Scale.full()
@@ -39,7 +44,7 @@ def main() -> int:
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="dwbench-", dir=options.scratch))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        engines = _engines(options, scratch, stack)
+        engines = _engines(options, dockerd, scratch, stack)
         archive = busybox_tar(scratch / "busybox.tar")
         for engine in engines:
             engine.import_image(archive, IMAGE)
@@ -57,14 +62,14 @@ def main() -> int:
     return 1 if any(result.failures for result in results) else 0
 
 
-def _engines(options: argparse.Namespace, scratch: Path, stack: ExitStack) -> list[Engine]:
+def _engines(options: argparse.Namespace, dockerd: str, scratch: Path, stack: ExitStack) -> list[Engine]:
     if options.engine:
         return [Given(*text.split("=", 1)) if "=" in text else Given(text, text) for text in options.engine]
     engines: list[Engine] = [stack.enter_context(Dockwright(scratch / "ours"))]
-    if options.alone or not Dockerd.installed():
+    if options.alone or not (options.dockerd or Dockerd.installed()):
         print("bench: dockerd is left out" + ("" if options.alone else ": it is not installed"), file=sys.stderr)
     else:
-        engines.append(stack.enter_context(Dockerd(scratch / "dockerd")))
+        engines.append(stack.enter_context(Dockerd(scratch / "dockerd", dockerd)))
     return engines
 
 
@@ -75,6 +80,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     parser.add_argument("--samples", type=int, metavar="N", help="samples of each timed row")
     parser.add_argument("--alone", action="store_true", help="our engine only, even where dockerd is installed")
+    parser.add_argument(
+        "--dockerd",
+        default="",
+        metavar="PATH",
+        help="the dockerd to compare with instead of the host's; debian:SUITE fetches that of a release of Debian's",
+    )
     parser.add_argument(
         "--engine",
         action="append",

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench import memory
+from bench import debian, memory
 from bench.http import Connection, Failed
 
 START_LIMIT_S = 60.0
@@ -135,12 +135,18 @@ class Started(Engine):
         """The daemon's command line."""
         raise NotImplementedError
 
+    def environment(self) -> dict[str, str]:
+        """What the daemon runs with."""
+        return dict(os.environ)
+
     def __enter__(self) -> Engine:
         (self.root / "exec").mkdir(parents=True)
         # As on an ordinary host, where it is below /run; the mount is this run's own.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "dwbench", self.root / "exec"], check=True)
         with (self.root / "log").open("wb") as log:
-            self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self.command(), env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         try:
             self._wait()
         except BaseException:
@@ -200,21 +206,44 @@ class Dockwright(Started):
 
 
 class Dockerd(Started):
-    """The daemon of Debian's docker.io, with the containerd it starts."""
+    """The daemon of Debian's docker.io, with the containerd it starts: the host's, or one in a tree of its own.
+
+    `program` is its path in such a tree; `settings` are of its daemon.json.
+    """
 
     BRIDGE = "dwbench0"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, program: str = "dockerd", settings: dict[str, object] | None = None) -> None:
         super().__init__("dockerd", root, [DOCKER])
+        self._program, self._settings = program, settings or {}
 
     @staticmethod
     def installed() -> bool:
         """Whether dockerd and containerd are on this host."""
         return bool(shutil.which("dockerd") and shutil.which("containerd"))
 
+    @staticmethod
+    def at(where: str) -> str:
+        """The path of the one that `where` names: a path, or `debian:SUITE`, which is fetched. Raises `debian.Missing`."""
+        suite = where.removeprefix("debian:")
+        return where if suite == where else str(debian.dockerd(suite))
+
+    def environment(self) -> dict[str, str]:
+        beside = Path(self._program).parent
+        if not beside.is_absolute():
+            return dict(os.environ)
+        programs = self.root / "programs"
+        programs.mkdir()
+        for name in ("containerd", "containerd-shim-runc-v2", "docker-init", "docker-proxy", "runc"):
+            found = next((path for path in (beside / name, beside.with_name("bin") / name) if path.exists()), None)
+            # One that wants another C library is left to the host's; only runc does.
+            if found is not None and (name != "runc" or _runs([str(found), "--version"])):
+                (programs / name).symlink_to(found)
+        return os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
     def command(self) -> list[str]:
         settings = self.root / "daemon.json"
-        settings.write_text(json.dumps({}))  # the host's own daemon.json is not ours to use
+        settings.write_text(json.dumps(self._settings))  # the host's own daemon.json is not ours to use
         for line in (
             f"link add {self.BRIDGE} type bridge",
             f"addr add 10.213.0.1/16 dev {self.BRIDGE}",
@@ -222,7 +251,7 @@ class Dockerd(Started):
         ):
             subprocess.run(["ip", *line.split()], check=True)
         return [
-            "dockerd",
+            self._program,
             f"--host=unix://{self.socket}",
             f"--data-root={self.root}/data",
             f"--exec-root={self.root}/exec",
@@ -237,6 +266,13 @@ class Dockerd(Started):
     ) -> None:
         super().__exit__(kind, error, trace)
         subprocess.run(["ip", "link", "del", self.BRIDGE], check=False, capture_output=True)
+
+
+def _runs(argv: list[str]) -> bool:
+    try:
+        return subprocess.run(argv, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def _script(name: str) -> str:

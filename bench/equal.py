@@ -1,13 +1,15 @@
 """Whether our builds are dockerd's: the same Dockerfiles built by both give the same files and the same configuration.
 
-    python -m bench.equal
+    python -m bench.equal [--dockerd PATH]
 
-Builds with dockerd's classic builder and, where the host has a client that brings BuildKit's protocol along, with its BuildKit;
-ours is asked the classic way. Times are not compared: ours are clamped on purpose. Ends with 1 when something differs.
+Builds the classic way (`POST /build`) and over BuildKit's protocol, with Debian's docker-buildx, on both engines: with dockerd
+it is dockerd's own BuildKit that builds then. Times are not compared: ours are clamped on purpose. Ends with 1 when something
+differs.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import json
@@ -19,10 +21,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import images, isolation
+from bench import debian, images, isolation
 from bench.engines import DOCKER, Dockerd, Dockwright, Engine
 from bench.row import IMAGE
-from bench.rows.builds import BUILDKIT_CLIENT
 
 NAME = "bench-equal"
 CONFIG = "Env Cmd Entrypoint WorkingDir User ExposedPorts Volumes Labels StopSignal OnBuild Healthcheck Shell".split()
@@ -61,18 +62,40 @@ CLASSIC = {
     "scratch": "RUN true\nFROM scratch\nCOPY --from=0 /bin/busybox /bin/busybox\nCOPY --from=0 /etc /etc\n"
     'CMD ["/bin/busybox"]\n',
 }
-# BuildKit's alone, as old as dockerd 20.10's; that one leaves mount points in the image.
+# BuildKit's alone, as old as dockerd 20.10's; that one leaves mount points in the image, and makes directories on the way
+# without --chmod.
 MODERN = {
     "mounts": "RUN mkdir /ctx /c /t\nRUN --mount=type=bind,target=/ctx cp /ctx/a.txt /b\n"
     "RUN --mount=type=cache,target=/c touch /c/x\nRUN --mount=type=tmpfs,target=/t touch /t/x\n",
-    "chmod": "COPY --chmod=751 a.txt dir /m/\n",
+    "chmod": "RUN mkdir /m\nCOPY --chmod=751 a.txt dir /m/\n",
+}
+# What came later: for a dockerd of today.
+NEWEST = {
+    "documents": "COPY <<one <<-two /\n1 $HOME\none\n\t2\ntwo\nRUN <<E\necho a > /a\necho b > /b\nE\n",
+    # Without the containerd image store dockerd makes a plain COPY of it: no directory is made on the way by both.
+    "links": "COPY --link a.txt /l/\nCOPY --link --chown=7:8 dir /k/d\nRUN echo x >> /l/a.txt\n",
+    "modes on the way": "COPY --chmod=711 a.txt /x/m/\nCOPY --chmod=700 dir /y\nCOPY --chmod=u=rwx,go=r a.txt /z/m/\n",
+    "symbolic modes": "COPY --chmod=u=rwX,go=r dir run.sh /m/\n",
+    "expansion": "ARG V=a.b.tar.gz\nENV A=${V%.*} B=${V%%.*} C=${V#*.} D=${V##*.}\nENV E=${V/a/z} F=${V:+set}\nRUN echo $A\n",
+    "unpacking": "ADD --unpack=false packed.tgz /p/\nADD --unpack=true --chmod=750 packed.tgz /q/\n",
+    "wildcards": "COPY d*r/* /w/\nCOPY nothing* a.txt /v/\n",
+    "destinations": "RUN mkdir /real && ln -s real /link && ln -s /nowhere/yet /far\nCOPY dir /link\nCOPY a.txt /far/\n",
 }
 
 
 def main() -> int:
     """Build everything with every engine; 1 when something differs."""
-    if os.geteuid() != 0 or not Dockerd.installed():
+    parser = argparse.ArgumentParser("python -m bench.equal", description="Compare what dockerd and we build.")
+    parser.add_argument(
+        "--dockerd", default="", metavar="PATH", help="instead of the host's; debian:SUITE fetches Debian's"
+    )
+    options = parser.parse_args()
+    if os.geteuid() != 0 or not (options.dockerd or Dockerd.installed()):
         print("bench: root and dockerd are needed", file=sys.stderr)
+        return 2
+    buildx = debian.fetch(debian.buildx)
+    program = debian.fetch(lambda: Dockerd.at(options.dockerd)) if options.dockerd else "dockerd"
+    if buildx is None or program is None:
         return 2
     isolation.enter(program="bench.equal")
     wrong = 0
@@ -80,19 +103,17 @@ def main() -> int:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dwequal-")))
         ours, dockerd = (
             stack.enter_context(Dockwright(scratch / "ours")),
-            stack.enter_context(Dockerd(scratch / "dockerd")),
+            stack.enter_context(Dockerd(scratch / "dockerd", program)),
         )
         archive = images.busybox_tar(scratch / "busybox.tar")
         for engine in (ours, dockerd):
             engine.import_image(archive, IMAGE)
-        for buildkit, cases in ((False, CLASSIC), (True, CLASSIC | MODERN)):
-            if buildkit and BUILDKIT_CLIENT is None:
-                continue
+        modern = MODERN | (NEWEST if options.dockerd else {})
+        for way, client, cases in (("classic", DOCKER, CLASSIC), ("BuildKit", str(buildx), CLASSIC | modern)):
             for name, text in cases.items():
-                folder = _context(scratch / f"{name}-{buildkit}", text)
-                found = _differences(ours, dockerd, folder, buildkit=buildkit)
+                found = _differences(ours, dockerd, client, _context(scratch / f"{name}-{way}", text))
                 wrong += bool(found)
-                print(f"{'BuildKit' if buildkit else 'classic':<9} {name:<14} {'differs' if found else 'equal'}")
+                print(f"{way:<9} {name:<14} {'differs' if found else 'equal'}")
                 for line in found:
                     print(f"    {line}")
     return 1 if wrong else 0
@@ -113,11 +134,10 @@ def _context(folder: Path, text: str) -> Path:
     return folder
 
 
-def _differences(ours: Engine, dockerd: Engine, folder: Path, *, buildkit: bool) -> list[str]:
+def _differences(ours: Engine, dockerd: Engine, client: str, folder: Path) -> list[str]:
     seen = []
     for engine in (ours, dockerd):
-        client = BUILDKIT_CLIENT if buildkit and engine is dockerd else DOCKER
-        done = _docker(engine, client or DOCKER, "build", "-q", "-t", NAME, str(folder), buildkit=client != DOCKER)
+        done = _docker(engine, client, "build", "-q", "-t", NAME, str(folder))
         if done.returncode:
             return [f"{engine.name}: {done.stderr.decode(errors='replace').strip()[-400:]}"]
         seen.append(_seen(engine))
@@ -134,10 +154,12 @@ def _seen(engine: Engine) -> dict[str, object]:
     """The image's files and its configuration, by name."""
     config = engine.call("GET", f"/images/{NAME}/json")["Config"]
     found: dict[str, object] = {f"Config.{name}": config.get(name) or None for name in CONFIG}
+    # The classic builder says nothing of it where BuildKit says `/`, which is the same; ours says what BuildKit does.
+    found["Config.WorkingDir"] = config.get("WorkingDir") or "/"
     found["Config.Labels"] = json.dumps(config.get("Labels") or None, sort_keys=True)
     container = engine.create(NAME, ["none"])
     try:
-        exported = _docker(engine, DOCKER, "export", container, buildkit=False).stdout
+        exported = _docker(engine, DOCKER, "export", container).stdout
     finally:
         engine.remove(container)
     with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
@@ -151,8 +173,12 @@ def _seen(engine: Engine) -> dict[str, object]:
     return found
 
 
-def _docker(engine: Engine, client: str, *arguments: str, buildkit: bool) -> subprocess.CompletedProcess[bytes]:
-    environment = os.environ | {"DOCKER_HOST": f"unix://{engine.socket}", "DOCKER_BUILDKIT": str(int(buildkit))}
+def _docker(engine: Engine, client: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {
+        "DOCKER_HOST": f"unix://{engine.socket}",
+        "DOCKER_BUILDKIT": "0",
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+    }
     return subprocess.run([client, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True)
 
 

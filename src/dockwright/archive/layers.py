@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,7 +203,9 @@ def _set_opaque(folder: int, name: bytes) -> None:
     os.setxattr(b"/proc/self/fd/%d/%s" % (folder, name), OPAQUE, b"y", follow_symlinks=False)
 
 
-def pack_layer(tree: Path, without: frozenset[bytes] = frozenset(), latest_ns: int | None = None) -> Iterator[bytes]:
+def pack_layer(
+    tree: Path, without: frozenset[bytes] = frozenset(), latest_ns: int | None = None
+) -> Generator[bytes, None, None]:
     """The layer tar of an overlayfs upper directory: deleted names and opaque directories as whiteouts, `/` included.
 
     Blocking. The same directory always gives the same bytes. Directories named in `without` get no entry; what is in

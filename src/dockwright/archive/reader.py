@@ -37,7 +37,8 @@ class TarReader:
     def entries(self) -> Iterator[Entry]:
         """Every member in order. Raises `Corrupt`, also when the archive ends in the middle of an entry.
 
-        An archive without its end marker is complete, as for other tars; an empty one has no entries.
+        An archive without its end marker is complete, as for other tars, also when the last entry's padding is missing
+        (the docker CLI sends such contexts for `-f -`); an empty one has no entries.
         """
         over = Overrides()
         defaults: dict[bytes, bytes] = {}
@@ -62,7 +63,8 @@ class TarReader:
             yield entry
             for _ in self.data():
                 pass
-            self._literal(self._padding)
+            if not self._pad():
+                break
         self._rest()
 
     def data(self) -> Iterator[memoryview]:
@@ -130,6 +132,14 @@ class TarReader:
                 raise Corrupt("tar archive ends in the middle of an entry")
             return None
         return self._literal(BLOCK)
+
+    def _pad(self) -> bool:
+        """Pass over what fills the entry's last block; whether all of it is there: else the archive ends here."""
+        while len(self._buffer) - self._position < self._padding and self._fill():
+            pass
+        there = min(self._padding, len(self._buffer) - self._position)
+        self._literal(there)
+        return there == self._padding
 
     def _literal(self, size: int) -> bytes:
         """Exactly `size` bytes that are no file data."""

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from dockwright.archive import tarformat as tar
@@ -51,7 +51,7 @@ class Dress:
 
 def pack_selection(
     root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
 
     `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
@@ -76,7 +76,7 @@ def fingerprints(
     return reader.found()
 
 
-def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Iterator[bytes]:
+def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Generator[bytes, None, None]:
     """The tar of files that are here as name and content, to be looked at through `dress`."""
     looks = dress or Dress()
     for name, content in files:
@@ -89,7 +89,11 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
 
 
 def place(
-    source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+    source: Source,
+    root: Root,
+    below: bytes,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
 ) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
@@ -97,7 +101,15 @@ def place(
     are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
     or the other way round.
     """
-    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
+    _run(_Placer(root, source, Options(keep_kind=True, below=below), owner, mode), below)
+
+
+def place_archive(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+    """`place` of a tar that somebody else has made. `owner` is that of everything in it, too."""
+    _run(_Placer(root, source, Options(owner=owner, keep_kind=True, below=below), owner, None), below)
+
+
+def _run(placer: _Placer, below: bytes) -> None:
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))

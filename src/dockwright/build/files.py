@@ -21,7 +21,6 @@ from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.snapshot import source_of
 
-_DIRECTORY_MODE = 0o755
 # As chmod(1) has it: whom it is about, and what changes for them, one after the other.
 _CHANGE = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SYMBOLIC = re.compile(rf"([ugoa]*)((?:{_CHANGE.pattern.replace('(', '(?:')})+)")
@@ -74,15 +73,22 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         for path in vertex.paths:
             places = list(_expanded(root, path, tree.leaves_out, deep=vertex.parents))
             if not places and not has_wildcard(path):
-                raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
+                raise _missing(path)
             for place in places:
-                if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
+                kind = _kind(root, place)
+                if not stat.S_ISDIR(kind or 0) and excludes(place.rpartition(b"/")[2], False):
                     continue
+                if kind is None:  # a link to nowhere that a wildcard has found
+                    raise _missing(os.fsdecode(place))
                 if vertex.unpack and _is_archive(root, place):
                     archives.append(place)
                 else:
                     found += _named(root, place, path, vertex)
     return Selected(tuple(found), tuple(archives))
+
+
+def _missing(path: str) -> NotFound:
+    return NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
 
 
 def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
@@ -155,7 +161,8 @@ def copy_path(tree: Tree, path: str, target: Path) -> None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
         dress = Dress(None if tree.keeps_owners else (0, 0))
-        archive.place(source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)), into, b"")
+        with source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)) as packed:
+            archive.place(packed, into, b"")
 
 
 def leaves_something_out(tree: Tree) -> bool:
@@ -186,27 +193,28 @@ def put(
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     mode = _mode(vertex.mode)
-    on_the_way = None if mode is None else mode(_DIRECTORY_MODE, True)
+    on_the_way = _on_the_way(vertex.mode)
     dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
     with Root(tree.root) as root, Root(target) as into:
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen or vertex.parents:
-            packed = archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))
-            archive.place(source_of(packed), into, landing.folder, owner, on_the_way)
+            with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))) as packed:
+                archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner, on_the_way)
+                archive.place_archive(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
-            written = archive.pack_files(documents, replace(dress, owner=given or (0, 0), mtime_ns=time_ns))
-            archive.place(source_of(written), into, landing.folder, owner, on_the_way)
+            dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
+            with source_of(archive.pack_files(documents, dress)) as written:
+                archive.place(written, into, landing.folder, owner, on_the_way)
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:
     """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
-    with Root(target) as into:
-        archive.place(source_of(archive.pack_files(())), into, _inside(path), owner_of(owner, target))
+    with Root(target) as into, source_of(archive.pack_files(())) as nothing:
+        archive.place(nothing, into, _inside(path), owner_of(owner, target))
 
 
 def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
@@ -345,14 +353,15 @@ def is_numeric(owner: str) -> bool:
 
 
 def owner_of(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree at `target`; without a group, the user's number is the group's. Blocking.
+    """`user[:group]`, names looked up in the tree at `target`. Blocking.
 
-    None for no text. Raises `Invalid`.
+    Without a group it is the one that the user has there by name; of a user by number it is that number. None for no text.
+    Raises `Invalid`.
     """
     if not text:
         return None
     user = users.resolve(target, text, [])
-    return user.uid, (user.gid if ":" in text else user.uid)
+    return user.uid, (user.uid if re.fullmatch(r"[0-9]+", text) else user.gid)
 
 
 def _mode(text: str) -> Callable[[int, bool], int] | None:
@@ -376,6 +385,11 @@ def _mode(text: str) -> Callable[[int, bool], int] | None:
         return mode
 
     return change
+
+
+def _on_the_way(text: str) -> int | None:
+    """The mode of directories made on the way to the destination: BuildKit 0.25 gives them an octal one, no symbolic one."""
+    return int(text, 8) & 0o777 if text[:1].isdigit() else None
 
 
 def _changed(mode: int, is_directory: bool, who: str, how: str, what: str) -> int:

@@ -83,7 +83,7 @@ class MountOf:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Execute(Vertex):
-    """A command run on a tree. `script` is what the file /dev/pipes/script holds; `unkeyed` variables no cache asks for."""
+    """A command run on a tree. `script` is what the file that it runs holds; `unkeyed` variables no cache asks for."""
 
     base: Vertex
     arguments: tuple[str, ...]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, cast
 
 import zstandard
 
 from dockwright import archive, faults, workers
-from dockwright.archive import Source
 from dockwright.content.partial import Partial
 from dockwright.errors import Corrupt, Unavailable
 from dockwright.image.leases import Lease
 from dockwright.image.store import Store
 from dockwright.oci import Descriptor, Digest, mediatypes
 from dockwright.oci import digest as digests
-from dockwright.snapshot import source_of
 from dockwright.undo import UndoStack
 
 _CHUNK = 1024 * 1024
@@ -58,7 +57,7 @@ async def compressed(
         partial = await workers.quick(store.blobs.begin)
         undo.push_undo(workers.quick, partial.discard)
         await archive.run(
-            lambda: working.fill(partial, _source(store, layer, diff_id), diff_id, kind, level), working.stop
+            lambda: working.fill(partial, _chunks(store, layer, diff_id), diff_id, kind, level), working.stop
         )
         digest = await workers.quick(partial.verify)
         await lease.hold([digest])
@@ -77,16 +76,22 @@ class _Work:
         self._stopped = True
 
     def fill(
-        self, partial: Partial, source: Source, diff_id: Digest, kind: mediatypes.Compression, level: int | None
+        self,
+        partial: Partial,
+        chunks: Generator[bytes, None, None],
+        diff_id: Digest,
+        kind: mediatypes.Compression,
+        level: int | None,
     ) -> None:
         """Blocking."""
         state = digests.hasher()
         compressor = _compressor(kind, level)
-        while chunk := source.read(_CHUNK):
-            if self._stopped:
-                raise Unavailable("compressing a layer was given up")
-            state.update(chunk)
-            partial.write(compressor.compress(chunk))
+        with closing(chunks):
+            for chunk in chunks:
+                if self._stopped:
+                    raise Unavailable("compressing a layer was given up")
+                state.update(chunk)
+                partial.write(compressor.compress(chunk))
         partial.write(compressor.flush())
         if digests.finished(state) != diff_id:
             raise Corrupt(f"layer has the diff ID {digests.finished(state)}, expected {diff_id}")
@@ -102,13 +107,13 @@ def _compressor(kind: mediatypes.Compression, level: int | None) -> _Compressor:
     return _Plain()
 
 
-def _source(store: Store, layer: Descriptor, diff_id: Digest) -> Source:
+def _chunks(store: Store, layer: Descriptor, diff_id: Digest) -> Generator[bytes, None, None]:
     if store.layers.regenerable(diff_id):
-        return source_of(store.layers.tar(diff_id))
-    return source_of(_decompressed(store.blobs.path(layer.digest)))
+        return store.layers.tar(diff_id)
+    return _decompressed(store.blobs.path(layer.digest))
 
 
-def _decompressed(path: Path) -> Iterator[bytes]:
+def _decompressed(path: Path) -> Generator[bytes, None, None]:
     with path.open("rb") as file:
         source = archive.decompressed(file)
         while chunk := source.read(_CHUNK):

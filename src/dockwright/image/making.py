@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -72,8 +73,14 @@ async def import_tar(store: Store, stream: AsyncIterable[bytes], names: Iterable
             return await _import_layer(store, lease, staged, names, what)
         # The tar names files twice, or takes directories for granted. Nobody knows its digest yet: ours is as good.
         async with store.layers.stage() as again:
-            await archive.run(lambda: again.fill(source_of(archive.pack_layer(staged.tree))), again.stop)
+            await archive.run(lambda: _fill(again, staged.tree), again.stop)
             return await _import_layer(store, lease, again, names, what)
+
+
+def _fill(staged: Staged, tree: Path) -> None:
+    """Blocking."""
+    with source_of(archive.pack_layer(tree)) as source:
+        staged.fill(source)
 
 
 async def commit(store: Store, key: str, base: Image | None, what: Commit, names: Iterable[Reference]) -> Digest:
@@ -90,7 +97,7 @@ async def commit(store: Store, key: str, base: Image | None, what: Commit, names
         await lease.hold([base.id] if base else [])
         await lease.hold_layers(parent.diff_ids)
         tree = store.snapshots.tree(store.snapshots.node(key).layer)
-        await archive.run(lambda: staged.fill(source_of(archive.pack_layer(tree))), staged.stop)
+        await archive.run(lambda: _fill(staged, tree), staged.stop)
         faults.point("image.commit")
         layer, diff_id = _described(staged)
         step = History(created, what.created_by, what.author, what.comment)

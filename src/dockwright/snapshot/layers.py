@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -179,7 +179,7 @@ class Layers:
         layer = self._overlay.by_diff(diff_id)
         return layer is not None and layer.recipe
 
-    def tar(self, diff_id: Digest) -> Iterator[bytes]:
+    def tar(self, diff_id: Digest) -> Generator[bytes, None, None]:
         """The layer's tar, byte for byte, made again; blocking. Raises `NotFound`; `Corrupt` when it came out different."""
         layer = self._overlay.by_diff(diff_id)
         if layer is None:
@@ -238,9 +238,11 @@ class _Chunks:
         return chunk[:size]
 
 
-def source_of(chunks: Iterator[bytes]) -> Source:
-    """`chunks` to be read from."""
-    return _Chunks(chunks)
+@contextmanager
+def source_of(chunks: Generator[bytes, None, None]) -> Iterator[Source]:
+    """`chunks` to be read from. Leaving closes what they are made of, also when they are not read to their end."""
+    with closing(chunks):
+        yield _Chunks(chunks)
 
 
 def _take_attributes(tree: Path, base: Path, implied: list[bytes]) -> bool:
@@ -277,5 +279,6 @@ def _reapply(staged: Staged, target: Path) -> None:
     """Put the layer over its mounted base, going through the base's links, as if it had been unpacked there."""
     without = frozenset(staged.contents.implied) | (frozenset() if staged.contents.rooted else frozenset({b""}))
     packed = archive.pack_layer(staged.tree, without)
-    archive.apply_layer(source_of(packed), target, staged.contents.links)
+    with source_of(packed) as source:
+        archive.apply_layer(source, target, staged.contents.links)
     sync_file_system(staged.tree)

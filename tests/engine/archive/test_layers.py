@@ -306,6 +306,13 @@ def test_a_layer_that_ends_too_early_is_corrupt(tree: Path, cut: int) -> None:
         unpack(tar_of(member("x" * 200, b"y" * 1000))[:cut], tree)
 
 
+@pytest.mark.parametrize("left", [0, 1, 510, 511])
+def test_an_archive_may_end_with_the_last_entrys_data(tree: Path, left: int) -> None:
+    whole = tar_of(member("x", b"y"))
+    unpack(whole[: 513 + left], tree)
+    assert (tree / "x").read_bytes() == b"y"
+
+
 def test_an_empty_archive_is_an_empty_layer(tree: Path) -> None:
     for archive in (b"", bytes(512), bytes(1024), bytes(10240)):
         unpack(archive, tree)

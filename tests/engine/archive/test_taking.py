@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from dockwright import archive
-from dockwright.snapshot import source_of
 
 pytestmark = pytest.mark.root
 
@@ -63,7 +63,7 @@ def test_the_same_tar_the_same_directory_and_a_recipe(tmp_path: Path, latest_ns:
     expected = b"".join(archive.pack_layer(tree, latest_ns=latest_ns))
     other = tmp_path / "other"
     other.mkdir()
-    archive.unpack_layer(source_of(iter([expected])), other)
+    archive.unpack_layer(io.BytesIO(expected), other)
     chunks: list[bytes] = []
     layer = archive.take_layer(tree, tmp_path / "recipe", latest_ns, chunks.append)
     assert b"".join(chunks) == expected

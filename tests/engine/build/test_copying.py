@@ -106,6 +106,7 @@ REFUSED = [
     ("COPY --link --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
     ("COPY --chmod=10000 a.txt /t/", "it should be octal string and between 0 and 07777"),
     ("COPY --chmod=u+y a.txt /t/", "invalid chmod parameter: 'u+y'"),
+    ("RUN true\nCOPY li* /t/", "link: file not found"),
     ("COPY --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
     ("COPY --chmod=999 a.txt /t/", "invalid chmod parameter"),
     ("COPY d /etc/passwd", "cannot overwrite non-directory"),
@@ -124,6 +125,9 @@ LOOKS = [
     ("--chown=5", "5:5 644"),
     ("--chown=5:6", "5:6 644"),
     ("--chown=root:root", "0:0 644"),
+    ("--chown=somebody", "66:55 644"),
+    ("--chown=somebody:5", "66:5 644"),
+    ("--chown=66", "66:66 644"),
     ("--chmod=755", "0:0 755"),
     ("--chmod=4711", "0:0 4711"),
     ("--chmod=u=rwx,go=rX", "0:0 755"),
@@ -151,6 +155,7 @@ async def test_where_files_end_up(bench: Bench) -> None:
 
 
 async def test_what_is_refused(bench: Bench) -> None:
+    (bench.root / "link").symlink_to("/etc/nowhere")
     for instruction, message in REFUSED:
         with pytest.raises(DockwrightError) as raised:
             target = {"target": "0"} if "AS later" in instruction else {}
@@ -166,7 +171,8 @@ async def test_owners_and_modes(bench: Bench) -> None:
     (bench.root / "a.txt").chmod(0o644)
     os.chown(bench.root / "a.txt", 1000, 1000)
     steps = "".join(f"COPY {flags} a.txt /t/{number}\n" for number, (flags, _) in enumerate(LOOKS))
-    outcome = await bench.build(f"FROM busybox\n{steps}")
+    user = "RUN echo 'somebody:x:66:55::/:/bin/sh' >> /etc/passwd\n"
+    outcome = await bench.build(f"FROM busybox\n{user}{steps}")
     said = await bench.output(
         outcome.image_id, "sh", "-c", "cd /t; for i in $(ls | sort -n); do stat -c '%u:%g %a' $i; done"
     )
@@ -206,11 +212,61 @@ async def test_local_archives_are_unpacked_by_add_alone(bench: Bench) -> None:
     bench.write({"a.tgz": body.getvalue(), "fake.tgz": b"\x1f\x8bnot really"})
     outcome = await bench.build(
         "FROM busybox\nADD a.tgz /t/\nADD --unpack=false a.tgz /kept/\nCOPY a.tgz /copied/\nADD fake.tgz /t/\n"
+        "ADD --chown=5:6 a.tgz /owned/\n"
     )
     said = await bench.output(
-        outcome.image_id, "sh", "-c", "cat /t/in/side; ls /t /kept /copied; stat -c %u /t/in/side"
+        outcome.image_id, "sh", "-c", "cat /t/in/side; ls /t /kept /copied; stat -c %u:%g /t/in/side /owned/in/side"
     )
-    assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4\n"
+    assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4:0\n5:6\n"
+
+
+def packed(*entries: tarfile.TarInfo) -> bytes:
+    """A tar of entries; a file says its name."""
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w") as tar:
+        for entry in entries:
+            content = entry.name.encode() if entry.isreg() else b""
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return body.getvalue()
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname, found.mode = kind, target, 0o755 if kind == tarfile.DIRTYPE else 0o640
+    return found
+
+
+async def test_archives_are_chowned_whole_and_follow_links_of_the_tree(bench: Bench) -> None:
+    link, directory, hard = tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE
+    bench.write(
+        {
+            "root.tar": packed(entry("run", directory), entry("var", directory), entry("var/run", link, "/run")),
+            "load.tar": packed(
+                entry("var/run/a", directory), entry("var/run/a/f"), entry("var/run/a/g", hard, "var/run/a/f")
+            ),
+            "x1.tar": packed(entry("one"), entry("link", link, "one")),
+            "x2.tar": packed(entry("two/deep")),
+        }
+    )
+    text = (
+        "FROM scratch AS s\nADD root.tar /\nADD load.tar /\nFROM busybox\nCOPY --from=s / /s\n"
+        "ADD --chown=100:200 --chmod=777 x*.tar /out/new/\n"
+        "RUN cat /s/run/a/f /s/run/a/g; stat -c '%n %h' /s/run/a/f; ls /out/new;"
+        " stat -c '%n %u:%g %a' /out /out/new /out/new/one /out/new/link /out/new/two/deep\n"
+    )
+    said = (await bench.build(text)).said
+    assert said.splitlines() == [
+        "var/run/a/fvar/run/a/f/s/run/a/f 2",
+        "link",
+        "one",
+        "two",
+        "/out 100:200 755",
+        "/out/new 100:200 755",
+        "/out/new/one 100:200 640",
+        "/out/new/link 100:200 777",
+        "/out/new/two/deep 100:200 640",
+    ]
 
 
 async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench: Bench) -> None:
@@ -220,13 +276,13 @@ async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench
     assert said.splitlines() == ["./d/e/y.txt Y", "./d/x.md X"]
 
 
-async def test_directories_on_the_way_have_the_mode_too(bench: Bench) -> None:
+async def test_directories_on_the_way_have_an_octal_mode_too(bench: Bench) -> None:
     text = (
         "FROM busybox\nCOPY --chmod=777 a.txt /parent/a\nCOPY --chmod=770 a.txt /parent/sub/deep/a\n"
         "COPY --chmod=go= a.txt /other/a\nRUN stat -c '%n %a' /parent /parent/sub /parent/sub/deep /other\n"
     )
     said = (await bench.build(text, dict(FILES))).said
-    assert said.splitlines() == ["/parent 777", "/parent/sub 770", "/parent/sub/deep 770", "/other 700"]
+    assert said.splitlines() == ["/parent 777", "/parent/sub 770", "/parent/sub/deep 770", "/other 755"]
 
 
 async def test_what_is_linked_is_the_same_on_any_base(bench: Bench) -> None:

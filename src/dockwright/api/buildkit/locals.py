@@ -15,7 +15,7 @@ from dockwright.api.buildkit.sessions import Session
 from dockwright.build.sources.shelf import About, Shelf
 from dockwright.buildkit.filesync import Received, Wanted, receive
 from dockwright.buildkit.proto.filesync_grpc import FileSyncStub
-from dockwright.errors import Invalid, Unavailable
+from dockwright.errors import HostFailure, Invalid, Unavailable
 from dockwright.flights import Flights
 from dockwright.oci import digest as digests
 from dockwright.tasks import Background
@@ -55,15 +55,36 @@ class Locals:
                 self._busy.add(name)
                 undo.callback(self._busy.discard, name)
                 undo.enter_context(self._shelf.holding(name))
+                undo.push_undo(workers.bulk, self._note_rest, name, wanted)
                 folder = self._shelf.path(name)
-                received = await _transfer(session, wanted, folder, moved)
-                await workers.bulk(self._note, name, wanted, received)
+                try:
+                    received = await _transfer(session, wanted, folder, moved)
+                    await workers.bulk(self._note, name, wanted, received)
+                except HostFailure:  # what fills the disk must not stay there until somebody prunes
+                    await workers.bulk(self._shelf.discard, folder)
+                    raise
             yield folder / "fs"
 
     def _note(self, name: str, wanted: Wanted, received: Received) -> None:
-        """Tell people of it, and that it was used now."""
+        """Tell people of it, and that it was used now. Raises `HostFailure`."""
         if self._shelf.has(name) and not received.files:
             return
+        try:
+            self._describe(name, wanted)
+        except OSError as error:
+            raise HostFailure(f"the copy of the client's directory {wanted.name!r}: {error.strerror}") from error
+
+    def _note_rest(self, name: str, wanted: Wanted) -> None:
+        """Of a first transfer that broke off, what came is kept for the next one, where the cache's upkeep finds it."""
+        folder = self._shelf.path(name)
+        if not folder.exists() or self._shelf.has(name):
+            return
+        try:
+            self._describe(name, wanted)
+        except OSError:
+            self._shelf.discard(folder)
+
+    def _describe(self, name: str, wanted: Wanted) -> None:
         about = About("source.local", f"local source for {wanted.name}", created_ns=time.time_ns())
         self._shelf.describe(self._shelf.path(name), about)
 

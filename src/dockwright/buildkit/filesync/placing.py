@@ -35,9 +35,11 @@ class Placer:
         self._folders: list[Stat] = []
 
     def close(self) -> None:
-        """Close every descriptor. Safe to call twice."""
+        """Close every descriptor, and remove what came of files that did not come whole. Safe to call twice."""
         while self._open:
-            os.close(self._open.popitem()[1])
+            number, fd = self._open.popitem()
+            os.close(fd)
+            (self._incoming / str(number)).unlink(missing_ok=True)
         self._root.close()
 
     def arrange(self, entries: list[Stat]) -> list[int]:
