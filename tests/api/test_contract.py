@@ -33,7 +33,9 @@ OPERATIONS = [
 OWN = {
     ("GET", "/images/{}/compare"),
     ("POST", "/images/bootstrap"),
-    ("POST", "/grpc"),  # Docker's too, though its specification is silent about it
+    # Docker's too, though its specification is silent about them.
+    ("POST", "/grpc"),
+    ("POST", "/build/cancel"),
     ("POST", "/system/reconcile"),
     ("GET", "/volumes/{}/snapshots"),
     ("DELETE", "/volumes/{}/snapshots/{}"),
