@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from bench import debian
 
+# Debian's releases whose clients are looked at: the stable one's, and the next one's, which are today's.
+SUITES = ("trixie", "forky")
 _PLUGINS = ("docker-buildx", "docker-compose")
 
 

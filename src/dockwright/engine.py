@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Literal, get_args
 
 from dockwright import cgroup, faults, kernel, workers
 from dockwright.build import BUILD_SCHEMA, Builder, BuildRequest, Built, Cache, Context
+from dockwright.build.chronicle import HISTORY_SCHEMA, Chronicle
 from dockwright.build.outputs import ToStore
 from dockwright.container import (
     CONTAINER_SCHEMA,
@@ -44,6 +45,7 @@ from dockwright.distribution import Registries
 from dockwright.errors import Conflict, DockwrightError, HostFailure, Invalid, NotFound, Unsupported
 from dockwright.events import EVENT_SCHEMA, Events
 from dockwright.image import IMAGE_SCHEMA, Image, Images, ImageUser
+from dockwright.image.progress import Progress as PullProgress
 from dockwright.logs import Logs
 from dockwright.network import NETWORK_SCHEMA, Networks
 from dockwright.oci import Digest, Platform
@@ -56,6 +58,7 @@ from dockwright.undo import UndoStack
 from dockwright.volume import VOLUME_SCHEMA, Copies, LocalVolumes, Plugins, Volumes
 
 Pull = Literal["missing", "always", "never"]
+AskCredentials = Callable[[], Awaitable[Credentials | None]]
 
 ENGINE_SCHEMA = Schema("engine", ["CREATE TABLE engine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"])
 
@@ -129,6 +132,7 @@ class Engine:
             VOLUME_SCHEMA,
             CONTAINER_SCHEMA,
             BUILD_SCHEMA,
+            HISTORY_SCHEMA,
         ]
         database = await Database.open(settings.data_root / "state.db", schemas)
         undo.push_undo(database.aclose)
@@ -184,7 +188,14 @@ class Engine:
             background=background,
             expediting=expediting,
         )
-        builder = Builder(parts, cache, settings.data_root / "build", settings.exec_root / "builds", settings.builder)
+        builder = Builder(
+            parts,
+            cache,
+            Chronicle(database),
+            settings.data_root / "build",
+            settings.exec_root / "builds",
+            settings.builder,
+        )
         return cls(settings, await _engine_id(database), database, parts, registries, builder)
 
     async def run(
@@ -245,8 +256,7 @@ class Engine:
         directory = await workers.quick(Context.at, Path(context), asked.dockerfile)
 
         async def find(name: str, platform: Platform) -> Image:
-            await self.provide(name, pull, credentials, platform)
-            return await self.images.resolve(name, platform)
+            return await self.provide(name, pull, credentials, platform)
 
         async with aclosing(self.builder.build(asked, directory, find)) as progress:
             async for one in progress:
@@ -255,22 +265,32 @@ class Engine:
         raise HostFailure("the build ended without an image")
 
     async def provide(
-        self, image: str, pull: Pull, credentials: Credentials | None = None, platform: Platform | None = None
-    ) -> None:
-        """See to it that `image` is here: by pulling it when it is `missing`, `always`, or `never`. Raises as pull does."""
+        self,
+        image: str,
+        pull: Pull,
+        credentials: Credentials | AskCredentials | None = None,
+        platform: Platform | None = None,
+        told: Callable[[PullProgress], None] | None = None,
+    ) -> Image:
+        """The image, which is here then: pulled when it is `missing`, `always`, or `never`.
+
+        `credentials` may be asked for when they are needed; `told` hears how a pull goes on. Raises `NotFound` for one that is
+        not to be pulled, and as pull does.
+        """
         if pull not in get_args(Pull):
             raise Invalid(f"invalid pull option: {pull!r}: must be one of {', '.join(get_args(Pull))}")
-        if pull == "never":
-            return
-        if pull == "missing":
+        if pull != "always":
             try:
-                await self.images.resolve(image, platform)
-                return
+                return await self.images.resolve(image, platform)
             except NotFound:
-                pass
-        async with aclosing(self.images.pull(image, platform=platform, credentials=credentials)) as progress:
-            async for _ in progress:
-                pass
+                if pull == "never":
+                    raise
+        known = await credentials() if callable(credentials) else credentials
+        async with aclosing(self.images.pull(image, platform=platform, credentials=known)) as progress:
+            async for one in progress:
+                if told is not None:
+                    told(one)
+        return await self.images.resolve(image, platform)
 
     async def reload(self, settings: Settings) -> None:
         """Take over what may change while the engine runs: runtimes and the default one, registries and how many transfers

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import docker as sdk
 import pytest
 from docker.models.containers import Container
 
+from tests.clients.dockercommand import Client
+from tests.debianclients import SUITES, debian_clients
 from tests.host import Daemon
 
 
@@ -58,3 +63,41 @@ def containers(client: sdk.DockerClient) -> Iterator[Containers]:
     found = Containers(client)
     yield found
     found.remove_all()
+
+
+@pytest.fixture
+def dockers(daemon: Daemon, tmp_path: Path) -> Callable[[str], Client]:
+    """Makes the docker command of a suite of Debian's, or with `host` this host's, with the plugins of the newest suite."""
+
+    def made(whose: str) -> Client:
+        programs = debian_clients(whose if whose in SUITES else SUITES[-1])
+        docker = str(programs.docker) if whose in SUITES else shutil.which("docker")
+        if docker is None:
+            pytest.skip("the docker command is missing")
+        config = tmp_path / "config"
+        (config / "cli-plugins").mkdir(parents=True)
+        for plugin in programs.plugins.iterdir():
+            (config / "cli-plugins" / plugin.name).symlink_to(plugin)
+        (tmp_path / "context").mkdir()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "DOCKER_CONFIG": str(config),
+            "DOCKER_HOST": daemon.url,
+            "BUILDX_CONFIG": str(tmp_path / "buildx"),
+        }
+        return Client(docker, environment, tmp_path / "context")
+
+    return made
+
+
+@pytest.fixture
+def no_images_left(daemon: Daemon) -> Iterator[None]:
+    """The shared daemon has the images that it had."""
+    sdk = daemon.client()
+    before = {image.id for image in sdk.images.list(all=True)}
+    yield
+    for image in sdk.images.list(all=True):
+        if image.id not in before:
+            sdk.images.remove(image.id, force=True)
+    sdk.close()

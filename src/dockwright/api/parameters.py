@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from dockwright.api.call import Call
@@ -10,6 +12,8 @@ from dockwright.errors import Invalid
 from dockwright.oci import Platform, Reference, reference
 from dockwright.oci import digest as digests
 from dockwright.oci import platform as oci_platform
+
+T = TypeVar("T")
 
 _PLATFORM_LIMIT = 16
 
@@ -54,3 +58,14 @@ def named(name: str, tag: str) -> Reference:
 def credentials(call: Call) -> Credentials | None:
     """Who the client says it is to the registry (`X-Registry-Auth`); None where it says nothing. Raises `Invalid`."""
     return from_header(call.request.headers.get(HEADER, ""))
+
+
+def json(call: Call, name: str, kind: type[T]) -> T | None:
+    """A parameter that is JSON; None where it is not given, or null. Raises `Invalid`."""
+    text = call.text(name)
+    if text in ("", "null"):
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Invalid(f"invalid {name}: {error}") from error

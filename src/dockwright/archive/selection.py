@@ -89,15 +89,22 @@ def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None)
 
 
 def place(
-    source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+    source: Source,
+    root: Root,
+    below: bytes,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
+    *,
+    of_all: bool = False,
 ) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
     A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` and `mode`
-    are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
-    or the other way round.
+    are those of directories made on the way, with `of_all` the owner is that of everything. Blocking. Raises `Invalid` when a
+    directory would be replaced by something else, or the other way round.
     """
-    placer = _Placer(root, source, Options(keep_kind=True, below=below), owner, mode)
+    options = Options(owner=owner if of_all else None, keep_kind=True, below=below)
+    placer = _Placer(root, source, options, owner, mode)
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))

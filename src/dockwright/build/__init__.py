@@ -3,9 +3,10 @@
     dockerfile/             the language: text in, typed instructions out
     plan, effects, graph    instructions become operations
     solver, cache           operations become trees of files, each once
-    running, files, mounting                what an operation does
+    running, files, edits, mounting         what an operation does
     lending, lenders                        secrets, ssh agents and credentials of whoever asks for a build
     builder, context, progress, pruning     one build, and all of them
+    chronicle               records of builds that are over
     finishing, attesting, squashing         what becomes of its result
     outputs/, attestations/, remote_cache/  what it gives, what is said of that, caches of other hosts
 

@@ -8,15 +8,16 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
 from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
-from dockwright.build.cache import Cache
+from dockwright.build.cache import Cache, Tree
 from dockwright.build.channel import Channel
+from dockwright.build.chronicle import Chronicle
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks, parse
 from dockwright.build.finishing import Finishing
@@ -38,7 +39,7 @@ from dockwright.build.sources import Sources
 from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
-from dockwright.oci import Platform
+from dockwright.oci import Digest, Platform
 from dockwright.snapshot.trees import spread_apart
 from dockwright.tasks import told
 
@@ -81,16 +82,26 @@ class BuildRequest:
     # Tell `Missed` for each step that the cache does not have; keep the tree of a step that fails as an image.
     explain: bool = False
     keep_failed: bool = False
+    # What to build, where no Dockerfile says it.
+    plan: Plan | None = None
 
 
 class Builder:
     """All builds of an engine."""
 
     def __init__(
-        self, parts: Parts, cache: Cache, data: Path, directory: Path, options: BuilderOptions | None = None
+        self,
+        parts: Parts,
+        cache: Cache,
+        history: Chronicle,
+        data: Path,
+        directory: Path,
+        options: BuilderOptions | None = None,
     ) -> None:
         """`data` is a directory on the data root, `directory` one on the exec root."""
         self._parts, self._cache = parts, cache
+        # Of builds that had somebody who keeps records of them.
+        self.history = history
         self._options = options or BuilderOptions()
         self._runner = Runner(parts, directory)
         self.caches, self.contexts = data / "mounts", data / "contexts"
@@ -121,6 +132,10 @@ class Builder:
             except RuntimeError:
                 pass  # the engine is closing: its next start removes it
 
+    def shown(self, diff_ids: tuple[Digest, ...]) -> AbstractAsyncContextManager[Path]:
+        """Where the files of these layers, which somebody holds, can be read for as long as the context lasts."""
+        return self._mounter.shown(Tree(diff_ids))
+
     def build(self, request: BuildRequest, context: Context, find_image: FindImage) -> AsyncGenerator[Progress, None]:
         """Build; yields what goes on, and `Built` at the end. Close the generator to give up.
 
@@ -137,18 +152,27 @@ class Builder:
         return await workers.bulk(self._holdings.usage)
 
     async def prune(
-        self, filters: Mapping[str, Sequence[str]], *, everything: bool, space: Space | None = None
+        self,
+        filters: Mapping[str, Sequence[str]],
+        *,
+        everything: bool,
+        space: Space | None = None,
+        chosen: Callable[[CacheUse], bool] | None = None,
     ) -> Pruned:
         """Delete cached results, the least recently used first, until the rest has `space`. Raises `Invalid`.
 
-        Without `everything`, cache mounts stay. What a build uses now stays in any case.
+        Without `everything`, cache mounts stay; with `chosen`, what it does not say yes to. What a build uses now stays in
+        any case.
         """
-        return await self._follow(Rule(space or Space(), filters, everything=everything))
+        return await self._follow(Rule(space or Space(), filters, everything=everything), chosen)
 
     async def keep_up(self) -> list[Pruned]:
         """Follow the rules of the cache's upkeep, one after the other."""
-        rules = await workers.quick(self._options.upkeep_rules, self.caches.parent)
-        return [await self._follow(rule) for rule in rules]
+        return [await self._follow(rule) for rule in await self.upkeep_rules()]
+
+    async def upkeep_rules(self) -> tuple[Rule, ...]:
+        """The rules of the cache's upkeep."""
+        return await workers.quick(self._options.upkeep_rules, self.caches.parent)
 
     async def keep_within(self) -> None:
         """Follow the rules after builds, once a minute at most. Ends when cancelled."""
@@ -161,8 +185,8 @@ class Builder:
                 log.warning("upkeep of the build cache: %s", error)
             await asyncio.sleep(UPKEEP_INTERVAL_S)
 
-    async def _follow(self, rule: Rule) -> Pruned:
-        chosen = await workers.bulk(self._holdings.choose, rule)
+    async def _follow(self, rule: Rule, may: Callable[[CacheUse], bool] | None = None) -> Pruned:
+        chosen = await workers.bulk(self._holdings.choose, rule, may)
         gone = await workers.bulk(self._holdings.remove_folders, chosen)
         await self._cache.remove(use.id for use in gone if use.folder is None)
         if gone:
@@ -170,23 +194,14 @@ class Builder:
         return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
 
     async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: Channel) -> None:
-        text = request.text
+        text = b"" if request.plan is not None else request.text
         if text is None:
             text = await workers.quick(context.read, request.dockerfile)
-        try:
-            dockerfile = parse(text, request.dockerfile)
-        except DockerfileError as error:
-            said.warn(checks.check_before(text, error))
-            raise
-        choice = checks.Choice.of(dockerfile, request.options.arguments)
-        findings = checks.check(dockerfile, choice, ignored=context.ignored)
-        said.warn(findings)
         steps, began_ns = Steps(said.tell), time.time_ns()
-        plans = await self._plans(dockerfile, request, find_image)
-        bases = [one for plan in plans for one in plan.bases]
-        known = checks.check(dockerfile, choice, ignored=context.ignored, bases=bases)
-        said.warn([one for one in known if one not in findings])
-        checks.refuse(choice, known)
+        if request.plan is not None:
+            plans = [request.plan]
+        else:
+            plans = await self._checked_plans(text, request, context, find_image, said)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
         given = _given_ns(request)
         latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
@@ -220,6 +235,25 @@ class Builder:
         await self._cache.keep_uses()
         self._built.set()
         said.tell(_built(exported))
+
+    async def _checked_plans(
+        self, text: bytes, request: BuildRequest, context: Context, find_image: FindImage, said: Channel
+    ) -> list[Plan]:
+        """What the Dockerfile asks for, once the build checks have said what they find."""
+        try:
+            dockerfile = parse(text, request.dockerfile)
+        except DockerfileError as error:
+            said.warn(checks.check_before(text, error))
+            raise
+        choice = checks.Choice.of(dockerfile, request.options.arguments)
+        findings = checks.check(dockerfile, choice, ignored=context.ignored)
+        said.warn(findings)
+        plans = await self._plans(dockerfile, request, find_image)
+        bases = [one for plan in plans for one in plan.bases]
+        known = checks.check(dockerfile, choice, ignored=context.ignored, bases=bases)
+        said.warn([one for one in known if one not in findings])
+        checks.refuse(choice, known)
+        return plans
 
     async def _of_one_platform(self, name: str) -> Image | None:
         """The image, where it is made for one platform alone: it is taken for any, and a check tells of it."""
@@ -258,7 +292,8 @@ def _built(exported: list[Exported]) -> Built:
     image_id = next((one.image_id for one in exported if one.image_id is not None), None)
     names = dict.fromkeys(name for one in exported for name in one.names)
     response = {key: value for one in reversed(exported) for key, value in one.response.items()}
-    return Built(image_id, tuple(names), response)
+    said = tuple(one for output in exported for one in output.attestations)
+    return Built(image_id, tuple(names), response, said)
 
 
 def _called(request: BuildRequest) -> str:

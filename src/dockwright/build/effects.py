@@ -45,7 +45,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Arguments of the build that are about its steps: what their host is called, and whose cache mounts they have.
 SANDBOX_HOSTNAME, CACHE_NAMESPACE = "BUILDKIT_SANDBOX_HOSTNAME", "BUILDKIT_CACHE_MOUNT_NS"
 DEFAULT_SHELL = ("/bin/sh", "-c")
-SCRIPT = "/dev/pipes/script"
+SCRIPTS = "/dev/pipes/"
 
 FindSource = Callable[[str, Stage, Line], Awaitable[Vertex]]
 
@@ -318,7 +318,7 @@ def _with_heredocs(one: Run, shell: tuple[str, ...]) -> tuple[tuple[str, ...], s
     first = one.heredocs[0]
     if one.is_document:
         if first.content.startswith("#!"):
-            return (SCRIPT,), first.content
+            return (SCRIPTS + first.name,), first.content
         return (*shell, first.content), ""
     bodies = "".join(f"\n{document.content}{document.name}" for document in one.heredocs)
     return (*shell, text + bodies), ""

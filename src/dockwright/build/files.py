@@ -73,15 +73,22 @@ def select(vertex: Copy, tree: Tree) -> Selected:
         for path in vertex.paths:
             places = list(_expanded(root, path, tree.leaves_out, deep=vertex.parents))
             if not places and not has_wildcard(path):
-                raise NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
+                raise _missing(path)
             for place in places:
-                if not _is_directory(root, place) and excludes(place.rpartition(b"/")[2], False):
+                kind = _kind(root, place)
+                if not stat.S_ISDIR(kind or 0) and excludes(place.rpartition(b"/")[2], False):
                     continue
+                if kind is None:  # a link to nowhere that a wildcard has found
+                    raise _missing(os.fsdecode(place))
                 if vertex.unpack and _is_archive(root, place):
                     archives.append(place)
                 else:
                     found += _named(root, place, path, vertex)
     return Selected(tuple(found), tuple(archives))
+
+
+def _missing(path: str) -> NotFound:
+    return NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
 
 
 def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
@@ -196,7 +203,7 @@ def put(
                 archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner)
+                archive.place(archive.decompressed(file), into, landing.folder, owner, of_all=True)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
@@ -279,8 +286,11 @@ def _followed(root: Root, inside: bytes) -> bytes:
 
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
     """How the file or directory `place` is named at the destination."""
+    if not vertex.follow:
+        yield Chosen(place, b"" if not place or _is_contents(root, place, vertex) else place.rpartition(b"/")[2])
+        return
     real = archive.real_path(root, place) if place else place
-    is_directory = stat.S_ISDIR(_kind(root, place) or 0)
+    is_directory = stat.S_ISDIR(_kind(root, place) or 0) and not (vertex.whole and place)
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
@@ -290,6 +300,17 @@ def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Cho
         yield Chosen(real, b"")
     else:
         yield Chosen(real, place.rpartition(b"/")[2])
+
+
+def _is_contents(root: Root, place: bytes, vertex: Copy) -> bool:
+    """Whether it is a directory itself, of which the members are wanted."""
+    if vertex.whole:
+        return False
+    fd = root.pin(place, follow=False)
+    try:
+        return stat.S_ISDIR(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
 
 
 def _is_archive(root: Root, place: bytes) -> bool:
@@ -332,14 +353,15 @@ def is_numeric(owner: str) -> bool:
 
 
 def owner_of(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree at `target`; without a group, the user's number is the group's. Blocking.
+    """`user[:group]`, names looked up in the tree at `target`. Blocking.
 
-    None for no text. Raises `Invalid`.
+    Without a group it is the one that the user has there by name; of a user by number it is that number. None for no text.
+    Raises `Invalid`.
     """
     if not text:
         return None
     user = users.resolve(target, text, [])
-    return user.uid, (user.gid if ":" in text else user.uid)
+    return user.uid, (user.uid if re.fullmatch(r"[0-9]+", text) else user.gid)
 
 
 def _mode(text: str) -> Callable[[int, bool], int] | None:

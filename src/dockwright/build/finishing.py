@@ -58,7 +58,8 @@ class Finishing:
         created = _told(work.time_ns)
         caches = CacheExporter(self.images, work.lease, work.steps, credential, self.solving.records, parts, created)
         exported += [Exported(response=await caches.export(wanted)) for wanted in request.cache_to]
-        return exported
+        said = tuple((part.platform, one) for part in parts for one in part.attestations)
+        return [*exported, Exported(attestations=said)]
 
     async def _part(self, plan: Plan, tree: Tree) -> Part:
         """One platform's result with everything that is said of it."""

@@ -83,7 +83,7 @@ class MountOf:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Execute(Vertex):
-    """A command run on a tree. `script` is what the file /dev/pipes/script holds; `unkeyed` variables no cache asks for."""
+    """A command run on a tree. `script` is what the file that it runs holds; `unkeyed` variables no cache asks for."""
 
     base: Vertex
     arguments: tuple[str, ...]
@@ -134,10 +134,80 @@ class Copy(Vertex):
     link: bool = False
     remotes: tuple[Vertex, ...] = ()
     unpack_remote: bool = False
+    # A directory comes with its name, not its members alone; and what a link leads to comes, not the link.
+    whole: bool = False
+    follow: bool = True
 
     @property
     def inputs(self) -> tuple[Vertex, ...]:
         return (self.base, *self.remotes) if self.source is None else (self.base, self.source, *self.remotes)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Edit(Vertex):
+    """One change to a tree: no Dockerfile has it, other languages do. `owner` is as in a Dockerfile."""
+
+    base: Vertex
+    path: str
+    owner: str = ""
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return (self.base,)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WriteFile(Edit):
+    """A file with this content, in a directory that is there."""
+
+    content: bytes
+    mode: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NewDirectory(Edit):
+    """A directory; with `parents` it may be there, and what leads to it is made too."""
+
+    mode: int
+    parents: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NewLink(Edit):
+    """A symbolic link to `target`."""
+
+    target: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Remove(Edit):
+    """Take away what is at the path, which with `wildcards` may be several places; with `missing_ok` it may be none."""
+
+    missing_ok: bool = False
+    wildcards: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Merge(Vertex):
+    """Trees laid over each other, the first at the bottom: each brings its layers."""
+
+    trees: tuple[Vertex, ...]
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return tuple(dict.fromkeys(self.trees))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Difference(Vertex):
+    """What `upper`, which stands on `lower`, adds to it and takes away."""
+
+    lower: Vertex
+    upper: Vertex
+
+    @property
+    def inputs(self) -> tuple[Vertex, ...]:
+        return tuple(dict.fromkeys((self.lower, self.upper)))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -127,7 +127,7 @@ def pieces(vertex: Copy, source: Place, remotes: list[Place]) -> list[Piece]:
 
 
 def _asked(vertex: Copy) -> tuple[object, ...]:
-    return vertex.paths, vertex.exclude, vertex.parents, vertex.unpack, bool(vertex.inline)
+    return vertex.paths, vertex.exclude, vertex.parents, vertex.unpack, bool(vertex.inline), vertex.whole, vertex.follow
 
 
 def _escaped(name: str) -> str:

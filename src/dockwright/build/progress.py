@@ -18,11 +18,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dockwright.build.inputs import Difference
 from dockwright.build.running import StepFailed
-from dockwright.oci import Digest
+from dockwright.oci import Digest, Platform
 from dockwright.oci import digest as digests
+
+if TYPE_CHECKING:
+    from dockwright.build.outputs.result import Attestation
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,12 @@ class Warned:
 @dataclass(frozen=True)
 class Built:
     """All that was asked for is there: the image with these names, where one was. `response` is what BuildKit's clients are
-    told (`containerimage.digest`)."""
+    told (`containerimage.digest`), `attestations` what is said of each platform's files, in an image or not."""
 
     image_id: Digest | None
     names: tuple[str, ...]
     response: Mapping[str, str] = field(default_factory=dict)
+    attestations: tuple[tuple[Platform, Attestation], ...] = ()
 
 
 Progress = Planned | Started | Said | Missed | Moved | Ended | Failed | Warned | Built

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +78,8 @@ class Holdings:
             )
         return sorted(found, key=lambda use: use.used_ns)
 
-    def choose(self, rule: Rule) -> list[CacheUse]:
-        """What `rule` lets go: the least recently used first. Raises `Invalid` for an unknown filter."""
+    def choose(self, rule: Rule, wanted: Callable[[CacheUse], bool] | None = None) -> list[CacheUse]:
+        """What `rule` lets go of what is `wanted`: the least recently used first. Raises `Invalid` for an unknown filter."""
         unknown = set(rule.filters) - set(FILTERS)
         if unknown:
             raise Invalid(f"invalid filter '{min(unknown)}': the build cache is chosen by {', '.join(FILTERS)}")
@@ -93,7 +93,7 @@ class Holdings:
         for use in all_:
             if kept and left <= kept:  # without a limit what takes no room goes too
                 break
-            may = rule.everything or use.kind != "exec.cachemount"
+            may = (rule.everything or use.kind != "exec.cachemount") and (wanted is None or wanted(use))
             if may and not use.in_use and use.used_ns <= until and _matches(use, rule.filters):
                 chosen.append(use)
                 left -= use.size_bytes

@@ -22,7 +22,6 @@ import msgspec
 
 from dockwright import cgroup, faults, workers
 from dockwright.build import lent, stubs
-from dockwright.build.effects import SCRIPT
 from dockwright.build.graph import Execute
 from dockwright.build.lending import Lender
 from dockwright.container import hostfiles
@@ -259,7 +258,7 @@ class Runner:
         if vertex.script:
             (folder / "script").write_text(vertex.script)
             (folder / "script").chmod(0o755)
-            found[SCRIPT] = str(folder / "script")
+            found[vertex.arguments[0]] = str(folder / "script")
         return found
 
     async def _execute(self, step_id: str, runtime: Runtime, group: str, output: Output) -> tuple[int, str]:

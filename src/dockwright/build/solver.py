@@ -16,16 +16,19 @@ from pathlib import Path
 import msgspec
 
 from dockwright import workers
-from dockwright.build import files, foreign, places
+from dockwright.build import edits, files, foreign, places
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
 from dockwright.build.graph import (
     Base,
     Copy,
+    Difference,
     Download,
+    Edit,
     Execute,
     Local,
     MakeDirectory,
+    Merge,
     MountOf,
     Repository,
     Scratch,
@@ -170,6 +173,14 @@ class Solving:
                 return await self._copy(vertex, known)
             case MakeDirectory():
                 return await self._make_directory(vertex, known)
+            case Edit():
+                return await self._edit(vertex, known)
+            case Merge():
+                return await self._stack(vertex, [_layers(known[one]) for one in vertex.trees])
+            case Difference():
+                return await self._stack(
+                    vertex, [_above(vertex, _layers(known[vertex.lower]), _layers(known[vertex.upper]))]
+                )
         raise Unsupported(f"{type(vertex).__name__} cannot be built")
 
     async def _base(self, vertex: Base) -> Tree:
@@ -229,6 +240,8 @@ class Solving:
             inputs.add("the destination", vertex.destination)
             inputs.add("the owner", vertex.owner)
             inputs.add("the mode", vertex.mode)
+            if vertex.whole or not vertex.follow:
+                inputs.add("the way of copying", [vertex.whole, vertex.follow])
             for number, part in enumerate(parts):
                 files_known = await part.look(stack, self.solver.memory)
                 name = "the files" if not number else f"the files of {vertex.remotes[number - len(parts)].title}"
@@ -261,6 +274,31 @@ class Solving:
         inputs.add("the owner", vertex.owner)
         inputs.add("the latest time", self._time_ns(vertex))
         return await self._step(vertex, inputs, below, change)
+
+    async def _edit(self, vertex: Edit, known: dict[Vertex, Solved]) -> Tree:
+        below = _layers(known[vertex.base])
+        inputs = Inputs(type(vertex).__name__)
+        inputs.add("the base", below.chain)
+        for name, value in edits.asked(vertex).items():
+            inputs.add(f"the {name}", value)
+        inputs.add("the latest time", self._time_ns(vertex))
+
+        async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            await workers.bulk(edits.apply, vertex, rootfs, self._time_ns(vertex))
+
+        return await self._step(vertex, inputs, below, change)
+
+    async def _stack(self, vertex: Vertex, trees: Sequence[Tree]) -> Tree:
+        """Layers laid on each other that did not come so."""
+        diff_ids = tuple(diff_id for tree in trees for diff_id in tree.diff_ids)
+        stacked = Tree(diff_ids, tuple(layer for tree in trees for layer in tree.layers))
+        self._begun.add(vertex)
+        with self.work.steps.step(self._steps[vertex]) as going:
+            await self.work.lease.hold_layers(diff_ids)
+            going.cached = self.solver.images.has_layers(diff_ids)
+            if not going.cached:
+                await self.solver.images.stack(self.work.lease, diff_ids)
+        return stacked
 
     async def _step(self, vertex: Vertex, inputs: Inputs, below: Tree, change: Change, *, linked: bool = False) -> Tree:
         """The tree of the step on top of `below`. `linked`: its layer is made on nothing, and the same on any base."""
@@ -399,6 +437,14 @@ class Solving:
                 inputs = [self._steps[before] for before in one.inputs if before in self._steps]
                 self._steps[one] = self.work.steps.make(one.title, inputs, one.lines, one.written)
         self.work.steps.plan(tuple(self._steps.values()))
+
+
+def _above(vertex: Vertex, lower: Tree, upper: Tree) -> Tree:
+    """The layers of `upper` beyond those of `lower`. Raises `Unsupported` where it does not stand on it."""
+    count = len(lower.diff_ids)
+    if upper.diff_ids[:count] != lower.diff_ids:
+        raise Unsupported(f"{vertex.title}: diff: upper does not stand on the layers of lower")
+    return Tree(upper.diff_ids[count:], upper.layers[count:])
 
 
 def _layers(solved: Solved) -> Tree:

@@ -2,6 +2,7 @@
 
     proto/                  the messages and services
     connection              both ends of gRPC on a transport that is already there
+    tunnel                  a connection inside a call
     errors                  what a failed call says, and the details it carries
     filesync/               fsutil's diff-copy: a tree of files, of which only what changed is sent
 

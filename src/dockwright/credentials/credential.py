@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dockwright.credentials.fetching import TokenFetcher
 from dockwright.credentials.servers import key_of
 from dockwright.errors import Invalid
 
@@ -22,18 +23,20 @@ class Credentials:
     """How a client says who it is.
 
     `password` goes with `username`; `identity_token` is a refresh token that a registry's token server gave instead of a
-    password; `registry_token` is a bearer token sent as it is. Their values are in no `repr`.
+    password; `registry_token` is a bearer token sent as it is; `fetcher` knows the rest, and is asked when it is needed. Their
+    values are in no `repr`.
     """
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     registry_token: str = field(default="", repr=False)
+    fetcher: TokenFetcher | None = field(default=None, repr=False)
 
     @property
     def empty(self) -> bool:
         """Nothing is said: the client stays anonymous."""
-        return not (self.username or self.password or self.identity_token or self.registry_token)
+        return not (self.username or self.password or self.identity_token or self.registry_token or self.fetcher)
 
 
 def from_document(document: object) -> Credentials:

@@ -72,7 +72,7 @@ class Authority:
             token = self._knowledge.tokens.get(asked, self._widened(scopes), self.credentials)
             return f"Bearer {token.value}" if token else None
         if asked.scheme == "basic":
-            return self._basic()
+            return await self._basic()
         return f"Bearer {(await self._token(asked, self._widened(scopes))).value}"
 
     def learn(self, headers: Sequence[str], scopes: Scopes, refused: str | None) -> bool:
@@ -110,12 +110,19 @@ class Authority:
 
     @property
     def _anonymous(self) -> bool:
-        return not (self.credentials.username or self.credentials.password or self.credentials.identity_token)
+        known = self.credentials
+        return not (known.username or known.password or known.identity_token or known.fetcher)
 
-    def _basic(self) -> str:
-        if not self.credentials.username and not self.credentials.password:
+    async def _basic(self) -> str:
+        known = await self._known()
+        if not known.username and not known.password:
             raise Unauthorized("no basic auth credentials")
-        return _basic(self.credentials.username, self.credentials.password)
+        return _basic(known.username, known.password)
+
+    async def _known(self) -> Credentials:
+        """The credentials themselves, asked for where somebody else has them."""
+        fetcher = self.credentials.fetcher
+        return self.credentials if fetcher is None else await fetcher.credentials()
 
     async def _token(self, asked: Challenge, scopes: Scopes) -> Token:
         cache = self._knowledge.tokens
@@ -129,7 +136,13 @@ class Authority:
             return token
 
     async def _fetch(self, asked: Challenge, scopes: Scopes, *, offline: bool) -> Token:
-        ways = tokens.asks(asked, scopes, self.credentials, verified=self._endpoint.verified, offline=offline)
+        if (fetcher := self.credentials.fetcher) is not None:
+            realm = tokens.realm(asked, verified=self._endpoint.verified)
+            fetched = await fetcher.token(str(realm), asked.get("service"), sorted(scopes))
+            if fetched is not None:
+                return tokens.given(fetched, time.monotonic())
+        known = await self._known()
+        ways = tokens.asks(asked, scopes, known, verified=self._endpoint.verified, offline=offline)
         for way in ways[:-1]:
             if token := await self._ask(way, last=False):
                 return token

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from yarl import URL
 
-from dockwright.credentials import Credentials
+from dockwright.credentials import Credentials, FetchedToken
 from dockwright.distribution.challenge import Challenge
 from dockwright.distribution.urls import NO_URL
 from dockwright.errors import Corrupt, Forbidden, Invalid
@@ -123,6 +123,12 @@ def read(content: bytes, now_s: float, wall_ns: int) -> Token:
     life -= _age_s(answer.issued_at or "", wall_ns, life)
     # Left unused at its very end: it has to be good when it arrives.
     return Token(value, now_s + life - min(10.0, life / 10), answer.refresh_token or "")
+
+
+def given(fetched: FetchedToken, now_s: float) -> Token:
+    """A token that somebody else has fetched."""
+    life = fetched.life_s if fetched.life_s > 0 else DEFAULT_LIFE_S
+    return Token(fetched.value, now_s + life - min(10.0, life / 10))
 
 
 def _age_s(issued_at: str, wall_ns: int, life_s: float) -> float:

@@ -115,10 +115,18 @@ async def test_triggers_run_in_the_image_that_is_built_on_theirs(bench: Bench) -
 async def test_here_documents_run(bench: Bench) -> None:
     outcome = await bench.build(
         "FROM busybox\nRUN <<EOF\nset -e\necho one > /one\nX=2\necho $X > /two\nEOF\n"
-        "RUN <<EOF\n#!/bin/ash\necho script > /three\nEOF\nRUN cat <<A - > /four && cat /four\nfour\nA\n"
+        "RUN <<EOF\n#!/bin/ash\necho $0 > /three\nEOF\nRUN cat <<A - > /four && cat /four\nfour\nA\n"
     )
-    assert await bench.output(outcome.image_id, "cat", "/one", "/two", "/three", "/four") == "one\n2\nscript\nfour\n"
+    assert (
+        await bench.output(outcome.image_id, "cat", "/one", "/two", "/three", "/four")
+        == "one\n2\n/dev/pipes/EOF\nfour\n"
+    )
     assert "four" in outcome.said
+
+
+async def test_an_image_on_nothing_begins_at_the_root(bench: Bench) -> None:
+    outcome = await bench.build("FROM scratch\nLABEL a=b\n")
+    assert (await bench.engine.images.resolve(outcome.image_id)).config.run.working_dir == "/"
 
 
 async def test_a_step_sees_its_arguments_environment_user_and_directory(bench: Bench) -> None:

@@ -106,6 +106,7 @@ REFUSED = [
     ("COPY --link --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
     ("COPY --chmod=10000 a.txt /t/", "it should be octal string and between 0 and 07777"),
     ("COPY --chmod=u+y a.txt /t/", "invalid chmod parameter: 'u+y'"),
+    ("RUN true\nCOPY li* /t/", "link: file not found"),
     ("COPY --chown=nobody-here a.txt /t/", "unable to find user nobody-here"),
     ("COPY --chmod=999 a.txt /t/", "invalid chmod parameter"),
     ("COPY d /etc/passwd", "cannot overwrite non-directory"),
@@ -124,6 +125,9 @@ LOOKS = [
     ("--chown=5", "5:5 644"),
     ("--chown=5:6", "5:6 644"),
     ("--chown=root:root", "0:0 644"),
+    ("--chown=somebody", "66:55 644"),
+    ("--chown=somebody:5", "66:5 644"),
+    ("--chown=66", "66:66 644"),
     ("--chmod=755", "0:0 755"),
     ("--chmod=4711", "0:0 4711"),
     ("--chmod=u=rwx,go=rX", "0:0 755"),
@@ -151,6 +155,7 @@ async def test_where_files_end_up(bench: Bench) -> None:
 
 
 async def test_what_is_refused(bench: Bench) -> None:
+    (bench.root / "link").symlink_to("/etc/nowhere")
     for instruction, message in REFUSED:
         with pytest.raises(DockwrightError) as raised:
             target = {"target": "0"} if "AS later" in instruction else {}
@@ -166,7 +171,8 @@ async def test_owners_and_modes(bench: Bench) -> None:
     (bench.root / "a.txt").chmod(0o644)
     os.chown(bench.root / "a.txt", 1000, 1000)
     steps = "".join(f"COPY {flags} a.txt /t/{number}\n" for number, (flags, _) in enumerate(LOOKS))
-    outcome = await bench.build(f"FROM busybox\n{steps}")
+    user = "RUN echo 'somebody:x:66:55::/:/bin/sh' >> /etc/passwd\n"
+    outcome = await bench.build(f"FROM busybox\n{user}{steps}")
     said = await bench.output(
         outcome.image_id, "sh", "-c", "cd /t; for i in $(ls | sort -n); do stat -c '%u:%g %a' $i; done"
     )
@@ -206,11 +212,12 @@ async def test_local_archives_are_unpacked_by_add_alone(bench: Bench) -> None:
     bench.write({"a.tgz": body.getvalue(), "fake.tgz": b"\x1f\x8bnot really"})
     outcome = await bench.build(
         "FROM busybox\nADD a.tgz /t/\nADD --unpack=false a.tgz /kept/\nCOPY a.tgz /copied/\nADD fake.tgz /t/\n"
+        "ADD --chown=5:6 a.tgz /owned/\n"
     )
     said = await bench.output(
-        outcome.image_id, "sh", "-c", "cat /t/in/side; ls /t /kept /copied; stat -c %u /t/in/side"
+        outcome.image_id, "sh", "-c", "cat /t/in/side; ls /t /kept /copied; stat -c %u:%g /t/in/side /owned/in/side"
     )
-    assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4\n"
+    assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4:0\n5:6\n"
 
 
 async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -67,6 +68,8 @@ class Asked:
     contexts: Mapping[str, str] = field(default_factory=dict)
     attestations: Attestations = field(default_factory=Attestations)
     cache_imports: tuple[Mapping[str, str], ...] = ()
+    # Where the files lie that take the place of the client's `context` or `dockerfile` directory.
+    trees: Mapping[str, Path] = field(default_factory=dict)
 
     def text(self, name: str, default: str = "") -> str:
         """An attribute."""

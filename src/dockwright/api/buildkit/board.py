@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,6 +36,26 @@ class Going:
     step: Step
     started: Timestamp
     parts: dict[str, Timestamp] = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """How far a build is: the vertices that are known, of them those that are done and those that were there, and warnings."""
+
+    steps: set[str] = field(default_factory=set)
+    completed: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
+    warnings: int = 0
+
+    def add(self, status: StatusResponse) -> None:
+        """Take into account what is said."""
+        self.warnings += len(status.warnings)
+        for one in status.vertexes:
+            self.steps.add(one.digest)
+            if one.HasField("completed") and not one.error:
+                self.completed.add(one.digest)
+            if one.cached:
+                self.cached.add(one.digest)
 
 
 class Listener:
@@ -76,6 +96,11 @@ class Board:
         self._log_bytes = 0
         self._listeners: set[Listener] = set()
         self._ended = False
+        self.tally = Tally()
+
+    def kept(self) -> Sequence[StatusResponse]:
+        """What was said so far, as clients that ask late hear it."""
+        return tuple(self._history)
 
     def end(self) -> None:
         """Nothing more is said."""
@@ -83,7 +108,7 @@ class Board:
         for listener in self._listeners:
             listener.changed.set()
 
-    async def statuses(self) -> AsyncIterator[StatusResponse]:
+    async def statuses(self) -> AsyncGenerator[StatusResponse, None]:
         """What is said, until the end."""
         listener = Listener(self._history)
         self._listeners.add(listener)
@@ -102,6 +127,7 @@ class Board:
 
     def put(self, status: StatusResponse) -> None:
         """Say it as it is."""
+        self.tally.add(status)
         size = sum(len(log.msg) for log in status.logs)
         if self._log_bytes + size <= KEPT_LOG_BYTES or not status.logs:
             self._log_bytes += size

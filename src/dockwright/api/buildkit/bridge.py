@@ -6,22 +6,26 @@ Which build a call is about is in its metadata.
 
 from __future__ import annotations
 
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import msgspec
 from grpclib.server import Stream
 from multidict import MultiDict
 
-from dockwright.api.buildkit import capabilities, failures
-from dockwright.api.buildkit.solves import Buildkit, Job, Ref, Returned
+from dockwright import workers
+from dockwright.api.buildkit import capabilities, failures, reading
+from dockwright.api.buildkit.solves import Buildkit, Job, Ref, Returned, definition_of
 from dockwright.buildkit.errors import Detail, answering
 from dockwright.buildkit.proto import gateway_pb2 as wire
+from dockwright.buildkit.proto.control_pb2 import StatusResponse, VertexWarning
 from dockwright.buildkit.proto.gateway_grpc import LLBBridgeBase
-from dockwright.buildkit.proto.llb_pb2 import Definition, Input, Op, OpMetadata, SourceOp
 from dockwright.errors import Invalid, NotFound, Unsupported
-from dockwright.oci import digest as digests
 
 Metadata = MultiDict[str | bytes] | None
-_RESULT = "dockwright-result://"
+_IMAGE = "docker-image://"
+_IMPORTS = "cache-imports"
+_POLICIES = "source policies are not supported: what a build reads is what it names"
 _BUILD_ID = "buildkit-controlapi-buildid"
 
 
@@ -44,7 +48,7 @@ class Bridge(LLBBridgeBase):
         pong = wire.PongResponse(
             FrontendAPICaps=capabilities.caps(capabilities.FRONTEND),
             LLBCaps=capabilities.caps(capabilities.REQUESTS),
-            Workers=[capabilities.worker(self._buildkit.engine)],
+            Workers=[await capabilities.worker(self._buildkit.engine)],
         )
         await stream.send_message(pong)
 
@@ -53,18 +57,18 @@ class Bridge(LLBBridgeBase):
         job = await self._job(stream.metadata)
         request = await stream.recv_message()
         assert request is not None
+        _check(request)
         if getattr(request.Definition, "def"):
-            raise Unsupported(
-                "definitions in BuildKit's low-level language are not supported: this engine builds Dockerfiles"
-            )
-        inputs = {name: _result_id(one) for name, one in request.FrontendInputs.items()}
-        returned = await self._buildkit.solve(job, request.Frontend, dict(request.FrontendOpt), inputs)
+            returned = Returned([await self._buildkit.define(job, request.Definition)], {})
+        else:
+            given = _given(request)
+            returned = await self._buildkit.solve(job, request.Frontend, given, dict(request.FrontendInputs))
         result = wire.Result(metadata=returned.metadata)
         for ref in returned.refs:
             if request.Evaluate:
                 await self._buildkit.evaluate(job, ref)
             result.ref.id = ref.id
-            getattr(result.ref, "def").CopyFrom(_definition(ref))
+            getattr(result.ref, "def").CopyFrom(definition_of(ref))
         await stream.send_message(wire.SolveResponse(result=result))
 
     @answering
@@ -91,59 +95,110 @@ class Bridge(LLBBridgeBase):
 
     @answering
     async def Inputs(self, stream: Stream[wire.InputsRequest, wire.InputsResponse]) -> None:
-        await self._job(stream.metadata)
+        job = await self._job(stream.metadata)
         await stream.recv_message()
-        await stream.send_message(wire.InputsResponse())
+        await stream.send_message(wire.InputsResponse(Definitions=job.inputs))
 
     @answering
     async def Warn(self, stream: Stream[wire.WarnRequest, wire.WarnResponse]) -> None:
-        await self._job(stream.metadata)
-        await stream.recv_message()
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        warning = VertexWarning(
+            vertex=request.digest,
+            level=request.level,
+            short=request.short,
+            detail=request.detail,
+            url=request.url,
+            info=request.info if request.HasField("info") else None,
+            ranges=request.ranges,
+        )
+        job.board.put(StatusResponse(warnings=[warning]))
         await stream.send_message(wire.WarnResponse())
 
+    @answering
     async def ReadFile(self, stream: Stream[wire.ReadFileRequest, wire.ReadFileResponse]) -> None:
-        raise _unanswered("ReadFile")
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        part = request.Range
+        async with self._shown(job, request.Ref, request.MountIndex) as root:
+            data = await workers.bulk(reading.read_file, root, request.FilePath, part.Offset, part.Length)
+        await stream.send_message(wire.ReadFileResponse(Data=data))
 
+    @answering
     async def ReadDir(self, stream: Stream[wire.ReadDirRequest, wire.ReadDirResponse]) -> None:
-        raise _unanswered("ReadDir")
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        async with self._shown(job, request.Ref, request.MountIndex) as root:
+            found = await workers.bulk(reading.read_directory, root, request.DirPath, request.IncludePattern)
+        await stream.send_message(wire.ReadDirResponse(entries=found))
 
+    @answering
     async def StatFile(self, stream: Stream[wire.StatFileRequest, wire.StatFileResponse]) -> None:
-        raise _unanswered("StatFile")
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        async with self._shown(job, request.Ref, request.MountIndex) as root:
+            found = await workers.quick(reading.stat_file, root, request.Path)
+        await stream.send_message(wire.StatFileResponse(stat=found))
 
+    def _shown(self, job: Job, ref_id: str, mount: int) -> AbstractAsyncContextManager[Path]:
+        """Where the files of a result lie. Raises `NotFound`, `Unsupported` for the mounts of one."""
+        if mount:
+            raise Unsupported("MountIndex: of a command only its tree can be looked into")
+        return self._buildkit.shown(job, _ref(job, ref_id))
+
+    @answering
     async def ResolveImageConfig(
         self, stream: Stream[wire.ResolveImageConfigRequest, wire.ResolveImageConfigResponse]
     ) -> None:
-        raise _unanswered("ResolveImageConfig")
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        if request.SourcePolicies:
+            raise Unsupported(_POLICIES)
+        digest, config = await self._buildkit.image_config(job, request.Ref, request.Platform, request.ResolveMode)
+        answer = wire.ResolveImageConfigResponse(Digest=digest, Config=config, Ref=request.Ref)
+        await stream.send_message(answer)
 
+    @answering
     async def ResolveSourceMeta(
         self, stream: Stream[wire.ResolveSourceMetaRequest, wire.ResolveSourceMetaResponse]
     ) -> None:
-        raise _unanswered("ResolveSourceMeta")
+        job = await self._job(stream.metadata)
+        request = await stream.recv_message()
+        assert request is not None
+        if request.SourcePolicies:
+            raise Unsupported(_POLICIES)
+        answer = wire.ResolveSourceMetaResponse(Source=request.Source)
+        name = request.Source.identifier
+        if name.startswith(_IMAGE):
+            mode = request.ResolveMode or request.Source.attrs.get("image.resolvemode", "")
+            image = name.removeprefix(_IMAGE)
+            digest, config = await self._buildkit.image_config(job, image, request.Platform, mode)
+            answer.Image.Digest = digest
+            if not request.Image.NoConfig:
+                answer.Image.Config = config
+        await stream.send_message(answer)
 
 
-def _unanswered(call: str) -> GRPCError:
-    return GRPCError(
-        Status.UNIMPLEMENTED, f"{call} is not supported: build functions of this engine's clients do not need it"
-    )
+def _check(request: wire.SolveRequest) -> None:
+    """Raises `Unsupported` for what would change what is built, and is not done."""
+    if any(one.rules for one in request.SourcePolicies):
+        raise Unsupported(_POLICIES)
+    if getattr(request.Definition, "def") and request.Frontend:
+        raise Invalid("a frontend and a definition are asked for: it is one of them")
 
 
-def _definition(ref: Ref) -> Definition:
-    """The result as others may pass it on: one source, which only we understand."""
-    op = Op(source=SourceOp(identifier=_RESULT + ref.id)).SerializeToString(deterministic=True)
-    # As every definition, it ends with an operation that names what it is about.
-    last = Op(inputs=[Input(digest=digests.of(op))]).SerializeToString(deterministic=True)
-    definition = Definition(metadata={str(digests.of(one)): OpMetadata() for one in (op, last)})
-    getattr(definition, "def").extend((op, last))
-    return definition
-
-
-def _result_id(definition: Definition) -> str:
-    """The id of the result that `definition` is. Raises `Unsupported` for any other."""
-    for data in getattr(definition, "def"):
-        identifier = Op.FromString(data).source.identifier
-        if identifier.startswith(_RESULT):
-            return identifier.removeprefix(_RESULT)
-    raise Unsupported("an input that is no result of another build of this engine")
+def _given(request: wire.SolveRequest) -> dict[str, str]:
+    """Frontend attributes, with the caches to read that stand beside them."""
+    given = dict(request.FrontendOpt)
+    imports = [{"Type": one.Type, "Attrs": dict(one.Attrs)} for one in request.CacheImports]
+    if imports and _IMPORTS not in given:
+        given[_IMPORTS] = msgspec.json.encode(imports).decode()
+    return given
 
 
 def _ref(job: Job, ref_id: str) -> Ref:

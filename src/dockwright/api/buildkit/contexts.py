@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from dockwright.oci import platform as platforms
 
 # What a client calls something that it uploads.
 _UPLOADED = "http://buildkit-session/"
+# What we call something that came as the body of a request.
+SENT = "http://buildkit-body/"
 _LOCAL, _INPUT, _LAYOUT = "local:", "input:", "oci-layout:"
 _IGNORE = ".dockerignore"
 # As much as tells an archive from a text.
@@ -53,13 +55,20 @@ class Contexts:
         """Where the main context is, when it is no directory of the client."""
         return self.asked.text(self.asked.text("contextkey", "context"))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the main context is no directory of the client."""
+        return bool(self.address) or "context" in self.asked.trees
+
     async def remote(self) -> Context:
         """The main context at its address. Raises as `Sources.context`."""
         if self.asked.text("contextsubdir"):
             raise Unsupported("a subdirectory of the context (contextsubdir): write it into the address")
         address, name = self.address, self.asked.filename
+        if (tree := self.asked.trees.get("context")) is not None:
+            return await workers.quick(Context.at, tree, name)
         with self.steps.work("[internal] load remote build context"):
-            if address.startswith(_UPLOADED):
+            if address.startswith((_UPLOADED, SENT)):
                 return await self._uploaded(address, name)
             keep = {"1": True, "true": True}.get(self.asked.options.arguments.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", ""))
             sources = self.engine.builder.sources
@@ -131,7 +140,7 @@ class Contexts:
 
     async def _uploaded(self, address: str, dockerfile: str) -> Context:
         folder = await self.stack.enter_async_context(self.engine.builder.place())
-        chunks = self._upload(address)
+        chunks = await self.stack.enter_async_context(aclosing(self._upload(address)))
         begin = b""
         while len(begin) < _HEAD_BYTES and (chunk := await anext(chunks, b"")):
             begin += chunk
@@ -145,7 +154,12 @@ class Contexts:
             await workers.quick((folder / dockerfile.rpartition("/")[2]).write_bytes, text)
         return await workers.quick(Context.at, folder, dockerfile)
 
-    async def _upload(self, address: str) -> AsyncIterator[bytes]:
+    async def _upload(self, address: str) -> AsyncGenerator[bytes, None]:
+        if address.startswith(SENT):
+            async with aclosing(self.sessions.bodies.take(address.removeprefix(SENT))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
         session = await self.sessions.find(self.session_id)
         host, _, path = address.removeprefix("http://").partition("/")
         try:

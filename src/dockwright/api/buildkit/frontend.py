@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from dockwright import workers
@@ -19,12 +19,13 @@ from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Steps
 from dockwright.build.describing import answer
 from dockwright.build.dockerfile import parse
-from dockwright.build.progress import Work
 from dockwright.build.reads import context_paths
 from dockwright.build.remote_cache import CacheFrom, parse_from
+from dockwright.credentials import Credentials
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
+from dockwright.image.progress import Progress
 from dockwright.oci import Platform, reference
 
 
@@ -53,24 +54,18 @@ class BaseImages:
     async def find(self, name: str, platform: Platform) -> Image:
         """As the builder's `FindImage`. Raises `NeedsAll`."""
         with self._steps.work(f"[internal] load metadata for {_full(name)}") as work:
-            image = await self._find(name, platform, work)
+
+            def told(one: Progress) -> None:
+                if one.id and one.current is not None:
+                    work.moved(f"{one.status.lower()} {one.id}", one.current, one.total or 0)
+
+            async def ask() -> Credentials | None:
+                return await self._lender.credential(reference.parse(name).domain)
+
+            image = await self._engine.provide(name, self._asked.pull, ask, platform, told)
         if image.config.run.on_build and not self.whole:
             raise NeedsAll
         return image
-
-    async def _find(self, name: str, platform: Platform, work: Work) -> Image:
-        images = self._engine.images
-        if self._asked.pull == "missing":
-            try:
-                return await images.resolve(name, platform)
-            except NotFound:
-                pass
-        credentials = await self._lender.credential(reference.parse(name).domain)
-        async with aclosing(images.pull(name, platform=platform, credentials=credentials)) as progress:
-            async for one in progress:
-                if one.id and one.current is not None:
-                    work.moved(f"{one.status.lower()} {one.id}", one.current, one.total or 0)
-        return await images.resolve(name, platform)
 
 
 class Frontend:
@@ -97,7 +92,7 @@ class Frontend:
         Raises `DockerfileError`, `NotFound`, and as `Locals.synced` and `Sources.context`.
         """
         contexts = self._contexts(stack, asked)
-        remote = await contexts.remote() if contexts.address else None
+        remote = await contexts.remote() if contexts.is_here else None
         text, own_ignore = await self._dockerfile(contexts, remote)
         dockerfile = parse(text.data, asked.filename)
         frontends.check_syntax(dockerfile)
@@ -129,7 +124,7 @@ class Frontend:
     async def describe(self, stack: AsyncExitStack, asked: Asked, request: str) -> dict[str, bytes]:
         """Answer a question about the Dockerfile, `frontend.outline` say. Raises as `describing.answer`."""
         contexts = self._contexts(stack, asked)
-        remote = await contexts.remote() if contexts.address else None
+        remote = await contexts.remote() if contexts.is_here else None
         text, own_ignore = await self._dockerfile(contexts, remote)
         if remote is not None:
             ignored = remote.ignored
@@ -155,7 +150,9 @@ class Frontend:
         folder, last = posixpath.split(name)
         names = [name, posixpath.join(folder, "dockerfile")] if last == "Dockerfile" else [name]
         with self._steps.work(f"[internal] load build definition from {last}") as work:
-            if remote is not None and not asked.text("dockerfilekey"):
+            if "dockerfile" in asked.trees:
+                root = asked.trees["dockerfile"]
+            elif remote is not None and not asked.text("dockerfilekey"):
                 root = remote.root
             else:
                 root = await contexts.dockerfile(work)

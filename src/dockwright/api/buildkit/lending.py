@@ -13,10 +13,9 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from dockwright import workers
+from dockwright.api.buildkit.accounts import SessionAccount
 from dockwright.api.buildkit.sessions import Session, Sessions
 from dockwright.build.lending import SECRET_LIMIT_BYTES
-from dockwright.buildkit.proto.filesync_grpc import AuthStub
-from dockwright.buildkit.proto.filesync_pb2 import CredentialsRequest
 from dockwright.buildkit.proto.secrets_grpc import SecretsStub
 from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest
 from dockwright.buildkit.proto.sshforward_grpc import SSHStub
@@ -79,20 +78,11 @@ class SessionLender:
         session = await self._session("/moby.filesync.v1.Auth/Credentials")
         if session is None:
             return None
-        host = _HUB_HOST if domain == _HUB else domain
-        try:
-            found = await AuthStub(session.caller).Credentials(CredentialsRequest(Host=host))
-        except GRPCError as error:
-            if error.status == Status.UNIMPLEMENTED:
-                return None
-            raise Unavailable(f"the client, asked for credentials of {domain}: {error.message}") from error
-        except _GONE as error:
-            raise Unavailable(f"the client has gone, and with it the credentials of {domain}") from error
-        if not found.Secret:
-            return None
-        if not found.Username:
-            return Credentials(identity_token=found.Secret)
-        return Credentials(username=found.Username, password=found.Secret)
+        account = SessionAccount(session, _HUB_HOST if domain == _HUB else domain)
+        if await account.fetches_tokens():
+            return Credentials(fetcher=account)
+        found = await account.credentials()
+        return None if found.empty else found
 
     async def _session(self, method: str) -> Session | None:
         if not self._session_id:

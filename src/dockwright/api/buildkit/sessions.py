@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from dockwright.api.buildkit.bodies import Bodies
 from dockwright.buildkit.connection import Caller
 from dockwright.errors import Conflict, Invalid, Unavailable
 
@@ -63,6 +64,8 @@ class Sessions:
     """Those that are open."""
 
     def __init__(self) -> None:
+        # What clients send beside their sessions.
+        self.bodies = Bodies()
         self._open: dict[str, Session] = {}
         self._news = asyncio.Event()
 

@@ -6,9 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 from aiohttp import web
 
 from dockwright import archive, workers
@@ -17,6 +15,8 @@ from dockwright.api.call import Call
 from dockwright.api.filters import Filters
 from dockwright.api.render import builds
 from dockwright.api.router import Router
+from dockwright.api.routes import posted
+from dockwright.api.routes.posted import OutputEntry
 from dockwright.build import BuildRequest, Context, HostLender, Limits, Options, outputs, remote_cache
 from dockwright.build.outputs import Output
 from dockwright.build.policy import Space
@@ -30,24 +30,17 @@ from dockwright.image import Image
 from dockwright.oci import Platform, reference
 from dockwright.undo import shielded
 
-T = TypeVar("T")
-
 ROUTER = Router()
 _FILTERS = ("description", "id", "inuse", "type", "unused-for", "until")
 _SENT = ("oci", "docker", "tar", "local")
 
 
-class _Output(msgspec.Struct, rename="pascal"):
-    """One entry of `outputs`."""
-
-    type: str = ""
-    attrs: dict[str, str] | None = None
-
-
 @ROUTER.add("POST", "/build")
 async def build(call: Call) -> web.StreamResponse:
-    if call.text("session") or call.text("version") == "2":
-        raise Unsupported("a build with a session goes through BuildKit's protocol (/grpc), not through POST /build")
+    if call.text("version") == "2":
+        return await progress.tell(call, posted.messages(call))
+    if call.text("session"):
+        raise Unsupported("a build with a session is one of BuildKit's: version=2")
     return await progress.tell(call, _build(call))
 
 
@@ -58,8 +51,7 @@ async def _build(call: Call) -> AsyncGenerator[progress.Message, None]:
     engine = call.engine
 
     async def find(name: str, platform: Platform) -> Image:
-        await engine.provide(name, pull, credentials.get(key_of(reference.parse(name).domain)), platform)
-        return await engine.images.resolve(name, platform)
+        return await engine.provide(name, pull, credentials.get(key_of(reference.parse(name).domain)), platform)
 
     async with AsyncExitStack() as stack:
         context = await stack.enter_async_context(_context(call, request))
@@ -90,7 +82,7 @@ async def _unpack(folder: Path, chunks: AsyncIterable[bytes]) -> None:
 
 
 def _request(call: Call) -> BuildRequest:
-    security_options = tuple(_json(call, "securityopt", list[str]) or ())
+    security_options = tuple(parameters.json(call, "securityopt", list[str]) or ())
     security.parse(list(security_options))
     limits = Limits(
         extra_hosts=tuple(filter(None, call.text("extrahosts").split(","))),
@@ -102,16 +94,16 @@ def _request(call: Call) -> BuildRequest:
         cpu_shares=call.number("cpushares") or 0,
         cpuset_cpus=call.text("cpusetcpus"),
         cpuset_mems=call.text("cpusetmems"),
-        ulimits=tuple(_json(call, "ulimits", list[Ulimit]) or ()),
+        ulimits=tuple(parameters.json(call, "ulimits", list[Ulimit]) or ()),
         cgroup_parent=call.text("cgroupparent"),
         security_options=security_options,
     )
     platforms = parameters.platforms(call)
-    given = _json(call, "buildargs", dict[str, str | None]) or {}
+    given = parameters.json(call, "buildargs", dict[str, str | None]) or {}
     options = Options(
         target=call.text("target"),
         arguments={name: value for name, value in given.items() if value is not None},
-        labels=_json(call, "labels", dict[str, str]) or {},
+        labels=parameters.json(call, "labels", dict[str, str]) or {},
         platform=platforms[0] if platforms else None,
         network=call.text("networkmode") or "default",
     )
@@ -124,14 +116,14 @@ def _request(call: Call) -> BuildRequest:
         no_cache=call.flag("nocache"),
         limits=limits,
         keep_times=call.flag("dockwright-keep-times"),
-        outputs=[_output(one, names) for one in _json(call, "outputs", list[_Output]) or ()],
+        outputs=[_output(one, names) for one in parameters.json(call, "outputs", list[OutputEntry]) or ()],
         platforms=platforms,
-        cache_from=[_cache(name) for name in _json(call, "cachefrom", list[str]) or ()],
+        cache_from=[_cache(name) for name in parameters.json(call, "cachefrom", list[str]) or ()],
         squash=call.flag("squash"),
     )
 
 
-def _output(given: _Output, names: tuple[str, ...]) -> Output:
+def _output(given: OutputEntry, names: tuple[str, ...]) -> Output:
     """Raises `Unsupported` for what would have to be sent to the client, which has no way to take it here."""
     if given.type in _SENT:
         raise Unsupported(
@@ -147,14 +139,14 @@ def _cache(text: str) -> CacheFrom:
     return remote_cache.parse_from(dict(field.partition("=")[::2] for field in text.split(",")))
 
 
-def _json(call: Call, name: str, kind: type[T]) -> T | None:
-    text = call.text(name)
-    if text in ("", "null"):
-        return None
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Invalid(f"invalid {name}: {error}") from error
+@ROUTER.add("POST", "/build/cancel")
+async def cancel(call: Call) -> web.StreamResponse:
+    """End the build that was asked for with this `buildid`; one that is not there has ended already."""
+    build_id = call.text("id")
+    if not build_id:
+        raise Invalid("build ID not provided")
+    call.daemon.buildkit.cancel(build_id)
+    return call.empty(200)
 
 
 @ROUTER.add("POST", "/build/prune")

@@ -7,6 +7,7 @@ from aiohttp import web
 from dockwright.api.buildkit import sessions, taking
 from dockwright.api.buildkit.bridge import Bridge
 from dockwright.api.buildkit.control import Control
+from dockwright.api.buildkit.documents import Documents
 from dockwright.api.buildkit.sessions import Headers, Session
 from dockwright.api.call import Call
 from dockwright.api.hijack import AlreadySent
@@ -21,7 +22,9 @@ ROUTER = Router()
 async def grpc(call: Call) -> web.StreamResponse:
     """Answer calls until the client hangs up; builds that it waits for are given up then."""
     transport, former = taking.take(call.request)
-    served = Served(transport, [Control(call.daemon.buildkit), Bridge(call.daemon.buildkit)], former)
+    buildkit = call.daemon.buildkit
+    documents = Documents(buildkit.records, call.engine.images)
+    served = Served(transport, [Control(buildkit), Bridge(buildkit), documents], former)
     try:
         await served.wait()
     finally:

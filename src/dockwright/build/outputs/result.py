@@ -55,8 +55,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an exporter has done. `image_id` is the image's, where one was made; `response` are BuildKit's keys."""
+    """What an exporter has done. `image_id` is the image's, where one was made; `response` are BuildKit's keys.
+
+    `attestations` are what is said of each platform's files: of the build, not of any output.
+    """
 
     image_id: Digest | None = None
     names: tuple[str, ...] = ()
     response: Mapping[str, str] = field(default_factory=dict)
+    attestations: tuple[tuple[Platform, Attestation], ...] = ()

@@ -888,6 +888,27 @@ class BuildHistoryRecord(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ResultsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___BuildResultInfo: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___BuildResultInfo | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REF_FIELD_NUMBER: _builtins.int
     FRONTEND_FIELD_NUMBER: _builtins.int
     FRONTENDATTRS_FIELD_NUMBER: _builtins.int
@@ -895,12 +916,17 @@ class BuildHistoryRecord(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CREATEDAT_FIELD_NUMBER: _builtins.int
     COMPLETEDAT_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
     EXPORTERRESPONSE_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
     PINNED_FIELD_NUMBER: _builtins.int
     NUMCACHEDSTEPS_FIELD_NUMBER: _builtins.int
     NUMTOTALSTEPS_FIELD_NUMBER: _builtins.int
     NUMCOMPLETEDSTEPS_FIELD_NUMBER: _builtins.int
+    EXTERNALERROR_FIELD_NUMBER: _builtins.int
     NUMWARNINGS_FIELD_NUMBER: _builtins.int
     Ref: _builtins.str
     Frontend: _builtins.str
@@ -921,7 +947,17 @@ class BuildHistoryRecord(_message.Message):
     @_builtins.property
     def CompletedAt(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
+    def logs(self) -> Global___Descriptor: ...
+    @_builtins.property
     def ExporterResponse(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def Result(self) -> Global___BuildResultInfo: ...
+    @_builtins.property
+    def Results(self) -> _containers.MessageMap[_builtins.str, Global___BuildResultInfo]: ...
+    @_builtins.property
+    def trace(self) -> Global___Descriptor: ...
+    @_builtins.property
+    def externalError(self) -> Global___Descriptor: ...
     def __init__(
         self,
         *,
@@ -932,17 +968,22 @@ class BuildHistoryRecord(_message.Message):
         error: _status_pb2.Status | None = ...,
         CreatedAt: _timestamp_pb2.Timestamp | None = ...,
         CompletedAt: _timestamp_pb2.Timestamp | None = ...,
+        logs: Global___Descriptor | None = ...,
         ExporterResponse: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        Result: Global___BuildResultInfo | None = ...,
+        Results: _abc.Mapping[_builtins.str, Global___BuildResultInfo] | None = ...,
         Generation: _builtins.int = ...,
+        trace: Global___Descriptor | None = ...,
         pinned: _builtins.bool = ...,
         numCachedSteps: _builtins.int = ...,
         numTotalSteps: _builtins.int = ...,
         numCompletedSteps: _builtins.int = ...,
+        externalError: Global___Descriptor | None = ...,
         numWarnings: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["CompletedAt", b"CompletedAt", "CreatedAt", b"CreatedAt", "error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["CompletedAt", b"CompletedAt", "CreatedAt", b"CreatedAt", "Result", b"Result", "error", b"error", "externalError", b"externalError", "logs", b"logs", "trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["CompletedAt", b"CompletedAt", "CreatedAt", b"CreatedAt", "ExporterResponse", b"ExporterResponse", "Exporters", b"Exporters", "Frontend", b"Frontend", "FrontendAttrs", b"FrontendAttrs", "Generation", b"Generation", "Ref", b"Ref", "error", b"error", "numCachedSteps", b"numCachedSteps", "numCompletedSteps", b"numCompletedSteps", "numTotalSteps", b"numTotalSteps", "numWarnings", b"numWarnings", "pinned", b"pinned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["CompletedAt", b"CompletedAt", "CreatedAt", b"CreatedAt", "ExporterResponse", b"ExporterResponse", "Exporters", b"Exporters", "Frontend", b"Frontend", "FrontendAttrs", b"FrontendAttrs", "Generation", b"Generation", "Ref", b"Ref", "Result", b"Result", "Results", b"Results", "error", b"error", "externalError", b"externalError", "logs", b"logs", "numCachedSteps", b"numCachedSteps", "numCompletedSteps", b"numCompletedSteps", "numTotalSteps", b"numTotalSteps", "numWarnings", b"numWarnings", "pinned", b"pinned", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -990,3 +1031,101 @@ class UpdateBuildHistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateBuildHistoryResponse: _TypeAlias = UpdateBuildHistoryResponse  # noqa: Y015
+
+@_typing.final
+class Descriptor(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AnnotationsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    ANNOTATIONS_FIELD_NUMBER: _builtins.int
+    media_type: _builtins.str
+    digest: _builtins.str
+    size: _builtins.int
+    @_builtins.property
+    def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        media_type: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        size: _builtins.int = ...,
+        annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "digest", b"digest", "media_type", b"media_type", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Descriptor: _TypeAlias = Descriptor  # noqa: Y015
+
+@_typing.final
+class BuildResultInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ResultsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___Descriptor: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___Descriptor | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RESULTDEPRECATED_FIELD_NUMBER: _builtins.int
+    ATTESTATIONS_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ResultDeprecated(self) -> Global___Descriptor: ...
+    @_builtins.property
+    def Attestations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Descriptor]: ...
+    @_builtins.property
+    def Results(self) -> _containers.MessageMap[_builtins.int, Global___Descriptor]: ...
+    def __init__(
+        self,
+        *,
+        ResultDeprecated: Global___Descriptor | None = ...,
+        Attestations: _abc.Iterable[Global___Descriptor] | None = ...,
+        Results: _abc.Mapping[_builtins.int, Global___Descriptor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ResultDeprecated", b"ResultDeprecated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["Attestations", b"Attestations", "ResultDeprecated", b"ResultDeprecated", "Results", b"Results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BuildResultInfo: _TypeAlias = BuildResultInfo  # noqa: Y015

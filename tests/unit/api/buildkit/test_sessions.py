@@ -34,6 +34,7 @@ from dockwright.buildkit.proto.secrets_grpc import SecretsBase
 from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest, GetSecretResponse
 from dockwright.buildkit.proto.sshforward_grpc import SSHBase
 from dockwright.buildkit.proto.sshforward_pb2 import BytesMessage, CheckAgentRequest, CheckAgentResponse
+from dockwright.credentials import Credentials, FetchedToken
 from dockwright.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from dockwright.oci import Descriptor, mediatypes
 from dockwright.oci import digest as digests
@@ -71,6 +72,26 @@ class Auth(AuthBase):
         self, stream: Stream[VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse]
     ) -> None:
         raise GRPCError(Status.UNIMPLEMENTED)
+
+
+class Fetching(Auth):
+    """Has a key, and tokens for one realm."""
+
+    async def FetchToken(self, stream: Stream[FetchTokenRequest, FetchTokenResponse]) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        if request.Realm != "https://tokens.test/":
+            raise GRPCError(Status.UNKNOWN, "out of reach")
+        token = f"{request.Host} {request.Service} {' '.join(request.Scopes)}"
+        await stream.send_message(FetchTokenResponse(Token=token, ExpiresIn=77))
+
+    async def GetTokenAuthority(self, stream: Stream[GetTokenAuthorityRequest, GetTokenAuthorityResponse]) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        if request.Host == "off.example":
+            raise GRPCError(Status.UNAVAILABLE, "client side tokens disabled")
+        assert len(request.Salt) == 32
+        await stream.send_message(GetTokenAuthorityResponse(PublicKey=b"k" * 32))
 
 
 class Agent(SSHBase):
@@ -248,3 +269,19 @@ async def test_caches_are_read_from_and_written_to_the_clients_store() -> None:
         store.blobs[described.digest] = b"something else"
         with pytest.raises(Corrupt):
             await reader.manifest()
+
+
+async def test_a_client_that_fetches_tokens_keeps_its_password(tmp_path: Path) -> None:
+    async with client(Fetching()) as sessions:
+        lender = SessionLender(sessions, "one", tmp_path)
+        hub = await lender.credential("docker.io")
+        assert hub is not None
+        assert (hub.username, hub.password) == ("", "")
+        assert hub == await lender.credential("docker.io")
+        assert hub.fetcher is not None
+        token = await hub.fetcher.token("https://tokens.test/", "service", ["a", "b"])
+        assert token == FetchedToken("registry-1.docker.io service a b", 77.0)
+        assert await hub.fetcher.token("https://elsewhere.test/", "", []) is None
+        assert await hub.fetcher.credentials() == Credentials("hub", "word")
+        assert "word" not in repr(hub)
+        assert await lender.credential("off.example") is None
