@@ -129,8 +129,9 @@ def test_the_cache_is_told_and_pruned(client: sdk.DockerClient) -> None:
     client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo for the cache > /x\n"), tag="built:cache")
     rows = client.api.df()["BuildCache"]
     assert any("for the cache" in row["Description"] and row["Size"] > 0 for row in rows)
+    assert any(row["Shared"] for row in rows if "for the cache" in row["Description"])
     pruned = client.api.prune_builds(all=True)
-    assert pruned["SpaceReclaimed"] > 0
+    assert pruned["CachesDeleted"]  # its image keeps what it is made of
     assert client.api.df()["BuildCache"] == []
     assert client.containers.run("built:cache", ["cat", "/x"], remove=True) == b"for the cache\n"
     client.images.remove("built:cache")
@@ -167,7 +168,6 @@ def test_squash_security_options_caches_and_times_of_the_classic_api(client: sdk
         ({"outputs": '[{"Type": "image", "Attrs": {"colour": "red"}}]'}, "colour"),
         ({"outputs": "x"}, "invalid outputs"),
         ({"securityopt": '["magic=on"]'}, "magic=on"),
-        ({"version": "2"}, "/grpc"),
         ({"cachefrom": '["type=gha"]'}, "type gha"),
     ],
 )

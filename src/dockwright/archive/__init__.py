@@ -22,6 +22,7 @@ from dockwright.archive.selection import (
     pack_files,
     pack_selection,
     place,
+    place_archive,
 )
 from dockwright.archive.source import Source, Tapped, decompressed, is_packed, is_tar
 from dockwright.archive.taking import take_layer
@@ -48,6 +49,7 @@ __all__ = [
     "pack_layer",
     "pack_selection",
     "place",
+    "place_archive",
     "produce",
     "read",
     "real_path",

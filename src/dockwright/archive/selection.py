@@ -94,17 +94,22 @@ def place(
     below: bytes,
     owner: tuple[int, int] | None = None,
     mode: int | None = None,
-    *,
-    of_all: bool = False,
 ) -> None:
     """Unpack a tar of `pack_selection` into the directory `below` of `root`, which is made when it is not there.
 
     A directory that exists keeps its members and gets the looks of the archive's; other files are replaced. `owner` and `mode`
-    are those of directories made on the way, with `of_all` the owner is that of everything. Blocking. Raises `Invalid` when a
-    directory would be replaced by something else, or the other way round.
+    are those of directories made on the way. Blocking. Raises `Invalid` when a directory would be replaced by something else,
+    or the other way round.
     """
-    options = Options(owner=owner if of_all else None, keep_kind=True, below=below)
-    placer = _Placer(root, source, options, owner, mode)
+    _run(_Placer(root, source, Options(keep_kind=True, below=below), owner, mode), below)
+
+
+def place_archive(source: Source, root: Root, below: bytes, owner: tuple[int, int] | None = None) -> None:
+    """`place` of a tar that somebody else has made. `owner` is that of everything in it, too."""
+    _run(_Placer(root, source, Options(owner=owner, keep_kind=True, below=below), owner, None), below)
+
+
+def _run(placer: _Placer, below: bytes) -> None:
     if below.strip(b"/"):
         try:
             placer.make_parents(below.strip(b"/"))

@@ -149,7 +149,7 @@ class Builder:
 
     async def usage(self) -> list[CacheUse]:
         """What the cache holds, the least recently used first."""
-        return await workers.bulk(self._holdings.usage)
+        return await workers.bulk(self._holdings.usage, await self._parts.images.chains())
 
     async def prune(
         self,
@@ -161,8 +161,8 @@ class Builder:
     ) -> Pruned:
         """Delete cached results, the least recently used first, until the rest has `space`. Raises `Invalid`.
 
-        Without `everything`, cache mounts stay; with `chosen`, what it does not say yes to. What a build uses now stays in
-        any case.
+        Without `everything`, what images are made of stays; with `chosen`, what it does not say yes to. What a build uses now
+        stays in any case.
         """
         return await self._follow(Rule(space or Space(), filters, everything=everything), chosen)
 
@@ -185,13 +185,14 @@ class Builder:
                 log.warning("upkeep of the build cache: %s", error)
             await asyncio.sleep(UPKEEP_INTERVAL_S)
 
-    async def _follow(self, rule: Rule, may: Callable[[CacheUse], bool] | None = None) -> Pruned:
-        chosen = await workers.bulk(self._holdings.choose, rule, may)
+    async def _follow(self, rule: Rule, wanted: Callable[[CacheUse], bool] | None = None) -> Pruned:
+        of_images = await self._parts.images.chains()
+        chosen = await workers.bulk(self._holdings.choose, rule, of_images, wanted)
         gone = await workers.bulk(self._holdings.remove_folders, chosen)
         await self._cache.remove(use.id for use in gone if use.folder is None)
         if gone:
             await self._parts.images.collect()
-        return Pruned([use.id for use in gone], sum(use.size_bytes for use in gone))
+        return Pruned([use.id for use in gone], pruning.freed_bytes(gone))
 
     async def _run(self, request: BuildRequest, context: Context, find_image: FindImage, said: Channel) -> None:
         text = b"" if request.plan is not None else request.text
@@ -203,7 +204,7 @@ class Builder:
         else:
             plans = await self._checked_plans(text, request, context, find_image, said)
         entitlements.check([plan.vertex for plan in plans], request, self._options.entitlements)
-        given = _given_ns(request)
+        given = _given_ns(request, plans[0].epoch)
         latest_ns = max(times.of_image(plan.base) for plan in plans) if given is None else given
         time_ns = None if request.keep_times else latest_ns
         images, credential = self._parts.images, request.lender.credential
@@ -302,14 +303,16 @@ def _called(request: BuildRequest) -> str:
     return f"{request.dockerfile}|{image}"
 
 
-def _given_ns(request: BuildRequest) -> int | None:
-    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`. Raises `Invalid`."""
+def _given_ns(request: BuildRequest, default: str) -> int | None:
+    """The latest time of files that whoever builds says: an output's, else `SOURCE_DATE_EPOCH`, for which the Dockerfile may
+    have a `default`. Raises `Invalid`.
+    """
     asked = {one.time_s for one in map(_form, request.outputs) if one is not None and one.time_s is not None}
     if len(asked) > 1:
         raise Invalid("source-date-epoch: the outputs want different times for the same layers")
     if asked:
         return times.parsed(str(asked.pop()))
-    return times.given(request.options.arguments)
+    return times.given(request.options.arguments, default)
 
 
 def _form(output: Output) -> Format | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from dockwright.build import history, ports, remote, times, titles
+from dockwright.build import created_by, ports, remote, times, titles
 from dockwright.build.dockerfile import Stage
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions import mounts
@@ -100,11 +100,11 @@ class Effects:
                 self._workdir(one)
             case _:
                 self._configure(one)
-                if (text := history.of_others(one)) is not None:
+                if (text := created_by.of_others(one)) is not None:
                     self._tell(text, empty=True)
 
     def _tell(self, text: str, *, empty: bool) -> None:
-        self.made.history.append(History(created_by=text, empty_layer=empty, comment=history.COMMENT))
+        self.made.history.append(History(created_by=text, empty_layer=empty, comment=created_by.COMMENT))
 
     def _title(self, one: Instruction, secrets: frozenset[str] = frozenset()) -> str:
         """What people see of the step; `secrets` are variables that nobody may."""
@@ -133,7 +133,7 @@ class Effects:
         variables = made.scope.variables
         env = {"PATH": DEFAULT_PATH, **variables}
         declared = {name: variables.get(name, "") for name in made.scope.args}
-        self._tell(history.of_run(arguments, declared), empty=False)
+        self._tell(created_by.of_run(arguments, declared), empty=False)
         mounted = tuple([await self._mount(text, number, one) for number, text in enumerate(one.mounts)])
         made.vertex = Execute(
             title=self._title(one, frozenset(each.mount.env for each in mounted if each.mount.env)),
@@ -154,7 +154,7 @@ class Effects:
             config=made.config,
             mounts=mounted,
             platform=made.platform,
-            past=history.past(made.history),
+            past=created_by.past(made.history),
         )
 
     async def _mount(self, text: str, number: int, one: Run) -> MountOf:
@@ -221,7 +221,7 @@ class Effects:
             remotes=remotes,
             unpack_remote=unpack_remote,
         )
-        self._tell(history.of_files(one), empty=False)
+        self._tell(created_by.of_files(one), empty=False)
 
     def _absolute(self, path: str) -> str:
         joined = posixpath.join(self._directory(), path)
@@ -257,7 +257,7 @@ class Effects:
                 found = ports.exposed(one)
                 opened: dict[str, dict[str, object]] = {port: {} for port in found}
                 self._set(exposed_ports={**(config.exposed_ports or {}), **opened})
-                self._tell(history.of_ports(found), empty=True)
+                self._tell(created_by.of_ports(found), empty=True)
             case Volume():
                 self._set(volumes={**(config.volumes or {}), **{path: {} for path in one.paths}})
             case User():
@@ -274,12 +274,12 @@ class Effects:
                 command = self._command(one.command)
                 self._set(cmd=command or None, args_escaped=True)
                 self.made.own_command = True
-                self._tell(history.of_command("CMD", command), empty=True)
+                self._tell(created_by.of_command("CMD", command), empty=True)
             case Entrypoint():  # which takes away the base image's CMD, and not the stage's own
                 kept = config.cmd if self.made.own_command else None
                 command = self._command(one.command)
                 self._set(entrypoint=command or None, cmd=kept)
-                self._tell(history.of_command("ENTRYPOINT", command), empty=True)
+                self._tell(created_by.of_command("ENTRYPOINT", command), empty=True)
             case Healthcheck():
                 self._set(healthcheck=_health(one))
             case _:

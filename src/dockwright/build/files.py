@@ -203,7 +203,7 @@ def put(
                 archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place(archive.decompressed(file), into, landing.folder, owner, of_all=True)
+                archive.place_archive(archive.decompressed(file), into, landing.folder, owner)
         if vertex.inline:
             documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
             dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)

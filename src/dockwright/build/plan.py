@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dockwright.build import history, titles
+from dockwright.build import created_by, times, titles
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage, checks
 from dockwright.build.dockerfile import instructions as language
@@ -60,6 +60,8 @@ class Plan:
     scans_context: bool = False
     # What base images are, for the checks.
     bases: tuple[checks.Known, ...] = ()
+    # The latest time of files, in seconds since 1970, where the Dockerfile says one before its first stage.
+    epoch: str = ""
 
 
 class Planner:
@@ -116,6 +118,7 @@ class Planner:
             scanned,
             scans_context=self._asks(SCAN_CONTEXT, target, made),
             bases=tuple(self._bases),
+            epoch=self._global.get(times.ARGUMENT, ""),
         )
 
     def _asks(self, name: str, stage: Stage, made: Made) -> bool:
@@ -219,7 +222,7 @@ class Planner:
             return self._on_nothing(vertex, [], platform)
         if isinstance(given, str) and given.startswith(STAGE):
             return self._made[self._stage_of(name, given, stage.base.line).number]
-        recorded = [History(created_by=f"FROM {name}", comment=history.COMMENT)]
+        recorded = [History(created_by=f"FROM {name}", comment=created_by.COMMENT)]
         files = Copy(title=f"FROM {name}", base=Scratch(), source=vertex, paths=("/",), destination="/")
         return self._on_nothing(files, recorded, platform)
 

@@ -43,7 +43,7 @@ class Space:
 @dataclass(frozen=True)
 class Rule:
     """One rule of the cache's upkeep: of what matches `filters` and was not used for `unused_s`, the least recently used goes
-    until the rest has room. `everything` takes cache mounts in use by no step along, whatever they hold."""
+    until the rest has room. `everything` takes what images are made of along."""
 
     space: Space
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from dockwright.build.cache import Cache
 from dockwright.build.mounting import Mounter
-from dockwright.build.policy import Rule, free_bytes
+from dockwright.build.policy import Rule, Space, free_bytes
 from dockwright.build.sources.shelf import Shelf
 from dockwright.errors import Invalid
+from dockwright.oci import Digest
 from dockwright.units import parse_time
 
 FILTERS = ("until", "id", "type", "description", "inuse")
@@ -23,7 +24,8 @@ class CacheUse:
     """One thing that is kept. `kind` is `regular` (a layer, a download), `source.local` (a copy of a client's directory),
     `source.git.checkout` or `exec.cachemount`.
 
-    `folder` is where it lies when it is no layer; `in_use` tells that a step or a build has it now.
+    `folder` is where it lies when it is no layer; `in_use` tells that a step or a build has it now, `shared` that it is a layer
+    of an image, too: without it here, nothing comes free.
     """
 
     id: str
@@ -35,6 +37,7 @@ class CacheUse:
     uses: int
     folder: Path | None = None
     in_use: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,19 @@ class Holdings:
     shelf: Shelf
     data: Path
 
-    def usage(self) -> list[CacheUse]:
-        """All of it, the least recently used first."""
+    def usage(self, of_images: Set[Digest]) -> list[CacheUse]:
+        """All of it, the least recently used first; `of_images` are the snapshots that images are made of."""
         found = [
-            CacheUse(row.key, row.kind, row.title, row.size_bytes, row.created_ns, row.used_ns, row.uses)
+            CacheUse(
+                row.key,
+                row.kind,
+                row.title,
+                row.size_bytes,
+                row.created_ns,
+                row.used_ns,
+                row.uses,
+                shared=row.tree.chain in of_images,
+            )
             for row in self.cache.all()
         ]
         found += [_of_folder(folder, self.mounter.used[folder.name] > 0) for folder in self.mounter.folders()]
@@ -78,25 +90,30 @@ class Holdings:
             )
         return sorted(found, key=lambda use: use.used_ns)
 
-    def choose(self, rule: Rule, wanted: Callable[[CacheUse], bool] | None = None) -> list[CacheUse]:
-        """What `rule` lets go of what is `wanted`: the least recently used first. Raises `Invalid` for an unknown filter."""
+    def choose(
+        self, rule: Rule, of_images: Set[Digest], wanted: Callable[[CacheUse], bool] | None = None
+    ) -> list[CacheUse]:
+        """What `rule` lets go of what is `wanted`: the least recently used first. Raises `Invalid` for an unknown filter.
+
+        What is an image's too takes no room of its own.
+        """
         unknown = set(rule.filters) - set(FILTERS)
         if unknown:
             raise Invalid(f"invalid filter '{min(unknown)}': the build cache is chosen by {', '.join(FILTERS)}")
         now = time.time_ns()
         until = min((parse_time(text, now) for text in rule.filters.get("until", ())), default=now)
         until = min(until, now - int(rule.unused_s * 1e9))
-        all_ = self.usage()
-        left = sum(use.size_bytes for use in all_)
-        kept = rule.space.kept(left, free_bytes(self.data))
+        all_ = self.usage(of_images)
+        left = sum(_own_bytes(use) for use in all_)
+        kept, bounded = rule.space.kept(left, free_bytes(self.data)), rule.space != Space()
         chosen = []
         for use in all_:
-            if kept and left <= kept:  # without a limit what takes no room goes too
+            if bounded and left <= kept:
                 break
-            may = (rule.everything or use.kind != "exec.cachemount") and (wanted is None or wanted(use))
+            may = (rule.everything or not use.shared) and (wanted is None or wanted(use))
             if may and not use.in_use and use.used_ns <= until and _matches(use, rule.filters):
                 chosen.append(use)
-                left -= use.size_bytes
+                left -= _own_bytes(use)
         return chosen
 
     def remove_folders(self, chosen: Sequence[CacheUse]) -> list[CacheUse]:
@@ -110,6 +127,15 @@ class Holdings:
                 continue
             gone.append(use)
         return gone
+
+
+def freed_bytes(gone: Sequence[CacheUse]) -> int:
+    """What comes free with them."""
+    return sum(_own_bytes(use) for use in gone)
+
+
+def _own_bytes(use: CacheUse) -> int:
+    return 0 if use.shared else use.size_bytes
 
 
 def empty(directory: Path) -> None:

@@ -12,14 +12,15 @@ from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.units import parse_time
 
+ARGUMENT = "SOURCE_DATE_EPOCH"
 # Of files that stand on no image, where nobody says a time: the oldest that zip archives can hold.
 FIRST_NS = 315_532_800 * 10**9
 
 
-def given(arguments: Mapping[str, str]) -> int | None:
-    """What whoever builds says. Raises `Invalid`."""
-    text = arguments.get("SOURCE_DATE_EPOCH")
-    return None if text is None else parsed(text)
+def given(arguments: Mapping[str, str], default: str = "") -> int | None:
+    """What whoever builds says, else the Dockerfile's `default`. Raises `Invalid`."""
+    text = arguments.get(ARGUMENT, default)
+    return parsed(text) if text else None
 
 
 def parsed(text: str) -> int:

@@ -32,12 +32,19 @@ async def collect(store: Store) -> int:
         return freed
 
 
+async def chains(store: Store) -> set[Digest]:
+    """The snapshots that images are made of, those of platforms that are not unpacked included."""
+    found: set[Digest] = set()
+    for row in list(store.records.images.values()):
+        for variant in await store.documents.variants(row.target):
+            found.update(chain_ids(variant.config.diff_ids))
+    return found
+
+
 async def _mark(store: Store) -> tuple[set[Digest], set[Digest]]:
-    blobs, snapshots = set[Digest](), set[Digest]()
+    blobs, snapshots = set[Digest](), await chains(store)
     for row in list(store.records.images.values()):
         blobs.update([descriptor.digest async for descriptor in store.documents.reachable(row.target)])
-        for variant in await store.documents.variants(row.target):
-            snapshots.update(chain_ids(variant.config.diff_ids))
     for keeper in store.keepers:
         snapshots.update(keeper())
     await _mark_referrers(store, blobs)

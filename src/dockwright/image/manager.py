@@ -17,6 +17,7 @@ from dockwright.events import Events
 from dockwright.image import (
     bootstrap,
     building,
+    collection,
     comparing,
     describing,
     listing,
@@ -235,6 +236,10 @@ class Images:
     ) -> tuple[Descriptor, int]:
         """See `building.layer`."""
         return await building.layer(self._store, lease, key, below, latest_ns)
+
+    async def chains(self) -> set[Digest]:
+        """See `collection.chains`."""
+        return await collection.chains(self._store)
 
     async def stack(self, lease: Lease, diff_ids: tuple[Digest, ...]) -> None:
         """See `building.stack`."""

@@ -254,6 +254,8 @@ def test_the_cache_is_shown_and_pruned(run: Go) -> None:
     assert run("builder", "du").stdout.splitlines()[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
     assert "to be pruned" in run("builder", "du", "--verbose").stdout
     assert "Total reclaimed space:" in run("builder", "prune", "-f").stdout
+    assert "CACHED" in run("build", "-", stdin=text).stderr, "an image is made of it"
+    assert "Total reclaimed space:" in run("builder", "prune", "-af").stdout
     assert "CACHED" not in run("build", "-", stdin=text).stderr
 
 

@@ -298,12 +298,22 @@ async def test_what_to_prune_is_chosen(bench: Bench) -> None:
         "FROM busybox\nRUN echo one > /x\nRUN echo two > /y\nRUN --mount=type=cache,target=/c touch /c/z\n"
     )
     assert {use.kind for use in await bench.engine.builder.usage()} == {"regular", "exec.cachemount"}
-    some = await bench.engine.builder.prune({"description": ["echo two"]}, everything=False)
-    assert len(some.ids) == 1
-    none = await bench.engine.builder.prune({"until": ["1h"]}, everything=True)
-    assert none.ids == []
-    caches = await bench.engine.builder.prune({"type": ["exec.cachemount"]}, everything=True)
+    builder = bench.engine.builder
+    assert (await builder.prune({"description": ["echo two"]}, everything=False)).ids == []  # an image is made of it
+    some = await builder.prune({"description": ["echo two"]}, everything=True)
+    assert (len(some.ids), some.freed_bytes) == (1, 0)
+    assert (await builder.prune({"until": ["1h"]}, everything=True)).ids == []
+    assert (await builder.prune({"inuse": ["true"]}, everything=True)).ids == []
+    caches = await builder.prune({"type": ["exec.cachemount"]}, everything=False)
     assert len(caches.ids) == 1
+    one, two = [use for use in await builder.usage() if use.shared]
+    assert (await builder.prune({"id": [one.id[:20]], "inuse": ["false"]}, everything=True)).ids == [one.id]
+    assert (await builder.prune({"id": [two.id], "type": ["exec.cachemount"]}, everything=True)).ids == []
+    await bench.engine.images.prune({"dangling": ["true"]})
+    dangling = await builder.prune({}, everything=False)
+    assert dangling.ids == [two.id]
+    assert dangling.freed_bytes > 0
+    assert await builder.usage() == []
     with pytest.raises(DockwrightError, match="invalid filter 'colour'"):
         await bench.engine.builder.prune({"colour": ["red"]}, everything=True)
 

@@ -220,6 +220,55 @@ async def test_local_archives_are_unpacked_by_add_alone(bench: Bench) -> None:
     assert said == "I/copied:\na.tgz\n\n/kept:\na.tgz\n\n/t:\nfake.tgz\nin\n4:0\n5:6\n"
 
 
+def packed(*entries: tarfile.TarInfo) -> bytes:
+    """A tar of entries; a file says its name."""
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w") as tar:
+        for entry in entries:
+            content = entry.name.encode() if entry.isreg() else b""
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return body.getvalue()
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname, found.mode = kind, target, 0o755 if kind == tarfile.DIRTYPE else 0o640
+    return found
+
+
+async def test_archives_are_chowned_whole_and_follow_links_of_the_tree(bench: Bench) -> None:
+    link, directory, hard = tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE
+    bench.write(
+        {
+            "root.tar": packed(entry("run", directory), entry("var", directory), entry("var/run", link, "/run")),
+            "load.tar": packed(
+                entry("var/run/a", directory), entry("var/run/a/f"), entry("var/run/a/g", hard, "var/run/a/f")
+            ),
+            "x1.tar": packed(entry("one"), entry("link", link, "one")),
+            "x2.tar": packed(entry("two/deep")),
+        }
+    )
+    text = (
+        "FROM scratch AS s\nADD root.tar /\nADD load.tar /\nFROM busybox\nCOPY --from=s / /s\n"
+        "ADD --chown=100:200 --chmod=777 x*.tar /out/new/\n"
+        "RUN cat /s/run/a/f /s/run/a/g; stat -c '%n %h' /s/run/a/f; ls /out/new;"
+        " stat -c '%n %u:%g %a' /out /out/new /out/new/one /out/new/link /out/new/two/deep\n"
+    )
+    said = (await bench.build(text)).said
+    assert said.splitlines() == [
+        "var/run/a/fvar/run/a/f/s/run/a/f 2",
+        "link",
+        "one",
+        "two",
+        "/out 100:200 755",
+        "/out/new 100:200 755",
+        "/out/new/one 100:200 640",
+        "/out/new/link 100:200 777",
+        "/out/new/two/deep 100:200 640",
+    ]
+
+
 async def test_an_ignore_file_with_exceptions_is_followed_into_directories(bench: Bench) -> None:
     files = {**FILES, ".dockerignore": "*\n!d\nd/e\n!d/e/y.txt\n"}
     outcome = await bench.build("FROM busybox\nCOPY . /t/\n", dict(files))

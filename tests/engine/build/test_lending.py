@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.engine.build.conftest import Bench
 
-from dockwright.build import HostLender
+from dockwright.build import Ended, HostLender
 from dockwright.errors import DockwrightError, Invalid, NotFound
 
 pytestmark = pytest.mark.root
@@ -124,6 +124,14 @@ async def test_a_secret_may_be_a_variable(bench: Bench, monkeypatch: pytest.Monk
     assert not any("TOKEN" in one for one in image.config.run.env or ())
     with pytest.raises(Invalid, match="is no text"):
         await bench.build("FROM busybox\nRUN --mount=type=secret,id=x,env=A true\n", lender=HostLender({"x": b"\0"}))
+
+
+async def test_a_secret_in_a_variable_hides_the_one_of_that_name(bench: Bench) -> None:
+    text = "FROM busybox\nENV TOKEN=plain\nRUN --mount=type=secret,id=token,env=TOKEN echo $TOKEN | tr a-z A-Z\nRUN echo $TOKEN\n"
+    outcome = await bench.build(text, lender=HostLender(secrets={"token": SECRET.encode()}))
+    assert outcome.said == f"{SECRET.upper()}\nplain\n"
+    titles = [one.title for one in outcome.progress if isinstance(one, Ended)]
+    assert any(title.endswith("echo **** | tr a-z A-Z") for title in titles)
 
 
 async def test_what_is_required_and_not_lent_is_told(bench: Bench, tmp_path: Path) -> None:

@@ -115,6 +115,22 @@ async def test_an_image_carries_the_cache_of_its_own_layers(bench: Bench, other:
         assert "last" in await other.output((await other.build(TEXT, arguments=EPOCH)).image_id, "cat", "/last")
 
 
+async def test_what_is_linked_is_taken_from_a_cache_onto_another_base(
+    bench: Bench, other: Bench, tmp_path: Path
+) -> None:
+    text, place = "FROM {0}\nCOPY --link a.txt /t/a\nRUN cat /t/a\n", tmp_path / "cache"
+    await build(bench, text=text.format("busybox"), cache_to=[parse_to({"type": "local", "dest": str(place)})])
+    await other.build("FROM busybox\nRUN echo more > /more\n", names=("base:1",))
+    cached = await build(
+        other,
+        text=text.format("base:1"),
+        cache_from=[parse_from({"type": "local", "src": str(place)})],
+        names=("app:1",),
+    )
+    assert ran(cached) == ["[3/3] RUN cat /t/a"]
+    assert await other.output("app:1", "cat", "/t/a", "/more") == "Amore\n"
+
+
 async def test_a_cache_that_cannot_be_read_is_told_and_not_used(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     cached = await build(bench, cache_from=[parse_from({"type": "local", "src": str(tmp_path / "empty")})])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build import history, titles
+from dockwright.build import created_by, titles
 from dockwright.build.dockerfile import parse
 from dockwright.build.dockerfile.instructions.add import Add
 from dockwright.build.dockerfile.instructions.base import Instruction
@@ -97,7 +97,7 @@ def test_the_platform_is_shown_and_what_is_made_for_another(variables: dict[str,
     ],
 )
 def test_the_history_says_what_was_set(text: str, recorded: str | None) -> None:
-    assert history.of_others(instruction(text)) == recorded
+    assert created_by.of_others(instruction(text)) == recorded
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_the_history_says_what_was_set(text: str, recorded: str | None) -> None:
 def test_the_history_says_what_was_copied(text: str, recorded: str) -> None:
     one = instruction(text)
     assert isinstance(one, Copy | Add)
-    assert history.of_files(one) == recorded
+    assert created_by.of_files(one) == recorded
 
 
 def test_the_history_says_what_was_run_and_is_to_be_run() -> None:
-    assert history.of_run(("/bin/sh", "-c", "a b"), {}) == "RUN /bin/sh -c a b # buildkit"
-    assert history.of_run(("a",), {"A": "1", "B": ""}) == "RUN |2 A=1 B= a # buildkit"
-    assert history.of_command("CMD", ("/bin/sh", "-c", 'a "b"')) == 'CMD ["/bin/sh" "-c" "a \\"b\\""]'
-    assert history.of_command("ENTRYPOINT", ()) == "ENTRYPOINT []"
+    assert created_by.of_run(("/bin/sh", "-c", "a b"), {}) == "RUN /bin/sh -c a b # buildkit"
+    assert created_by.of_run(("a",), {"A": "1", "B": ""}) == "RUN |2 A=1 B= a # buildkit"
+    assert created_by.of_command("CMD", ("/bin/sh", "-c", 'a "b"')) == 'CMD ["/bin/sh" "-c" "a \\"b\\""]'
+    assert created_by.of_command("ENTRYPOINT", ()) == "ENTRYPOINT []"

@@ -113,7 +113,6 @@ def _of_use(use: CacheUse) -> filters.Fields:
         "inuse": flag(use.in_use),
         "mutable": flag(is_mutable(use)),
         "immutable": flag(not is_mutable(use)),
-        # What builds keep is theirs alone: an image that has a layer too has its own claim to it.
-        "shared": None,
-        "private": "true",
+        "shared": flag(use.shared),
+        "private": flag(not use.shared),
     }

@@ -128,6 +128,7 @@ def _record(use: CacheUse) -> wire.UsageRecord:
         UsageCount=use.uses,
         Mutable=choosing.is_mutable(use),
         InUse=use.in_use,
+        Shared=use.shared,
     )
     record.CreatedAt.FromNanoseconds(use.created_ns)
     record.LastUsedAt.FromNanoseconds(use.used_ns)

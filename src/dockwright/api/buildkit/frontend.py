@@ -95,7 +95,7 @@ class Frontend:
         remote = await contexts.remote() if contexts.is_here else None
         text, own_ignore = await self._dockerfile(contexts, remote)
         dockerfile = parse(text.data, asked.filename)
-        frontends.check_syntax(dockerfile)
+        frontends.check_syntax(dockerfile, asked.options.arguments)
         paths = context_paths(dockerfile)
         whole = whole or remote is not None or paths is None
         images = BaseImages(self._engine, asked, self._lender, self._steps, whole=whole)

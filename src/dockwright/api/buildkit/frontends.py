@@ -14,6 +14,7 @@ from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import reference
 
 _DOCKERFILE, _GATEWAY = "dockerfile.v0", "gateway.v0"
+ARGUMENT = "BUILDKIT_SYNTAX"
 _OURS = ("docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream")
 
 
@@ -26,8 +27,14 @@ def check(frontend: str, given: Mapping[str, str]) -> None:
         raise Unsupported(f"the frontend {frontend!r} is not supported: there is {_DOCKERFILE}")
 
 
-def check_syntax(dockerfile: Dockerfile) -> None:
-    """Raises `DockerfileError` where the Dockerfile's `# syntax=` names a frontend that is not ours."""
+def check_syntax(dockerfile: Dockerfile, arguments: Mapping[str, str]) -> None:
+    """Raises where a frontend that is not ours is named: `Unsupported` for that of the build's arguments, which the
+    Dockerfile's `# syntax=` does not matter beside, `DockerfileError` for that.
+    """
+    if given := arguments.get(ARGUMENT):
+        if given != _DOCKERFILE and not _is_ours(given):
+            raise Unsupported(_refusal(given))
+        return
     image, line = dockerfile.directives.get("syntax", ("", 1))
     if image and not _is_ours(image.split()[0]):
         raise dockerfile.source.error(_refusal(image), Span(line, 1))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dockwright.build.blobs import Reader
-from dockwright.build.history import past
+from dockwright.build.created_by import past
 from dockwright.build.outputs.documents import INLINE_CACHE
 from dockwright.build.progress import Steps
 from dockwright.build.remote_cache import form

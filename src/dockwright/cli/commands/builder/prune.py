@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from dockwright.cli.flags import Options
     from dockwright.cli.session import Session
 
-STEPS = "WARNING! This will remove all cached build steps.\nAre you sure you want to continue?"
-EVERYTHING = "WARNING! This will remove all cached build steps and cache mounts.\nAre you sure you want to continue?"
+DANGLING = "WARNING! This will remove all dangling build cache.\nAre you sure you want to continue?"
+EVERYTHING = "WARNING! This will remove all build cache.\nAre you sure you want to continue?"
 
 
 def run(session: Session, options: Options, arguments: list[str]) -> None:
     everything = options.on("all")
-    if not options.on("force") and not session.confirmed(EVERYTHING if everything else STEPS):
+    if not options.on("force") and not session.confirmed(EVERYTHING if everything else DANGLING):
         return
     before = {row["ID"]: row for row in records(session)} if options.on("verbose") else {}
     call = builds.prune(
@@ -50,7 +50,7 @@ COMMAND = Command(
     run,
     arguments=NO_ARGUMENTS,
     flags=(
-        Flag("all", "Cache mounts too", short="a", kind="bool"),
+        Flag("all", "What images are made of, too", short="a", kind="bool"),
         Flag("filter", "Only what matches, e.g. until=24h", kind="filter"),
         Flag("force", "Do not ask", short="f", kind="bool"),
         Flag("keep-storage", "The old name of --reserved-space", kind="bytes", default=0),
