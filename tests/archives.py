@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 KINDS = {
@@ -40,7 +40,7 @@ def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     return out.getvalue()
 
 
-def files(content: dict[str, str]) -> bytes:
+def files(content: Mapping[str, str | bytes]) -> bytes:
     """An archive of plain files, their directories included."""
     seen: list[str] = []
     members = []
@@ -51,7 +51,7 @@ def files(content: dict[str, str]) -> bytes:
             if folder not in seen:
                 seen.append(folder)
                 members.append(member(folder, kind="dir"))
-        members.append(member(path, text.encode()))
+        members.append(member(path, text.encode() if isinstance(text, str) else text))
     return tar_of(*members)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import struct
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dockwright.api.routes import ROUTER
+from tests import archives
 from tests.api.contract import SPECIFICATION, Contract
 from tests.api.wire import Answer, Api, connected
 from tests.registries import registry
@@ -33,7 +32,9 @@ OPERATIONS = [
 OWN = {
     ("GET", "/images/{}/compare"),
     ("POST", "/images/bootstrap"),
-    ("POST", "/grpc"),  # Docker's too, though its specification is silent about it
+    # Docker's too, though its specification is silent about them.
+    ("POST", "/grpc"),
+    ("POST", "/build/cancel"),
     ("POST", "/system/reconcile"),
     ("GET", "/volumes/{}/snapshots"),
     ("DELETE", "/volumes/{}/snapshots/{}"),
@@ -74,13 +75,7 @@ def simple(method: str, path: str, suffix: str = "", body: object = None) -> Non
 
 
 def tar(**files: str) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
+    return archives.files(files)
 
 
 simple("GET", "/containers/json", "?all=1&size=1")

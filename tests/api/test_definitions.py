@@ -14,6 +14,7 @@ from dockwright.buildkit.proto import control_pb2 as control
 from dockwright.buildkit.proto import gateway_pb2 as gateway
 from dockwright.buildkit.proto import llb_pb2 as llb
 from dockwright.buildkit.proto.control_grpc import ControlStub
+from dockwright.units import parse_time
 from tests.buildkitclient import Program, building, connected
 from tests.host import Daemon
 from tests.webserver import Exchange, WebServer
@@ -211,6 +212,18 @@ async def test_images_tell_of_themselves(caller: Caller) -> None:
         source = gateway.ResolveSourceMetaRequest(Source=llb.SourceOp(identifier=BUSYBOX))
         meta = await build.bridge.ResolveSourceMeta(source, metadata=build.metadata)
         assert (meta.Image.Digest, meta.Image.Config) == (answer.Digest, answer.Config)
+
+
+async def test_files_are_as_new_as_the_newest_image_at_most(caller: Caller) -> None:
+    program = Program()
+    made = program.shell(program.source(BUSYBOX), "echo x > /dated")
+    async with building(caller) as build:
+        ref = await build.solve(program.about(made))
+        stat = await build.bridge.StatFile(gateway.StatFileRequest(Ref=ref, Path="/dated"), metadata=build.metadata)
+        asked = gateway.ResolveImageConfigRequest(Ref="docker.io/library/busybox:latest")
+        image = await build.bridge.ResolveImageConfig(asked, metadata=build.metadata)
+        created = msgspec.json.decode(image.Config)["created"]
+        assert stat.stat.modTime == parse_time(created, 0)
 
 
 async def test_a_frontend_takes_definitions_in_place_of_directories(caller: Caller) -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import docker as sdk
 import pytest
 from docker.errors import APIError, BuildError
 
+from tests.archives import files
 from tests.host import Daemon
 
 pytestmark = pytest.mark.root
@@ -109,15 +109,10 @@ def test_stages_and_targets(client: sdk.DockerClient, tmp_path: Path) -> None:
 
 
 def test_a_client_that_goes_away_stops_its_build(daemon: Daemon) -> None:
-    body = io.BytesIO()
-    text = b"FROM busybox\nRUN echo begun; sleep 600\n"
-    with tarfile.open(fileobj=body, mode="w") as tar:
-        entry = tarfile.TarInfo("Dockerfile")
-        entry.size = len(text)
-        tar.addfile(entry, io.BytesIO(text))
+    body = files({"Dockerfile": "FROM busybox\nRUN echo begun; sleep 600\n"})
     client = daemon.client()
     response = client.api._post(
-        client.api._url("/build"), data=body.getvalue(), headers={"Content-Type": "application/x-tar"}, stream=True
+        client.api._url("/build"), data=body, headers={"Content-Type": "application/x-tar"}, stream=True
     )
     for chunk in response.iter_content(None):
         if b"begun" in chunk:
@@ -177,23 +172,16 @@ def test_squash_security_options_caches_and_times_of_the_classic_api(client: sdk
     ],
 )
 def test_parameters_that_do_not_fit_say_why(client: sdk.DockerClient, query: dict[str, str], why: str) -> None:
-    response = client.api.post(client.api.base_url + "/build", params=query, data=_tar("FROM busybox\n"))
+    response = client.api.post(
+        client.api.base_url + "/build", params=query, data=files({"Dockerfile": "FROM busybox\n"})
+    )
     assert why in response.text
     assert response.status_code >= 400 or "errorDetail" in response.text
 
 
-def _tar(text: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("Dockerfile")
-        member.size = len(text)
-        tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
 def _post(client: sdk.DockerClient, text: str, **query: object) -> tuple[Any, str]:
     """Build `text` with parameters that the SDK does not know; the image and what was said."""
-    response = client.api.post(client.api.base_url + "/build", params=query, data=_tar(text))
+    response = client.api.post(client.api.base_url + "/build", params=query, data=files({"Dockerfile": text}))
     lines = [json.loads(line) for line in response.text.splitlines()]
     said = "".join(line.get("stream", "") for line in lines)
     found = [line["aux"]["ID"] for line in lines if "aux" in line]

@@ -155,13 +155,15 @@ def test_the_cache_is_listed_and_pruned_by_filters(own_daemon: Daemon, each: Cli
     assert "echo one" not in listed("--filter", "description~=two")
     (one,) = re.findall(r"^ID:\s+(\S+)$", listed("--filter", "description~=echo one"), re.MULTILINE)
     assert re.findall(r"^ID:\s+(\S+)$", listed("--filter", f"id={one}"), re.MULTILINE) == [one]
-    each.says("buildx", "prune", "-f", "--filter", "until=1h")
+    assert "echo one" in listed("--filter", "shared=true")  # with the image that was made
+    assert "source.local" in listed("--filter", "private=true")
+    each.says("buildx", "prune", "-af", "--filter", "until=1h")
     assert "echo one" in listed()
     each.says("buildx", "prune", "-f", "--filter", "description~=echo two")
     assert "echo two" in listed("--filter", "shared=true"), "an image is made of it"
     each.says("buildx", "prune", "-af", "--filter", "description~=echo two")
     assert "echo two" not in listed()
-    each.says("buildx", "prune", "-f", "--filter", "type=source.local")
+    each.says("buildx", "prune", "-f", "--filter", "mutable=true")
     assert "source.local" not in listed()
     assert "echo one" in listed()
 

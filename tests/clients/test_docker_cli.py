@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import member, tar_of
 from tests.clients.pty_session import PtySession
 from tests.host import Daemon
 
@@ -275,13 +276,9 @@ def test_cp_both_ways(cli: Cli, running: str, tmp_path: Path) -> None:
 
 
 def test_cp_from_stdin_and_to_stdout(cli: Cli, running: str, docker_cli: str) -> None:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        member = tarfile.TarInfo("piped")
-        member.size, member.uid = 5, 1000
-        archive.addfile(member, io.BytesIO(b"words"))
+    sent = tar_of(member("piped", b"words", uid=1000))
     command = [docker_cli, "cp", "-a", "-", f"{running}:/tmp"]
-    subprocess.run(command, input=buffer.getvalue(), env=cli.environment, check=True)
+    subprocess.run(command, input=sent, env=cli.environment, check=True)
     assert cli("exec", running, "stat", "-c", "%u %s", "/tmp/piped").stdout == "1000 5\n"
     packed = subprocess.run(
         [docker_cli, "cp", f"{running}:/tmp/piped", "-"], env=cli.environment, check=True, capture_output=True

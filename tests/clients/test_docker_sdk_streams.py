@@ -20,6 +20,7 @@ from docker.errors import APIError, ImageNotFound
 from docker.models.containers import Container
 
 from tests.api.wire import hijacked
+from tests.archives import member, tar_of
 from tests.clients.conftest import Containers
 
 pytestmark = pytest.mark.root
@@ -313,13 +314,7 @@ def test_an_unknown_user_is_refused(running: Container) -> None:
 
 
 def packed(**files: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.uid, member.gid, member.mode = len(data), 1000, 1000, 0o640
-            archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return tar_of(*(member(name, data, uid=1000, gid=1000, mode=0o640) for name, data in files.items()))
 
 
 def unpacked(stream: Iterator[bytes]) -> dict[str, tarfile.TarInfo]:

@@ -15,6 +15,7 @@ from dockwright.container.mounts import parse_bind
 from dockwright.errors import Invalid
 from dockwright.network.files import etc_hosts
 from dockwright.runtime.oci import start_error
+from tests.archives import files
 from tests.clients.conftest import Containers
 
 pytestmark = pytest.mark.root
@@ -26,12 +27,7 @@ def running(containers: Containers) -> Container:
 
 
 def packed(name: str, content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return files({name: content})
 
 
 def names_in(container: Container, path: str) -> list[str]:

@@ -13,12 +13,12 @@ import tarfile
 import threading
 import urllib.parse
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from dockwright.buildkit.proto.control_pb2 import StatusResponse
+from tests.archives import files
 from tests.clients.dockercommand import LIMIT_S, Client
 from tests.host import Daemon
 from tests.processes import ended, started
@@ -88,13 +88,8 @@ def test_an_older_docker_lends_secrets_and_takes_files(old: Client) -> None:
 
 
 def test_an_older_docker_sends_a_context_and_a_dockerfile_from_its_input(old: Client) -> None:
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, text in (("Dockerfile", b"FROM busybox\nCOPY b /b\nRUN cat /b\n"), ("b", b"from a tar\n")):
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            tar.addfile(info, BytesIO(text))
-    done = old.run("build", "--no-cache", "--progress", "plain", "-", stdin=packed.getvalue())
+    packed = files({"Dockerfile": "FROM busybox\nCOPY b /b\nRUN cat /b\n", "b": "from a tar\n"})
+    done = old.run("build", "--no-cache", "--progress", "plain", "-", stdin=packed)
     assert done.returncode == 0, done.stderr
     assert "from a tar" in done.stderr
     done = old.run("build", "--no-cache", "--progress", "plain", "-", stdin=b"FROM busybox\nRUN echo alone\n")
@@ -142,12 +137,7 @@ def post(daemon: Daemon) -> Callable[..., list[dict[str, object]]]:
 
 
 def _packed(text: str) -> bytes:
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        info = tarfile.TarInfo("Dockerfile")
-        info.size = len(text)
-        tar.addfile(info, BytesIO(text.encode()))
-    return packed.getvalue()
+    return files({"Dockerfile": text})
 
 
 def test_the_answer_is_a_trace_and_the_images_id(post: Callable[..., list[dict[str, object]]], daemon: Daemon) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pytest
 from requests.exceptions import RequestException
+from tests.archives import files
 from tests.host import Daemon
 from tests.registries import registry
 from urllib3.exceptions import HTTPError
@@ -20,22 +19,13 @@ TEXT = b"FROM busybox\nRUN echo one > /one\nRUN rm /one && echo two > /two\n"
 POINTS = ("build.squash", "image.product", "push.manifest")
 
 
-def context() -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        member = tarfile.TarInfo("Dockerfile")
-        member.size = len(TEXT)
-        tar.addfile(member, io.BytesIO(TEXT))
-    return out.getvalue()
-
-
 def build(daemon: Daemon, name: str) -> str:
     """Squash, compress, name and push; what the daemon said, as far as it came."""
     client = daemon.client()
     outputs = json.dumps([{"Type": "image", "Attrs": {"name": name, "push": "true", "compression": "zstd"}}])
     try:
         query = {"squash": "1", "outputs": outputs}
-        return client.api.post(client.api.base_url + "/build", params=query, data=context()).text
+        return client.api.post(client.api.base_url + "/build", params=query, data=files({"Dockerfile": TEXT})).text
     except (RequestException, HTTPError, OSError):
         return ""
     finally:

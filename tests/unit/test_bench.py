@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import report
-from bench.engines import Engine
+import pytest
+from bench import debian, report
+from bench.engines import Dockerd, Engine
 from bench.http import Failed
 from bench.row import Result, Row, Scale, Session, measure
 from bench.rows import ROWS
@@ -75,3 +77,31 @@ def test_rows_have_names_of_their_own_and_titles_that_fit_every_scale() -> None:
     for scale in (Scale.full(), Scale.quick()):
         for found in ROWS:
             assert "{" not in found.title.format(**vars(scale))
+
+
+def test_the_dockerd_to_compare_with_is_a_path_or_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Dockerd.at("/opt/sbin/dockerd") == "/opt/sbin/dockerd"
+    monkeypatch.setattr(debian, "tree", lambda name, suite, packages: tmp_path / f"{name} {suite} {' '.join(packages)}")
+    assert Dockerd.at("debian:sid") == f"{tmp_path}/daemon-sid sid docker.io containerd runc/usr/sbin/dockerd"
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    assert debian.fetch(debian.buildx) is None
+    assert "apt-get is missing" in capsys.readouterr().err
+
+
+def test_programs_beside_a_dockerd_are_its_own_and_a_runc_that_does_not_run_is_not(tmp_path: Path) -> None:
+    tree, root = tmp_path / "tree/usr", tmp_path / "root"
+    for name, script in (
+        ("sbin/dockerd", ""),
+        ("bin/containerd", ""),
+        ("sbin/runc", "exit 1\n"),
+        ("sbin/docker-proxy", ""),
+    ):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(f"#!/bin/sh\n{script}")
+        (tree / name).chmod(0o755)
+    root.mkdir()
+    first = Dockerd(root, str(tree / "sbin/dockerd")).environment()["PATH"].split(":")[0]
+    assert sorted(path.name for path in Path(first).iterdir()) == ["containerd", "docker-proxy"]

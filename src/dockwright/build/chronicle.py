@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dockwright import workers
+from dockwright import faults, workers
 from dockwright.errors import NotFound
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
@@ -60,10 +60,14 @@ class Chronicle:
         self._database = database
 
     async def add(self, record: Record, log: bytes, documents: Sequence[bytes] = ()) -> list[str]:
-        """Keep a record, in place of a former one of the same ref; the refs of those that went for it."""
+        """Keep a record, in place of a former one of the same ref; the refs of those that went for it.
+
+        All of it is kept or nothing. Raises what SQLite raises.
+        """
         packed, log_digest = await workers.quick(_packed, log)
         rows = {digests.of(one): one for one in documents}
         oldest_ns = time.time_ns() - KEPT_S * 10**9
+        faults.point("build.record")
 
         def save(db: sqlite3.Connection) -> list[str]:
             db.execute("DELETE FROM build_history WHERE ref = ?", (record.ref,))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from dockwright import workers
+from dockwright import faults, workers
 from dockwright.build import edits, files, foreign, places
 from dockwright.build.cache import Cache, Tree
 from dockwright.build.context import Context
@@ -284,6 +284,7 @@ class Solving:
         inputs.add("the latest time", self._time_ns(vertex))
 
         async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            faults.point("build.edit")
             await workers.bulk(edits.apply, vertex, rootfs, self._time_ns(vertex))
 
         return await self._step(vertex, inputs, below, change)

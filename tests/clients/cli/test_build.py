@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.archives import files
 from tests.clients.cli.conftest import Run, Terminal
 from tests.host import Daemon
 from tests.registries import registry
@@ -65,14 +65,8 @@ def context(tmp_path: Path) -> Path:
     return tmp_path / "c"
 
 
-def packed(files: dict[str, bytes]) -> str:
-    body = io.BytesIO()
-    with tarfile.open(fileobj=body, mode="w") as tar:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size = len(text)
-            tar.addfile(entry, io.BytesIO(text))
-    return body.getvalue().decode("latin-1")
+def packed(content: dict[str, bytes]) -> str:
+    return files(content).decode("latin-1")
 
 
 def test_a_directory_is_built_without_what_is_ignored(run: Go, context: Path, name: str) -> None:

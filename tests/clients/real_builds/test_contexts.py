@@ -86,7 +86,7 @@ CASES = {
     "a Dockerfile at an address": Case(
         "-f {web}/Other {directory}",
         "other here",
-        cannot={"classic": "unable to prepare context", "buildx": "low-level language"},
+        cannot={"classic": "unable to prepare context"},
     ),
     "-f - with a directory": Case("-f - {directory}", "given here", GIVEN),
     "-f - with a repository": Case("-f - {git}#v1", "given git", GIVEN),

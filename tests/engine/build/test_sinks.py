@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
-import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from tests.archives import member, tar_of
 from tests.engine.build.conftest import Bench, Kept, give
 
 from dockwright.build.outputs import DirectorySink, FileSink, Sink, parse
@@ -20,13 +19,7 @@ pytestmark = pytest.mark.root
 
 
 def tar(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.uid = len(content), 0o640, 7
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return tar_of(*(member(name, content, mode=0o640, uid=7) for name, content in files.items()))
 
 
 async def chunks(data: bytes) -> AsyncIterator[bytes]:

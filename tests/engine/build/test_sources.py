@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import io
 import tarfile
@@ -12,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from tests import archives
 from tests.engine.build.conftest import Bench
 from tests.repositories import COMMIT_TIME, Repository, Server
 from tests.webserver import Exchange, WebServer
@@ -66,16 +68,6 @@ def files() -> Files:
 def web(files: Files) -> Iterator[WebServer]:
     with WebServer(files.answer) as server:
         yield server
-
-
-def tar_of(members: dict[str, str]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, text in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
 
 
 async def test_a_repository_is_added(bench: Bench, served: Server) -> None:
@@ -236,7 +228,7 @@ async def test_the_name_of_an_address(bench: Bench, web: WebServer, files: Files
 
 
 async def test_archives_are_unpacked_where_it_is_said(bench: Bench, web: WebServer, files: Files) -> None:
-    files.content["/a.tgz"] = packed = tar_of({"in/one": "1", "two": "2"})
+    files.content["/a.tgz"] = packed = gzip.compress(archives.files({"in/one": "1", "two": "2"}))
     outcome = await bench.build(
         f"FROM busybox\nADD {web.url}/a.tgz /kept/\nADD --unpack=true {web.url}/a.tgz /d/\n"
         "ADD --unpack=false local.tgz /local/\nADD local.tgz /unpacked/\n",
@@ -275,7 +267,7 @@ async def test_paths_and_addresses_go_together(bench: Bench, web: WebServer, fil
 
 async def test_contexts_by_address(bench: Bench, web: WebServer, files: Files, served: Server) -> None:
     served.repositories["r"].commit({"Dockerfile": "FROM busybox\nCOPY a.txt /a\n"})
-    files.content["/c.tgz"] = tar_of({"Dockerfile": "FROM busybox\nCOPY x /a\n", "x": "packed"})
+    files.content["/c.tgz"] = gzip.compress(archives.files({"Dockerfile": "FROM busybox\nCOPY x /a\n", "x": "packed"}))
     files.content["/lone"] = b"FROM busybox\nRUN echo -n lone > /a\n"
     sources = bench.engine.builder.sources
     for address, shown in (
@@ -299,7 +291,7 @@ async def test_named_contexts(bench: Bench, web: WebServer, files: Files, served
     (directory / "n.txt").write_text("named")
     (directory / "left-out").write_text("")
     (directory / ".dockerignore").write_text("left-out\n")
-    files.content["/c.tgz"] = tar_of({"p.txt": "packed"})
+    files.content["/c.tgz"] = gzip.compress(archives.files({"p.txt": "packed"}))
     contexts: dict[str, Context | str] = {
         "dir": await asyncio.to_thread(Context.at, directory, "Dockerfile"),
         "repo": f"{served.address('r')}#v1",

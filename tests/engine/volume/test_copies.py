@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import re
 import stat
-import tarfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import archives
 from tests.host import footprint
 
 import dockwright
@@ -65,17 +64,7 @@ async def container(engine: Engine, name: str, *command: str, target: str = "/da
 
 
 def archive(**files: str) -> AsyncIterator[bytes]:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield packed.getvalue()
-
-    return chunks()
+    return archives.stream(archives.files(files))
 
 
 async def import_(engine: Engine, name: str, *, replace: bool = False, **files: str) -> None:

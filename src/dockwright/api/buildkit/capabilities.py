@@ -18,11 +18,12 @@ FRONTEND = (
 ).split()
 # Of requests and definitions: what exporters, sources, operations and fields of them there are.
 REQUESTS = (
-    "source.image source.image.resolvemode source.image.checksum source.local source.local.unique source.local.sessionid "
-    "source.local.includepatterns source.local.followpaths source.local.excludepatterns source.local.sharedkeyhint "
-    "source.local.differ source.git source.git.keepgitdir source.git.fullurl source.git.httpauth source.git.mountsshsock "
-    "source.git.subdir source.git.checksum source.git.skipsubmodules source.http source.http.checksum source.http.perm "
-    "soruce.http.uidgid source.ocilayout "
+    "source.image source.image.resolvemode source.image.checksum source.local source.local.unique "
+    "source.local.sessionid source.local.includepatterns source.local.followpaths "
+    "source.local.excludepatterns source.local.sharedkeyhint source.local.differ source.git "
+    "source.git.keepgitdir source.git.fullurl source.git.httpauth source.git.knownsshhosts "
+    "source.git.mountsshsock source.git.subdir source.git.checksum source.git.skipsubmodules source.http "
+    "source.http.checksum source.http.perm soruce.http.uidgid source.ocilayout "
     "exec.meta.base exec.meta.network exec.meta.proxyenv exec.meta.security exec.meta.setsdefaultpath exec.mount.bind "
     "exec.mount.bind.readwrite-nooutput exec.mount.cache exec.mount.cache.sharing exec.mount.selector exec.mount.tmpfs "
     "exec.mount.tmpfs.size exec.mount.secret exec.mount.ssh exec.mount.cache.content exec.secretenv "

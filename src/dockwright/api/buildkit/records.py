@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
+import sqlite3
 import struct
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -24,7 +26,7 @@ from dockwright.build.outputs.result import Attestation
 from dockwright.build.sources import gitref
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.status_pb2 import Status as StatusMessage
-from dockwright.errors import Unavailable
+from dockwright.errors import DockwrightError, Unavailable
 from dockwright.oci import Descriptor, Platform
 from dockwright.oci import digest as digests
 from dockwright.undo import shielded
@@ -37,6 +39,7 @@ _STATEMENT_TYPE = "application/vnd.in-toto+json"
 _PREDICATE = "in-toto.io/predicate-type"
 _DESCRIPTOR = "containerimage.descriptor"
 _LENGTH = struct.Struct("<I")
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -123,8 +126,11 @@ class Records:
         log = await workers.quick(_packed, recording.board.kept())
         record.logs.CopyFrom(_descriptor(_LOG_TYPE, log))
         kept = Record(record.Ref, record.CreatedAt.ToNanoseconds(), False, record.SerializeToString())
+        gone: list[str] = []
         try:
             gone = await self._history.add(kept, log, documents)
+        except (DockwrightError, OSError, sqlite3.Error) as failed:  # a full disk, mostly: the build itself is done
+            logger.warning("the build %s is not recorded: %s", record.Ref, failed)
         finally:
             del self._going[record.Ref]
         self._tell(wire.COMPLETE, record)

@@ -151,8 +151,8 @@ class Buildkit:
         said: Sequence[StatusResponse] | None = None
         if solve_id not in self._jobs:
             said = await self.records.statuses(solve_id)
-        if said is None and solve_id not in self._jobs and solve_id in self._ended:
-            said = ()
+        if said is None and solve_id not in self._jobs and solve_id in self._ended:  # meanwhile, or without a record
+            said = await self.records.statuses(solve_id) or ()
         if said is not None:
             for status in said:
                 yield status
@@ -191,11 +191,11 @@ class Buildkit:
         if (ref_id := result_of(definition)) is not None:
             if ref_id not in self._refs:
                 raise NotFound(f"there is no such result: {ref_id}")
+            job.refs[ref_id] = self._refs[ref_id]
             return self._refs[ref_id]
         teller = job.board.teller()
-        maker = Defined(self.engine, self.sessions, self._locals, job.session_id, self._lender(job), teller, job.stack)
         try:
-            prepared = await maker.prepare(definition)
+            prepared = await self._defined(job, teller).prepare(definition)
         except DockwrightError as error:
             raise failures.of(error, None, teller) from error
         return self._keep(Ref(secrets.token_hex(12), job, prepared))

@@ -18,6 +18,11 @@ from dockwright.undo import shielded
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _SSH = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+# A server has to prove that it is one of those in the file, which git runs beside.
+_STRICT_SSH = (
+    "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o GlobalKnownHostsFile=/dev/null "
+    '-o UserKnownHostsFile="$HOME/known_hosts" -o LogLevel=ERROR'
+)
 # A repository may bring none of these along; they are said all the same, for whatever a later git reads.
 _CONFIG = {
     "protocol.allow": "never",
@@ -65,6 +70,11 @@ class Git:
     def with_environment(self, **environment: str) -> Git:
         """With more variables."""
         return replace(self, environment={**self.environment, **environment})
+
+    def knowing(self, known_hosts: str) -> Git:
+        """One that takes no ssh server but those. Blocking."""
+        (self.scratch / "known_hosts").write_text(known_hosts)
+        return self.with_environment(GIT_SSH_COMMAND=_STRICT_SSH)
 
     async def run(self, *arguments: str, cwd: Path | None = None) -> str:
         """What git says. Cancelled, it is killed. Raises what `_failure` makes of a failure."""

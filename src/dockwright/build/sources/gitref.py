@@ -27,7 +27,10 @@ _TEXTS = {"ref": "ref", "subdir": "subdir", "checksum": "checksum", "commit": "c
 
 @dataclass(frozen=True)
 class GitRef:
-    """A tree of a repository. `remote` is what git is given; None where nothing was said. `subdir` has no slash around it."""
+    """A tree of a repository. `remote` is what git is given; None where nothing was said. `subdir` has no slash around it.
+
+    `known_hosts` are the keys of ssh servers, in ssh's own form, where whoever builds knows them: no others are taken then.
+    """
 
     remote: str
     ref: str = ""
@@ -37,6 +40,7 @@ class GitRef:
     submodules: bool | None = None
     mtime: str = "checkout"
     fetch_by_commit: bool = False
+    known_hosts: str = ""
 
     @property
     def shown(self) -> str:

@@ -150,6 +150,8 @@ class Repositories:
             git = Git(scratch, {"remote.origin.url": ref.remote})
             if self.files and ref.remote.startswith("file://"):
                 git = git.with_config(protocol__file__allow="always")
+            if ref.known_hosts:
+                git = await workers.quick(git.knowing, ref.known_hosts)
             agent = await stack.enter_async_context(lender.agent(DEFAULT_AGENT))
             if agent is not None:
                 git = git.with_environment(SSH_AUTH_SOCK=str(agent))

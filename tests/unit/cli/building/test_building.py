@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.archives import files
 from tests.unit.cli.building.engine import GATEWAY, Build, Engine
 
 from dockwright.buildkit import errors as wire_errors
@@ -252,11 +251,7 @@ def test_a_dockerfile_from_standard_input_goes_beside_the_context(
 
 
 def test_a_tar_on_standard_input_is_uploaded_when_it_is_asked_for(build: Run, start: Start) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo("Dockerfile")
-        entry.size = 300_000
-        archive.addfile(entry, io.BytesIO(b"#" * 300_000))
+    packed = files({"Dockerfile": "#" * 300_000})
     got = b""
 
     async def script(going: Build) -> dict[str, str]:
@@ -267,8 +262,8 @@ def test_a_tar_on_standard_input_is_uploaded_when_it_is_asked_for(build: Run, st
             got = b"".join([message.data async for message in stream])
         return {}
 
-    build(start(script), "-", input=packed.getvalue())
-    assert got == packed.getvalue()
+    build(start(script), "-", input=packed)
+    assert got == packed
 
 
 def test_a_lone_dockerfile_on_standard_input_has_an_empty_context(build: Run, start: Start, tmp_path: Path) -> None:
@@ -478,14 +473,8 @@ def test_an_image_layout_is_unpacked_and_joins_what_is_there(
     build: Run, start: Start, context: Path, tmp_path: Path
 ) -> None:
     def layout(name: str) -> bytes:
-        packed = io.BytesIO()
         index = {"manifests": [{"digest": name, "annotations": {"org.opencontainers.image.ref.name": name}}]}
-        with tarfile.open(fileobj=packed, mode="w") as archive:
-            for path, data in (("oci-layout", b"{}"), ("index.json", json.dumps(index).encode()), (f"b-{name}", b"")):
-                entry = tarfile.TarInfo(path)
-                entry.size = len(data)
-                archive.addfile(entry, io.BytesIO(data))
-        return packed.getvalue()
+        return files({"oci-layout": "{}", "index.json": json.dumps(index), f"b-{name}": ""})
 
     async def script(going: Build) -> dict[str, str]:
         assert going.request.Exporters[0].Attrs["tar"] == "true"

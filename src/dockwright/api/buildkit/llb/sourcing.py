@@ -84,6 +84,7 @@ class Sources:
             checksum,
             keep_git_dir=keep,
             submodules=False if skip else None,
+            known_hosts=attributes.pop("git.knownsshhosts", ""),
         )
         return Repository(title=title or found.shown, ref=found)
 

@@ -8,7 +8,8 @@ from dockwright.api.buildkit.llb import changing, executing
 from dockwright.api.buildkit.llb.program import Program
 from dockwright.api.buildkit.llb.results import Results, chosen, layered
 from dockwright.api.buildkit.llb.sourcing import Sources
-from dockwright.build.graph import Difference, Merge, Scratch, Vertex
+from dockwright.build import times
+from dockwright.build.graph import Base, Difference, Merge, Scratch, Vertex, in_order
 from dockwright.build.plan import Plan
 from dockwright.buildkit.proto.llb_pb2 import LinuxResources, Op, OpMetadata, Platform
 from dockwright.errors import Unsupported
@@ -36,7 +37,9 @@ async def plan(program: Program, sources: Sources, platform: OciPlatform | None)
             fresh.update(results.own)
     vertex = layered(made[program.result].at(program.index)) if program.result else Scratch()
     own = platform or platforms.host()
-    return Plan(vertex, RunConfig(), (), "", own, None, frozenset(fresh))
+    # The newest image says how new files are at most, as a Dockerfile's base image does.
+    images = [one.image for one in in_order([vertex]) if isinstance(one, Base)]
+    return Plan(vertex, RunConfig(), (), "", own, max(images, key=times.of_image, default=None), frozenset(fresh))
 
 
 async def _translated(
