@@ -7,7 +7,6 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dockwright.build import created_by, ports, titles
 from dockwright.build.describing import answer
 from dockwright.build.describing.answer import LINT, OUTLINE, TARGETS
 from dockwright.build.dockerfile import DockerfileError, parse
@@ -15,7 +14,8 @@ from dockwright.build.dockerfile.expansion import BadExpansion, expand
 from dockwright.build.dockerfile.instructions import KEYWORDS
 from dockwright.build.dockerfile.instructions.expose import Expose
 from dockwright.build.dockerfile.scope import Scope
-from dockwright.build.plan import Options
+from dockwright.build.planning import created_by, ports, titles
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid
 from dockwright.ignoring import read_ignore_file
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.build import foreign
+from dockwright.build.solving import foreign
 from dockwright.oci import Platform
 from dockwright.oci import platform as platforms
 

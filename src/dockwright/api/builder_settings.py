@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from dockwright.build.cache.pruning import FILTERS
 from dockwright.build.policy import NETWORK_HOST, SECURITY_INSECURE, BuilderOptions, Rule, Space
-from dockwright.build.pruning import FILTERS
 from dockwright.errors import DockwrightError, Invalid
 from dockwright.units import parse_duration, parse_size
 

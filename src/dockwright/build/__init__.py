@@ -1,24 +1,23 @@
 """Building images: from a context and a Dockerfile to layers, and to an image of them.
 
-    dockerfile/             the language: text in, typed instructions out
-    plan, effects, graph    instructions become operations
-    solver, cache           operations become trees of files, each once
-    running, files, edits, mounting         what an operation does
-    lending, lenders                        secrets, ssh agents and credentials of whoever asks for a build
-    builder, context, progress, pruning     one build, and all of them
-    chronicle               records of builds that are over
-    finishing, attesting, squashing         what becomes of its result
-    outputs/, attestations/, remote_cache/  what it gives, what is said of that, caches of other hosts
+    dockerfile/, describing/     the language: text in, typed instructions out; what can be told of a file without building it
+    planning/               instructions become a graph of operations
+    sources/, lending/      what comes from elsewhere: repositories, addresses, layouts; secrets, agents, credentials
+    solving/, steps/        operations become trees of files, each once; commands in containers
+    cache/, remote_cache/   what is kept for later builds, here and on other hosts
+    outputs/, attestations/ what a build gives, and what is said of it
+    builder, finishing, context, channel, progress, policy, chronicle     one build from its request to its end, and all of them
 
 What does not belong here: HTTP, registries, how layers are kept.
 """
 
 from dockwright.build.builder import Builder, BuildRequest
-from dockwright.build.cache import BUILD_SCHEMA, Cache
+from dockwright.build.cache.pruning import CacheUse, Pruned
+from dockwright.build.cache.records import BUILD_SCHEMA, Cache
 from dockwright.build.context import Context
-from dockwright.build.lenders import HostLender
-from dockwright.build.lending import Lender
-from dockwright.build.plan import Options
+from dockwright.build.lending.lender import Lender
+from dockwright.build.lending.lenders import HostLender
+from dockwright.build.planning.plan import Options
 from dockwright.build.progress import (
     Built,
     Ended,
@@ -33,8 +32,7 @@ from dockwright.build.progress import (
     Steps,
     Warned,
 )
-from dockwright.build.pruning import CacheUse, Pruned
-from dockwright.build.running import Limits, StepFailed
+from dockwright.build.steps.running import Limits, StepFailed
 
 __all__ = [
     "BUILD_SCHEMA",

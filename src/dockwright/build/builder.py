@@ -13,29 +13,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build import entitlements, layouts, pruning, times
 from dockwright.build.attestations import Attestations
-from dockwright.build.cache import Cache, Tree
+from dockwright.build.cache import pruning
+from dockwright.build.cache.pruning import CacheUse, Holdings, Pruned
+from dockwright.build.cache.records import Cache, Tree
 from dockwright.build.channel import Channel
 from dockwright.build.chronicle import Chronicle
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks, parse
 from dockwright.build.finishing import Finishing
-from dockwright.build.lenders import LendsNothing
-from dockwright.build.lending import Lender
-from dockwright.build.mounting import Mounter
-from dockwright.build.named import Named
+from dockwright.build.lending.lender import Lender
+from dockwright.build.lending.lenders import LendsNothing
 from dockwright.build.outputs.output import Format, Output, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported
-from dockwright.build.plan import Options, Plan, Planner
+from dockwright.build.planning import entitlements, times
+from dockwright.build.planning.named import Named
+from dockwright.build.planning.plan import Options, Plan, Planner
 from dockwright.build.policy import BuilderOptions, Rule, Space
 from dockwright.build.progress import Built, Progress, Steps
-from dockwright.build.pruning import CacheUse, Holdings, Pruned
 from dockwright.build.remote_cache.asked import CacheFrom, CacheTo
 from dockwright.build.remote_cache.importing import Importing
-from dockwright.build.running import Limits, Runner
-from dockwright.build.solver import Solver, Solving, Work
-from dockwright.build.sources import Sources
+from dockwright.build.solving.solver import Solving
+from dockwright.build.solving.work import Work, Worker
+from dockwright.build.sources import Sources, layouts
+from dockwright.build.steps.mounting import Mounter
+from dockwright.build.steps.running import Limits, Runner
 from dockwright.container.parts import Parts
 from dockwright.errors import DockwrightError, Invalid, NotFound
 from dockwright.image import Image
@@ -107,7 +109,7 @@ class Builder:
         self.caches, self.contexts = data / "mounts", data / "contexts"
         self.sources = Sources(data / "sources", files=self._options.repositories_of_host)
         self._mounter = Mounter(parts.snapshots, self._runner, self.caches, directory, self.contexts)
-        self._solver = Solver(parts.images, cache, self._runner, self._mounter, self.sources, parts.background)
+        self._worker = Worker(parts.images, cache, self._runner, self._mounter, self.sources, parts.background)
         self._holdings = Holdings(cache, self._mounter, self.sources.shelf, data)
         self._built = asyncio.Event()
 
@@ -225,7 +227,7 @@ class Builder:
                 keep_failed=request.keep_failed,
                 imported=imported,
             )
-            solving = Solving(self._solver, work)
+            solving = Solving(self._worker, work)
             trees = await solving.solve(*(plan.vertex for plan in plans))
             finishing = Finishing(
                 images, self._runner, self._mounter, self.contexts, request, solving, find_image, text, began_ns

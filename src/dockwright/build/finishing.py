@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dockwright.build.attesting import Attesting
-from dockwright.build.cache import Tree
-from dockwright.build.mounting import Mounter
+from dockwright.build.attestations.attesting import Attesting
+from dockwright.build.cache.records import Tree
 from dockwright.build.outputs.exporting import Exporter
 from dockwright.build.outputs.output import ToStore
 from dockwright.build.outputs.result import Attestation, Exported, Part, Result
-from dockwright.build.plan import Plan
+from dockwright.build.outputs.squashing import Squashing
+from dockwright.build.planning.plan import Plan
 from dockwright.build.remote_cache.exporting import CacheExporter, inline
-from dockwright.build.running import Runner
-from dockwright.build.solver import Solving
-from dockwright.build.squashing import Squashing
+from dockwright.build.solving.solver import Solving
+from dockwright.build.steps.mounting import Mounter
+from dockwright.build.steps.running import Runner
 from dockwright.image import Image, Images
 from dockwright.oci import History, ImageConfig, Platform, RootFS
 from dockwright.units import rfc3339

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dockwright.build.inputs import Difference
-from dockwright.build.running import StepFailed
+from dockwright.build.solving.inputs import Difference
+from dockwright.build.steps.running import StepFailed
 from dockwright.oci import Digest, Platform
 from dockwright.oci import digest as digests
 

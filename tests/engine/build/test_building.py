@@ -13,7 +13,7 @@ from tests.engine.build.conftest import Bench
 
 from dockwright import faults
 from dockwright.build import BuildRequest, Ended, StepFailed
-from dockwright.build.effects import DEFAULT_PATH
+from dockwright.build.planning.effects import DEFAULT_PATH
 from dockwright.engine import Engine
 from dockwright.errors import DockwrightError, HostFailure, NotFound
 from dockwright.network import NetworkOptions

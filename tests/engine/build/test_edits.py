@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.build import edits
-from dockwright.build.graph import Edit, NewDirectory, NewLink, Remove, Scratch, WriteFile
+from dockwright.build.planning.graph import Edit, NewDirectory, NewLink, Remove, Scratch, WriteFile
+from dockwright.build.solving import edits
 from dockwright.errors import DockwrightError, Invalid, NotFound
 
 pytestmark = pytest.mark.root

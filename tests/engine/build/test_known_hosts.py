@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.repositories import Repository
 
-from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending.lenders import LendsNothing
 from dockwright.build.sources import Sources
 from dockwright.build.sources.gitref import GitRef
 

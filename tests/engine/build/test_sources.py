@@ -19,7 +19,7 @@ from tests.repositories import COMMIT_TIME, Repository, Server
 from tests.webserver import Exchange, WebServer
 
 from dockwright.build import BuildRequest, Context, HostLender
-from dockwright.build.lenders import LendsNothing
+from dockwright.build.lending.lenders import LendsNothing
 from dockwright.errors import Corrupt, DockwrightError, Forbidden, Invalid, NotFound, Unauthorized, Unavailable
 
 pytestmark = pytest.mark.root

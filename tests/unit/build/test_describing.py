@@ -10,7 +10,7 @@ import pytest
 
 from dockwright.build.describing import REQUESTS, answer
 from dockwright.build.dockerfile import DockerfileError
-from dockwright.build.plan import Options
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid, Unsupported
 
 FILE = b"""\

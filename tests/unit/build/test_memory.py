@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dockwright.build import memory
-from dockwright.build.cache import BUILD_SCHEMA
-from dockwright.build.inputs import Inputs
-from dockwright.build.memory import Memory
+from dockwright.build.cache import memory
+from dockwright.build.cache.memory import Memory
+from dockwright.build.cache.records import BUILD_SCHEMA
+from dockwright.build.solving.inputs import Inputs
 from dockwright.store import Database
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build import modes
+from dockwright.build.solving import modes
 from dockwright.errors import Invalid
 
 

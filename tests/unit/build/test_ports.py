@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build import ports
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.instructions.expose import Expose
+from dockwright.build.planning import ports
 
 
 def exposed(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockwright.build.dockerfile import parse
-from dockwright.build.reads import context_paths
+from dockwright.build.planning.reads import context_paths
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dockwright.build import created_by, titles
 from dockwright.build.dockerfile import parse
 from dockwright.build.dockerfile.instructions.add import Add
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.instructions.copy import Copy
-from dockwright.build.titles import Titles
+from dockwright.build.planning import created_by, titles
+from dockwright.build.planning.titles import Titles
 from dockwright.oci import platform as platforms
 
 VARIABLES = {"A": "one", "B": "two words", "EMPTY": ""}

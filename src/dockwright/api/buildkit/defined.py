@@ -18,7 +18,7 @@ from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Sessions
 from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Options, Steps
-from dockwright.build.graph import Local, Vertex
+from dockwright.build.planning.graph import Local, Vertex
 from dockwright.buildkit.filesync import Wanted
 from dockwright.buildkit.proto.llb_pb2 import Definition
 from dockwright.engine import Engine

@@ -18,7 +18,7 @@ from dockwright.api.buildkit.sessions import Sessions
 from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Steps, describing
 from dockwright.build.dockerfile import parse
-from dockwright.build.reads import context_paths
+from dockwright.build.planning.reads import context_paths
 from dockwright.build.remote_cache import CacheFrom, parse_from
 from dockwright.credentials import Credentials
 from dockwright.engine import Engine

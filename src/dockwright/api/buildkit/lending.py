@@ -15,7 +15,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from dockwright import workers
 from dockwright.api.buildkit.accounts import SessionAccount
 from dockwright.api.buildkit.sessions import Session, Sessions
-from dockwright.build.lending import SECRET_LIMIT_BYTES
+from dockwright.build.lending.lender import SECRET_LIMIT_BYTES
 from dockwright.buildkit.proto.secrets_grpc import SecretsStub
 from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest
 from dockwright.buildkit.proto.sshforward_grpc import SSHStub

@@ -18,10 +18,10 @@ import msgspec
 from dockwright.build.attestations import recipe
 from dockwright.build.attestations.asked import Attestations, Provenance
 from dockwright.build.dockerfile.scope import PREDEFINED
-from dockwright.build.graph import Base, Copy, Execute, Local, Vertex
 from dockwright.build.outputs.result import Attestation
 from dockwright.build.outputs.statements import digest_set, package_url
-from dockwright.build.places import Origin
+from dockwright.build.planning.graph import Base, Copy, Execute, Local, Vertex
+from dockwright.build.solving.places import Origin
 from dockwright.errors import Invalid
 from dockwright.oci import digest as digests
 from dockwright.oci import platform as platforms

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from dockwright.build.graph import Base, Copy, Download, Execute, MakeDirectory, Repository, Scratch, Vertex
+from dockwright.build.planning.graph import Base, Copy, Download, Execute, MakeDirectory, Repository, Scratch, Vertex
 from dockwright.build.sources.gitref import redacted
 
 Json = dict[str, Any]

@@ -16,13 +16,13 @@ import msgspec
 
 from dockwright import workers
 from dockwright.build.attestations.asked import Sbom
-from dockwright.build.cache import Tree
-from dockwright.build.effects import DEFAULT_PATH
-from dockwright.build.graph import Execute, Scratch
-from dockwright.build.lending import Lender
-from dockwright.build.mounting import Mounter
+from dockwright.build.cache.records import Tree
+from dockwright.build.lending.lender import Lender
 from dockwright.build.outputs.result import Attestation
-from dockwright.build.running import Limits, Runner
+from dockwright.build.planning.effects import DEFAULT_PATH
+from dockwright.build.planning.graph import Execute, Scratch
+from dockwright.build.steps.mounting import Mounter
+from dockwright.build.steps.running import Limits, Runner
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Invalid
 from dockwright.image import Image

@@ -11,7 +11,7 @@ from dockwright.build.describing import lint, outline, targets
 from dockwright.build.describing.places import columns
 from dockwright.build.dockerfile import parse
 from dockwright.build.dockerfile.checks import Known
-from dockwright.build.plan import Options
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid, Unsupported
 from dockwright.ignoring import Patterns
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dockwright.build.dockerfile import DockerfileError, parse
 from dockwright.build.dockerfile.checks import Known
 from dockwright.build.dockerfile.scope import automatic, expand_at, global_scope
-from dockwright.build.plan import Options
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid, NotFound
 from dockwright.image import Image
 from dockwright.oci import Platform

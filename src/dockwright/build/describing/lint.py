@@ -9,7 +9,7 @@ from dockwright.build.describing.outline import outline
 from dockwright.build.describing.places import of_line, of_lines
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, checks
 from dockwright.build.dockerfile.checks import Choice, Finding, Known
-from dockwright.build.plan import Options
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid
 from dockwright.excerpts import excerpt
 from dockwright.ignoring import Patterns

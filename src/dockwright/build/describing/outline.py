@@ -16,7 +16,7 @@ from dockwright.build.dockerfile.instructions.copy import Copy
 from dockwright.build.dockerfile.instructions.run import Run
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import Scope, automatic, expand_at, global_scope
-from dockwright.build.plan import Options
+from dockwright.build.planning.plan import Options
 from dockwright.errors import Invalid
 from dockwright.oci import platform as platforms
 

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build.mounting import Mounter
 from dockwright.build.outputs.output import ToDirectory
 from dockwright.build.outputs.result import Attestation, Result
 from dockwright.build.outputs.statements import statement
+from dockwright.build.steps.mounting import Mounter
 from dockwright.errors import Conflict
 
 _CHUNK = 1024 * 1024

@@ -15,13 +15,13 @@ import msgspec
 
 from dockwright import archive, faults, workers
 from dockwright.build.blobs import Writer
-from dockwright.build.mounting import Mounter
 from dockwright.build.outputs import directories
 from dockwright.build.outputs.documents import Written, write_down
 from dockwright.build.outputs.output import Format, Output, ToArchive, ToDirectory, ToStore
 from dockwright.build.outputs.result import Exported, Result
 from dockwright.build.outputs.sink import Emptiable
 from dockwright.build.progress import Steps, Work
+from dockwright.build.steps.mounting import Mounter
 from dockwright.credentials import Credentials
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Images

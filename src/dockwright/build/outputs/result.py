@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dockwright.build.cache import Tree
+from dockwright.build.cache.records import Tree
 from dockwright.errors import Invalid
 from dockwright.oci import Digest, ImageConfig, Platform
 

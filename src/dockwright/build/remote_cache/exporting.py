@@ -11,7 +11,7 @@ import msgspec
 
 from dockwright import faults
 from dockwright.build.blobs import Writer
-from dockwright.build.cache import Tree
+from dockwright.build.cache.records import Tree
 from dockwright.build.outputs import documents
 from dockwright.build.outputs.result import Part
 from dockwright.build.progress import Steps, Work

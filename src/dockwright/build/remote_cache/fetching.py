@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dockwright.build.cache import Tree
+from dockwright.build.cache.records import Tree
 from dockwright.build.progress import Work
 from dockwright.build.remote_cache.importing import Found
 from dockwright.errors import DockwrightError

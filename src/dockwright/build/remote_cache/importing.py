@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dockwright.build.blobs import Reader
-from dockwright.build.created_by import past
 from dockwright.build.outputs.documents import INLINE_CACHE
+from dockwright.build.planning.created_by import past
 from dockwright.build.progress import Steps
 from dockwright.build.remote_cache import form
 from dockwright.build.remote_cache.asked import CacheFrom

@@ -12,7 +12,7 @@ from pathlib import Path
 from dockwright import archive, workers
 from dockwright.archive import Root
 from dockwright.build.context import Context
-from dockwright.build.lending import Lender
+from dockwright.build.lending.lender import Lender
 from dockwright.build.sources import gitref
 from dockwright.build.sources.downloads import Downloaded, Downloads, is_url
 from dockwright.build.sources.gitref import GitRef

@@ -25,7 +25,7 @@ from yarl import URL
 
 import dockwright
 from dockwright import workers
-from dockwright.build.lending import Lender
+from dockwright.build.lending.lender import Lender
 from dockwright.build.sources.gitref import redacted
 from dockwright.build.sources.shelf import About, Shelf
 from dockwright.errors import Corrupt, Forbidden, Invalid, NotFound, Unauthorized, Unavailable

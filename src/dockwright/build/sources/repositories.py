@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dockwright import archive, workers
-from dockwright.build.lending import DEFAULT_AGENT, Lender
+from dockwright.build.lending.lender import DEFAULT_AGENT, Lender
 from dockwright.build.sources.git import Git
 from dockwright.build.sources.gitref import GitRef, is_commit, redacted
 from dockwright.build.sources.shelf import About, Shelf

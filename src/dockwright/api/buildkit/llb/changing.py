@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dockwright.api.buildkit.llb.results import Results, chosen, layered
-from dockwright.build.graph import (
+from dockwright.build.planning.graph import (
     Copy,
     NewDirectory,
     NewLink,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from dockwright.api.buildkit.llb.results import Results, chosen
 from dockwright.build.dockerfile.instructions.mounts import SHARING, Mount
-from dockwright.build.effects import DEFAULT_PATH
-from dockwright.build.graph import Execute, MountOf, Vertex
-from dockwright.build.lending import DEFAULT_AGENT
+from dockwright.build.lending.lender import DEFAULT_AGENT
+from dockwright.build.planning.effects import DEFAULT_PATH
+from dockwright.build.planning.graph import Execute, MountOf, Vertex
 from dockwright.buildkit.proto import llb_pb2 as wire
 from dockwright.errors import Invalid, Unsupported
 from dockwright.oci import Platform

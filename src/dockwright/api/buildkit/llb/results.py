@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dockwright.build.graph import Copy, Download, Local, Repository, Scratch, Vertex
+from dockwright.build.planning.graph import Copy, Download, Local, Repository, Scratch, Vertex
 from dockwright.errors import Invalid, Unsupported
 
 

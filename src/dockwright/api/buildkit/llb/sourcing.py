@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from dockwright.build.graph import Base, Copy, Download, Repository, Scratch, Vertex
-from dockwright.build.lending import DEFAULT_AGENT
+from dockwright.build.lending.lender import DEFAULT_AGENT
+from dockwright.build.planning.graph import Base, Copy, Download, Repository, Scratch, Vertex
 from dockwright.build.sources import gitref
 from dockwright.build.sources.downloads import checked_address, checked_checksum
 from dockwright.build.sources.gitref import GitRef, redacted

@@ -8,9 +8,9 @@ from dockwright.api.buildkit.llb import changing, executing
 from dockwright.api.buildkit.llb.program import Program
 from dockwright.api.buildkit.llb.results import Results, chosen, layered
 from dockwright.api.buildkit.llb.sourcing import Sources
-from dockwright.build import times
-from dockwright.build.graph import Base, Difference, Merge, Scratch, Vertex, in_order
-from dockwright.build.plan import Plan
+from dockwright.build.planning import times
+from dockwright.build.planning.graph import Base, Difference, Merge, Scratch, Vertex, in_order
+from dockwright.build.planning.plan import Plan
 from dockwright.buildkit.proto.llb_pb2 import LinuxResources, Op, OpMetadata, Platform
 from dockwright.errors import Unsupported
 from dockwright.oci import Platform as OciPlatform

@@ -10,8 +10,8 @@ import msgspec
 
 from dockwright import archive, faults
 from dockwright.archive import Source
-from dockwright.build.cache import Tree
-from dockwright.build.running import Runner
+from dockwright.build.cache.records import Tree
+from dockwright.build.steps.running import Runner
 from dockwright.image import Images
 from dockwright.image.leases import Lease
 from dockwright.oci import Descriptor, History, chain_ids

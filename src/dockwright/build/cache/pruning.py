@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from dockwright.build.cache import Cache
-from dockwright.build.mounting import Mounter
+from dockwright.build.cache.records import Cache
 from dockwright.build.policy import Rule, Space, free_bytes
 from dockwright.build.sources.shelf import Shelf
+from dockwright.build.steps.mounting import Mounter
 from dockwright.errors import Invalid
 from dockwright.oci import Digest
 from dockwright.units import parse_time

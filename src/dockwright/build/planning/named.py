@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dockwright.build import layouts
 from dockwright.build.context import Context
-from dockwright.build.graph import Download, Local, Repository, Vertex
-from dockwright.build.sources import gitref
+from dockwright.build.planning.graph import Download, Local, Repository, Vertex
+from dockwright.build.sources import gitref, layouts
 from dockwright.build.sources.downloads import checked_address, is_url
 from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from dockwright import workers
-from dockwright.build import files
+from dockwright.build.cache.memory import Known, Memory
 from dockwright.build.context import Context
-from dockwright.build.graph import Copy, Download, Local, Repository
-from dockwright.build.lending import Lender
-from dockwright.build.memory import Known, Memory
+from dockwright.build.lending.lender import Lender
+from dockwright.build.planning.graph import Copy, Download, Local, Repository
+from dockwright.build.solving import selecting
 from dockwright.build.sources import Sources, repositories
 from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid
@@ -34,7 +34,7 @@ class Place:
     `identity` is what they depend on; empty where only reading them tells. `name` is that of the only file, where there is one.
     """
 
-    opened: Callable[[AsyncExitStack], Awaitable[files.Tree]]
+    opened: Callable[[AsyncExitStack], Awaitable[selecting.Tree]]
     identity: str = ""
     name: str = ""
     origin: Origin | None = None
@@ -43,8 +43,8 @@ class Place:
 def of_context(context: Context) -> Place:
     """A directory of this host: its owners and times mean nothing."""
 
-    async def opened(stack: AsyncExitStack) -> files.Tree:
-        return files.Tree(context.root, context.leaves_out, keeps_owners=False)
+    async def opened(stack: AsyncExitStack) -> selecting.Tree:
+        return selecting.Tree(context.root, context.leaves_out, keeps_owners=False)
 
     return Place(opened)
 
@@ -61,8 +61,8 @@ async def found(vertex: Local | Repository | Download, sources: Sources, lender:
             return of_context(context)
     downloaded = await sources.downloads.fetch(held, vertex.url, vertex.checksum, lender)
 
-    async def opened(stack: AsyncExitStack) -> files.Tree:
-        return files.Tree(downloaded.root)
+    async def opened(stack: AsyncExitStack) -> selecting.Tree:
+        return selecting.Tree(downloaded.root)
 
     algorithm, _, digest = downloaded.digest.rpartition(":")
     origin = Origin(redacted(vertex.url), algorithm or "sha256", digest)
@@ -73,9 +73,9 @@ async def _of_repository(vertex: Repository, sources: Sources, lender: Lender) -
     ref = vertex.ref
     commit = await sources.repositories.resolve(ref, lender)
 
-    async def opened(stack: AsyncExitStack) -> files.Tree:
+    async def opened(stack: AsyncExitStack) -> selecting.Tree:
         root = await sources.repositories.checkout(stack, ref, commit, lender)
-        return files.Tree(root, keeps_owners=ref.mtime == "commit")
+        return selecting.Tree(root, keeps_owners=ref.mtime == "commit")
 
     origin = Origin(ref.shown, "sha256" if len(commit.id) == 64 else "sha1", commit.id)
     return Place(opened, repositories.identity(ref, commit), origin=origin)
@@ -88,8 +88,8 @@ class Piece:
     vertex: Copy
     place: Place
     known: Known | None = None
-    fingerprint: files.Fingerprint | None = None
-    _selected: tuple[files.Tree, files.Selected] | None = None
+    fingerprint: selecting.Fingerprint | None = None
+    _selected: tuple[selecting.Tree, selecting.Selected] | None = None
 
     async def look(self, stack: AsyncExitStack, memory: Memory) -> Known:
         """What the files are: remembered where that is possible, else read."""
@@ -97,18 +97,18 @@ class Piece:
         self.known = await memory.recall(key) if key else None
         if self.known is None:
             tree, selected = await self.chosen(stack)
-            self.fingerprint = await workers.bulk(files.fingerprint, self.vertex, tree, selected)
+            self.fingerprint = await workers.bulk(selecting.fingerprint, self.vertex, tree, selected)
             digest = await workers.bulk(lambda one: one.digest, self.fingerprint)
             self.known = Known(digest, selected.single, len(selected.archives), tree.keeps_owners)
             if key:
                 await memory.remember(key, self.known)
         return self.known
 
-    async def chosen(self, stack: AsyncExitStack) -> tuple[files.Tree, files.Selected]:
+    async def chosen(self, stack: AsyncExitStack) -> tuple[selecting.Tree, selecting.Selected]:
         """The files themselves."""
         if self._selected is None:
             tree = await self.place.opened(stack)
-            self._selected = tree, await workers.bulk(files.select, self.vertex, tree)
+            self._selected = tree, await workers.bulk(selecting.select, self.vertex, tree)
         return self._selected
 
 

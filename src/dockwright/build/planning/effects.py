@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from dockwright.build import created_by, ports, remote, times, titles
 from dockwright.build.dockerfile import Stage
 from dockwright.build.dockerfile.heredoc import Heredoc
 from dockwright.build.dockerfile.instructions import mounts
@@ -32,9 +31,10 @@ from dockwright.build.dockerfile.instructions.volume import Volume
 from dockwright.build.dockerfile.instructions.workdir import Workdir
 from dockwright.build.dockerfile.lines import Line
 from dockwright.build.dockerfile.scope import PREDEFINED, Scope, expand_document_at
-from dockwright.build.graph import Base, Copy, Execute, MakeDirectory, MountOf, Vertex
-from dockwright.build.lending import DEFAULT_AGENT
-from dockwright.build.titles import Titles
+from dockwright.build.lending.lender import DEFAULT_AGENT
+from dockwright.build.planning import created_by, ports, remote, times, titles
+from dockwright.build.planning.graph import Base, Copy, Execute, MakeDirectory, MountOf, Vertex
+from dockwright.build.planning.titles import Titles
 from dockwright.container.signals import parse_signal
 from dockwright.errors import Invalid, Unsupported
 from dockwright.image import Image

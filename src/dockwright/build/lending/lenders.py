@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockwright import workers
-from dockwright.build.lending import DEFAULT_AGENT, SECRET_LIMIT_BYTES
+from dockwright.build.lending.lender import DEFAULT_AGENT, SECRET_LIMIT_BYTES
 from dockwright.credentials import Credentials, key_of
 from dockwright.errors import Invalid, NotFound
 

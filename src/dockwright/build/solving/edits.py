@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dockwright.archive import Root
 from dockwright.archive.root import remove_tree
-from dockwright.build.graph import Edit, NewDirectory, NewLink, Remove, Vertex, WriteFile
-from dockwright.container.spec import users
+from dockwright.build.planning.graph import Edit, NewDirectory, NewLink, Remove, Vertex, WriteFile
+from dockwright.build.solving import owners
+from dockwright.build.solving.selecting import inside_of
 from dockwright.errors import Invalid, NotFound, Unsupported
 from dockwright.ignoring import has_wildcard
 from dockwright.oci import digest as digests
@@ -40,15 +41,15 @@ def apply(vertex: Edit, target: Path, time_ns: int | None) -> None:
 
 
 def _apply(vertex: Edit, root: Root, target: Path, time_ns: int | None) -> None:
-    owner = _owner(vertex.owner, target)
+    owner = owners.owner_of(vertex.owner, target) or (0, 0)
     match vertex:
         case WriteFile():
-            folder, name = root.parent(_inside(vertex.path))
+            folder, name = root.parent(inside_of(vertex.path))
             _write(folder, name, vertex, owner, time_ns)
         case NewDirectory():
-            _make(root, _inside(vertex.path), vertex, owner, time_ns)
+            _make(root, inside_of(vertex.path), vertex, owner, time_ns)
         case NewLink():
-            folder, name = root.parent(_inside(vertex.path))
+            folder, name = root.parent(inside_of(vertex.path))
             os.symlink(os.fsencode(vertex.target), name, dir_fd=folder)
             _dress(folder, name, owner, time_ns)
         case Remove():
@@ -97,7 +98,7 @@ def _date(folder: int, name: bytes, time_ns: int | None) -> None:
 
 
 def _remove(root: Root, vertex: Remove) -> None:
-    places = list(_matching(root, vertex.path)) if vertex.wildcards else [_inside(vertex.path)]
+    places = list(_matching(root, vertex.path)) if vertex.wildcards else [inside_of(vertex.path)]
     if not all(places):
         raise Invalid(f"{vertex.title}: the root of a tree cannot be removed")
     for place in places:
@@ -113,7 +114,7 @@ def _remove(root: Root, vertex: Remove) -> None:
 
 def _matching(root: Root, path: str) -> Iterator[bytes]:
     """The places that a path with wildcards means; a path without any, itself."""
-    inside = os.fsdecode(_inside(path))
+    inside = os.fsdecode(inside_of(path))
     if not has_wildcard(inside):
         yield os.fsencode(inside)
         return
@@ -131,14 +132,3 @@ def _names(root: Root, folder: str, part: str) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(fnmatch.filter(names, part))
-
-
-def _inside(path: str) -> bytes:
-    return os.fsencode(posixpath.normpath("/" + path).strip("/"))
-
-
-def _owner(text: str, target: Path) -> tuple[int, int]:
-    if not text:
-        return 0, 0
-    user = users.resolve(target, text, [])
-    return user.uid, (user.gid if ":" in text else user.uid)

@@ -11,7 +11,7 @@ import time
 import msgspec
 import zstandard
 
-from dockwright.build.inputs import Inputs
+from dockwright.build.solving.inputs import Inputs
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 from dockwright.store import Database

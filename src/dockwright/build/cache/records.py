@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dockwright.build.memory import TABLES, Memory
+from dockwright.build.cache.memory import TABLES, Memory
 from dockwright.oci import Descriptor, Digest, chain_ids
 from dockwright.store import Database, Schema
 

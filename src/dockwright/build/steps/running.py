@@ -21,9 +21,9 @@ from pathlib import Path
 import msgspec
 
 from dockwright import cgroup, faults, workers
-from dockwright.build import lent, stubs
-from dockwright.build.graph import Execute
-from dockwright.build.lending import Lender
+from dockwright.build.lending.lender import Lender
+from dockwright.build.planning.graph import Execute
+from dockwright.build.steps import lent, stubs
 from dockwright.container import hostfiles
 from dockwright.container.config import Config, HostConfig, Ulimit
 from dockwright.container.mounts import MountPoint

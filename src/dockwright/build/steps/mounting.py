@@ -13,10 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dockwright import archive, workers
-from dockwright.build import files
-from dockwright.build.cache import Tree
+from dockwright.build.cache.records import Tree
 from dockwright.build.dockerfile.instructions.mounts import Mount
-from dockwright.build.running import Runner
+from dockwright.build.solving import copying, selecting
+from dockwright.build.steps.running import Runner
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import NotFound
 from dockwright.oci import digest as digests
@@ -99,7 +99,7 @@ class Mounter:
                 shutil.rmtree(entry, ignore_errors=True)
 
     async def point(
-        self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None
+        self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: selecting.Tree | None
     ) -> MountPoint | None:
         """The mount point for `mount` of layers or of a directory; what it needs is released with `stack`.
 
@@ -120,10 +120,10 @@ class Mounter:
                 return MountPoint(type="bind", destination=mount.target, source=path, rw=not mount.readonly)
         return None
 
-    async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None) -> str:
+    async def _bind(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: selecting.Tree | None) -> str:
         """What is written to it is thrown away."""
         if place is not None:
-            if mount.readonly and not await workers.bulk(files.leaves_something_out, place):
+            if mount.readonly and not await workers.bulk(selecting.leaves_something_out, place):
                 return await workers.quick(_inside, place.root, mount.source)
             folder = await stack.enter_async_context(self._copied(place, mount.source))
             return await workers.quick(_alone, folder)
@@ -135,16 +135,18 @@ class Mounter:
         return await workers.quick(_inside, root, mount.source)
 
     @asynccontextmanager
-    async def _copied(self, place: files.Tree, path: str) -> AsyncIterator[Path]:
+    async def _copied(self, place: selecting.Tree, path: str) -> AsyncIterator[Path]:
         """A copy of what is at `path`, without what is left out of it."""
         folder = self._copies / secrets.token_hex(16)
         async with UndoStack() as undo:
             undo.push_undo(workers.bulk, shutil.rmtree, folder, ignore_errors=True)
             await workers.quick(folder.mkdir, mode=0o755, parents=True)
-            await workers.bulk(files.copy_path, place, path, folder)
+            await workers.bulk(copying.copy_path, place, path, folder)
             yield folder
 
-    async def _cache(self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: files.Tree | None) -> Path:
+    async def _cache(
+        self, stack: AsyncExitStack, mount: Mount, tree: Tree | None, place: selecting.Tree | None
+    ) -> Path:
         """The directory of a cache; another base is another cache."""
         begins = f"{tree.chain}:{mount.source}" if tree is not None else f"{place.root}:{mount.source}" if place else ""
         called = (mount.id or mount.target) + (f"\n{begins}" if begins else "")
@@ -167,22 +169,22 @@ class Mounter:
         await workers.quick(os.utime, folder)
         return folder / "fs"
 
-    async def _begin(self, folder: Path, mount: Mount, tree: Tree | None, place: files.Tree | None) -> None:
+    async def _begin(self, folder: Path, mount: Mount, tree: Tree | None, place: selecting.Tree | None) -> None:
         """A cache that is empty, or what it begins with."""
         async with AsyncExitStack() as stack:
             if tree is not None:
-                place = files.Tree(await stack.enter_async_context(self.shown(tree)))
+                place = selecting.Tree(await stack.enter_async_context(self.shown(tree)))
             await workers.bulk(_make_cache, folder, mount, place)
 
 
-def _make_cache(folder: Path, mount: Mount, begins: files.Tree | None) -> None:
+def _make_cache(folder: Path, mount: Mount, begins: selecting.Tree | None) -> None:
     new = folder.with_name(f"{_NEW}{folder.name}")
     shutil.rmtree(new, ignore_errors=True)
     inner = new / "fs"
     new.mkdir(mode=0o710, parents=True)
     inner.mkdir()
     if begins is not None:
-        files.copy_path(begins, mount.source or "/", inner)
+        copying.copy_path(begins, mount.source or "/", inner)
     os.chown(inner, max(0, mount.uid), max(0, mount.gid))
     inner.chmod(mount.mode if mount.mode >= 0 else 0o755)
     os.rename(new, folder)

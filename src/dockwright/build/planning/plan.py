@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dockwright.build import created_by, times, titles
 from dockwright.build.context import Context
 from dockwright.build.dockerfile import Dockerfile, DockerfileError, Stage, checks
 from dockwright.build.dockerfile import instructions as language
 from dockwright.build.dockerfile.instructions.base import Instruction
 from dockwright.build.dockerfile.lines import Line, Source, scan
 from dockwright.build.dockerfile.scope import SCAN_CONTEXT, SCAN_STAGE, Scope, automatic, expand_at, global_scope
-from dockwright.build.effects import DEFAULT_PATH, Effects, Made, changes_files
-from dockwright.build.graph import Base, Copy, Scratch, Vertex
-from dockwright.build.named import IMAGE, LAYOUT, STAGE, Named
-from dockwright.build.titles import Titles
+from dockwright.build.planning import created_by, times, titles
+from dockwright.build.planning.effects import DEFAULT_PATH, Effects, Made, changes_files
+from dockwright.build.planning.graph import Base, Copy, Scratch, Vertex
+from dockwright.build.planning.named import IMAGE, LAYOUT, STAGE, Named
+from dockwright.build.planning.titles import Titles
 from dockwright.errors import Invalid
 from dockwright.image import Image
 from dockwright.oci import History, Platform, RunConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dockwright.build.dockerfile.instructions.add import Add
-from dockwright.build.graph import Download, Repository, Vertex
+from dockwright.build.planning.graph import Download, Repository, Vertex
 from dockwright.build.sources import gitref
 from dockwright.build.sources.downloads import checked_address, checked_checksum, is_url
 from dockwright.build.sources.gitref import GitRef, redacted

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from dockwright.build.graph import Execute, Vertex
-from dockwright.build.plan import Options
+from dockwright.build.planning.graph import Execute, Vertex
+from dockwright.build.planning.plan import Options
 from dockwright.build.policy import ENTITLEMENTS, NETWORK_HOST, SECURITY_INSECURE
 from dockwright.errors import Forbidden, Invalid
 

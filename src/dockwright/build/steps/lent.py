@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dockwright import workers
 from dockwright.build.dockerfile.instructions.mounts import Mount
-from dockwright.build.lending import SECRET_LIMIT_BYTES, Lender
+from dockwright.build.lending.lender import SECRET_LIMIT_BYTES, Lender
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import HostFailure, Invalid, NotFound
 from dockwright.snapshot.mountapi import unmount

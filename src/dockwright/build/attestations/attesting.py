@@ -10,15 +10,15 @@ from pathlib import Path
 from dockwright.build.attestations import Attestations, Sbom
 from dockwright.build.attestations.provenance import Facts, attest
 from dockwright.build.attestations.sbom import Scanner
-from dockwright.build.cache import Tree
-from dockwright.build.graph import Vertex, in_order
-from dockwright.build.lending import Lender
-from dockwright.build.mounting import Mounter
+from dockwright.build.cache.records import Tree
+from dockwright.build.lending.lender import Lender
 from dockwright.build.outputs.result import Attestation
-from dockwright.build.places import Origin
-from dockwright.build.plan import Options, Plan
+from dockwright.build.planning.graph import Vertex, in_order
+from dockwright.build.planning.plan import Options, Plan
 from dockwright.build.progress import Steps
-from dockwright.build.running import Limits, Runner
+from dockwright.build.solving.places import Origin
+from dockwright.build.steps.mounting import Mounter
+from dockwright.build.steps.running import Limits, Runner
 from dockwright.errors import DockwrightError, Unavailable
 from dockwright.image import Image
 from dockwright.oci import Platform

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import msgspec
 
-from dockwright.build.files import Fingerprint
+from dockwright.build.solving.selecting import Fingerprint
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 

@@ -1,4 +1,4 @@
-"""COPY and ADD: which files of a tree are meant, what digest they have together, and putting them into another tree."""
+"""Which files of a tree a COPY or ADD means, and what digest they have together."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dockwright import archive
 from dockwright.archive import Chosen, Dress, LeavesOut, Root
-from dockwright.build import modes
-from dockwright.build.graph import Copy
-from dockwright.container.spec import users
-from dockwright.errors import DockwrightError, Invalid, NotFound
+from dockwright.build.planning.graph import Copy
+from dockwright.errors import DockwrightError, NotFound
 from dockwright.ignoring import Patterns, has_wildcard, match
 from dockwright.ignoring import parse as parse_pattern
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
-from dockwright.snapshot import source_of
 
 
 @dataclass(frozen=True)
@@ -50,20 +47,12 @@ class Selected:
         return len(self.chosen) == 1 and not self.makes_directory
 
 
-@dataclass(frozen=True)
-class Landing:
-    """Where files go to: the directory `folder` of a tree, and the `name` of one that is alone and is given another."""
-
-    folder: bytes
-    name: bytes = b""
-
-
 def select(vertex: Copy, tree: Tree) -> Selected:
     """The files that `vertex` names. Blocking. Raises `NotFound` and `Invalid` with Docker's wording.
 
     A path with wildcards may mean nothing, as for files that are not in every context.
     """
-    excludes = _excludes(vertex)
+    leaves_out = excludes(vertex)
     with Root(tree.root) as root:
         found: list[Chosen] = []
         archives: list[bytes] = []
@@ -72,8 +61,8 @@ def select(vertex: Copy, tree: Tree) -> Selected:
             if not places and not has_wildcard(path):
                 raise _missing(path)
             for place in places:
-                kind = _kind(root, place)
-                if not stat.S_ISDIR(kind or 0) and excludes(place.rpartition(b"/")[2], False):
+                kind = kind_of(root, place)
+                if not stat.S_ISDIR(kind or 0) and leaves_out(place.rpartition(b"/")[2], False):
                     continue
                 if kind is None:  # a link to nowhere that a wildcard has found
                     raise _missing(os.fsdecode(place))
@@ -86,25 +75,6 @@ def select(vertex: Copy, tree: Tree) -> Selected:
 
 def _missing(path: str) -> NotFound:
     return NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
-
-
-def land(vertex: Copy, selections: Sequence[Selected], target: Path) -> Landing:
-    """Where all that is selected goes to in the tree at `target`. Blocking.
-
-    Raises `Invalid` when several files would have the one name that the destination is.
-    """
-    inside = _inside(vertex.destination)
-    with Root(target) as into:
-        is_directory = vertex.destination.endswith("/") or _is_directory(into, inside)
-        if is_directory or vertex.parents or any(one.makes_directory for one in selections):
-            return Landing(inside)
-        inside = _followed(into, inside)
-    if sum(len(one.chosen) for one in selections) + len(vertex.inline) > 1:
-        raise Invalid(
-            f"{vertex.destination}: with more than one source file, the destination must be a directory and end with a /"
-        )
-    folder, _, name = inside.rpartition(b"/")
-    return Landing(folder, name)
 
 
 @dataclass(frozen=True)
@@ -126,7 +96,7 @@ def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
     """That of the selected files. Blocking."""
     dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
     with Root(tree.root) as root:
-        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, _excludes(vertex))
+        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, excludes(vertex))
         for path in selected.archives:
             state = digests.hasher()
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
@@ -138,28 +108,12 @@ def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
 
 def fingerprint_of_path(tree: Tree, path: str) -> Fingerprint:
     """That of what is at `path`, its owners and times left aside. Blocking. Raises `NotFound`."""
-    inside = _inside(path)
+    inside = inside_of(path)
     with Root(tree.root) as root:
-        if _kind(root, inside) is None:
+        if kind_of(root, inside) is None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
         return Fingerprint(archive.fingerprints(root, [chosen], Dress((0, 0), None, 0), tree.leaves_out))
-
-
-def copy_path(tree: Tree, path: str, target: Path) -> None:
-    """Copy what is at `path` of a tree to the directory `target`: the members of a directory, or a file as `target/file`.
-
-    Blocking. Raises `NotFound`.
-    """
-    inside = _inside(path)
-    with Root(tree.root) as root, Root(target) as into:
-        kind = _kind(root, inside)
-        if kind is None:
-            raise NotFound(f"{path}: not found in the build's context")
-        chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
-        dress = Dress(None if tree.keeps_owners else (0, 0))
-        with source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)) as packed:
-            archive.place(packed, into, b"")
 
 
 def leaves_something_out(tree: Tree) -> bool:
@@ -174,46 +128,6 @@ def leaves_something_out(tree: Tree) -> bool:
     return False
 
 
-def put(
-    vertex: Copy,
-    tree: Tree,
-    selected: Selected,
-    target: Path,
-    landing: Landing,
-    owner: tuple[int, int] | None,
-    time_ns: int | None,
-) -> None:
-    """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
-
-    `owner` is that of all of them, where one was asked for; `time_ns` replaces the times of files that come from a context.
-    Raises `Invalid`.
-    """
-    given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
-    mode = modes.parse(vertex.mode)
-    on_the_way = modes.on_the_way(vertex.mode)
-    dress = Dress(given, mode, None if tree.keeps_owners else time_ns)
-    with Root(tree.root) as root, Root(target) as into:
-        name = landing.name
-        chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
-        if chosen or vertex.parents:
-            with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, _excludes(vertex))) as packed:
-                archive.place(packed, into, landing.folder, owner, on_the_way)
-        for path in selected.archives:
-            with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
-                archive.place_archive(archive.decompressed(file), into, landing.folder, owner)
-        if vertex.inline:
-            documents = [(name or os.fsencode(one.name), one.content.encode()) for one in vertex.inline]
-            dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
-            with source_of(archive.pack_files(documents, dress)) as written:
-                archive.place(written, into, landing.folder, owner, on_the_way)
-
-
-def make_directory(target: Path, path: str, owner: str) -> None:
-    """Make the directory `path` in the tree at `target`, where it is not there yet. Blocking. Raises `Invalid`."""
-    with Root(target) as into, source_of(archive.pack_files(())) as nothing:
-        archive.place(nothing, into, _inside(path), owner_of(owner, target))
-
-
 def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> Iterator[bytes]:
     """The paths that `path`, which may have wildcards, means. Each leads to something that is there.
 
@@ -222,7 +136,7 @@ def _expanded(root: Root, path: str, leaves_out: LeavesOut, *, deep: bool) -> It
     clean = posixpath.normpath("/" + path).strip("/")
     if not has_wildcard(clean):
         inside = os.fsencode(re.sub(r"\\(.)", r"\1", clean))
-        if _kind(root, inside) is not None and not _left_out(root, inside, leaves_out):
+        if kind_of(root, inside) is not None and not _left_out(root, inside, leaves_out):
             yield inside
         return
     head, tail = [], clean.split("/")
@@ -254,14 +168,14 @@ def _matching(root: Root, folder: bytes, parts: list[str], leaves_out: LeavesOut
 
 def _is_real_directory(root: Root, inside: bytes) -> bool:
     """Whether it is a directory, and no link to one."""
-    return _is_directory(root, inside) and archive.real_path(root, inside) == inside
+    return is_directory(root, inside) and archive.real_path(root, inside) == inside
 
 
 def _left_out(root: Root, inside: bytes, leaves_out: LeavesOut) -> bool:
-    return bool(inside) and leaves_out(inside, stat.S_ISDIR(_kind(root, inside) or 0))
+    return bool(inside) and leaves_out(inside, stat.S_ISDIR(kind_of(root, inside) or 0))
 
 
-def _kind(root: Root, inside: bytes) -> int | None:
+def kind_of(root: Root, inside: bytes) -> int | None:
     """The mode of what `inside` leads to, links followed; None when nothing is there."""
     try:
         fd = root.pin(inside)
@@ -273,27 +187,19 @@ def _kind(root: Root, inside: bytes) -> int | None:
         os.close(fd)
 
 
-def _followed(root: Root, inside: bytes) -> bytes:
-    """Where a link at `inside` leads, be it to nowhere yet."""
-    try:
-        return archive.real_path(root, inside)
-    except OSError:
-        return inside  # what is above it is not there either
-
-
 def _named(root: Root, place: bytes, written: str, vertex: Copy) -> Iterator[Chosen]:
     """How the file or directory `place` is named at the destination."""
     if not vertex.follow:
         yield Chosen(place, b"" if not place or _is_contents(root, place, vertex) else place.rpartition(b"/")[2])
         return
     real = archive.real_path(root, place) if place else place
-    is_directory = stat.S_ISDIR(_kind(root, place) or 0) and not (vertex.whole and place)
+    is_folder = stat.S_ISDIR(kind_of(root, place) or 0) and not (vertex.whole and place)
     if vertex.parents:
         head, pivot, _ = written.partition("/./")
         skipped = posixpath.normpath("/" + head).strip("/") if pivot else ""
         parts = place.split(b"/")[len(skipped.split("/")) if skipped else 0 :]
         yield Chosen(real, b"/".join(parts))
-    elif is_directory:
+    elif is_folder:
         yield Chosen(real, b"")
     else:
         yield Chosen(real, place.rpartition(b"/")[2])
@@ -312,7 +218,7 @@ def _is_contents(root: Root, place: bytes, vertex: Copy) -> bool:
 
 def _is_archive(root: Root, place: bytes) -> bool:
     """Whether it is a tar, compressed or not, as `ADD` unpacks it."""
-    if not stat.S_ISREG(_kind(root, place) or 0):
+    if not stat.S_ISREG(kind_of(root, place) or 0):
         return False
     with os.fdopen(root.open(place, os.O_RDONLY), "rb") as file:
         try:
@@ -325,7 +231,7 @@ def _is_archive(root: Root, place: bytes) -> bool:
     return archive.is_tar(head)
 
 
-def _excludes(vertex: Copy) -> LeavesOut:
+def excludes(vertex: Copy) -> LeavesOut:
     """What `--exclude` leaves out, of paths below what is copied."""
     patterns = Patterns([found for text in vertex.exclude if (found := parse_pattern(text)) is not None])
 
@@ -336,26 +242,11 @@ def _excludes(vertex: Copy) -> LeavesOut:
     return check if vertex.exclude else archive.nothing
 
 
-def _inside(destination: str) -> bytes:
+def inside_of(destination: str) -> bytes:
+    """A path of a Dockerfile as one inside a root."""
     return os.fsencode(posixpath.normpath("/" + destination).strip("/"))
 
 
-def _is_directory(root: Root, inside: bytes) -> bool:
-    return not inside or stat.S_ISDIR(_kind(root, inside) or 0)
-
-
-def is_numeric(owner: str) -> bool:
-    """Whether `user[:group]` has no names in it."""
-    return re.fullmatch(r"(\d+(:\d+)?)?", owner, re.ASCII) is not None
-
-
-def owner_of(text: str, target: Path) -> tuple[int, int] | None:
-    """`user[:group]`, names looked up in the tree at `target`. Blocking.
-
-    Without a group it is the one that the user has there by name; of a user by number it is that number. None for no text.
-    Raises `Invalid`.
-    """
-    if not text:
-        return None
-    user = users.resolve(target, text, [])
-    return user.uid, (user.uid if re.fullmatch(r"[0-9]+", text) else user.gid)
+def is_directory(root: Root, inside: bytes) -> bool:
+    """Whether there is a directory, or a link to one."""
+    return not inside or stat.S_ISDIR(kind_of(root, inside) or 0)
