@@ -38,7 +38,18 @@ FILES = {
     ".dockerignore": "**/*.tmp\n!dir/kept.tmp\n",
     "dir/kept.tmp": "k",
     "space in name": "s",
+    "br[ack]et": "b",
+    "fake.gz": "\x1f\x8bnothing packed",
+    "links/own": "o",
+    "modes/setuid": "s",
+    "modes/sticky": "t",
+    "modes/none": "n",
+    "modes/sub/group": "g",
 }
+LINKS = {"links/tofile": "../a.txt", "links/todir": "../dir", "links/nowhere": "/etc/nowhere"}
+MODES = {"run.sh": 0o755, "modes/setuid": 0o4755, "modes/sticky": 0o1777, "modes/none": 0, "modes/sub": 0o2771}
+# Dockerfiles without their FROM, for a dockerd of today.
+TODAY = Path(__file__).with_name("today.dockerfiles")
 # Understood by every builder.
 CLASSIC = {
     "copy": "COPY a.txt /\nCOPY dir /d\nCOPY dir/ /e/\nCOPY a.txt run.sh /f/\nCOPY a.tx? /g/\nCOPY . /all\n",
@@ -108,7 +119,7 @@ def main() -> int:
         archive = images.busybox_tar(scratch / "busybox.tar")
         for engine in (ours, dockerd):
             engine.import_image(archive, IMAGE)
-        modern = MODERN | (NEWEST if options.dockerd else {})
+        modern = MODERN | (NEWEST | _today() if options.dockerd else {})
         for way, client, cases in (("classic", DOCKER, CLASSIC), ("BuildKit", str(buildx), CLASSIC | modern)):
             for name, text in cases.items():
                 found = _differences(ours, dockerd, client, _context(scratch / f"{name}-{way}", text))
@@ -119,19 +130,40 @@ def main() -> int:
     return 1 if wrong else 0
 
 
+def _today() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in TODAY.read_text().split("\n=== ")[1:]:
+        name, _, text = part.partition("\n")
+        found[name] = text + "\n"
+    return found
+
+
 def _context(folder: Path, text: str) -> Path:
     folder.mkdir()
     for name, content in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    (folder / "run.sh").chmod(0o755)
+        path.write_bytes(content.encode("latin-1"))
+    for name, target in LINKS.items():
+        (folder / name).symlink_to(target)
+    for name, mode in MODES.items():
+        (folder / name).chmod(mode)
     with tarfile.open(folder / "packed.tgz", "w:gz") as tar:
-        member = tarfile.TarInfo("in/packed")
-        member.size, member.uid, member.mode = 1, 7, 0o640
-        tar.addfile(member, io.BytesIO(b"p"))
+        tar.addfile(_member("in/packed", 0o640, 7), io.BytesIO(b"p"))
+    with tarfile.open(folder / "plain.tar", "w") as tar:
+        tar.addfile(_member("top", 0o755, 11), io.BytesIO(b"t"))
+        directory = _member("in", 0o711, 12)
+        directory.type, directory.size = tarfile.DIRTYPE, 0
+        tar.addfile(directory)
+        tar.addfile(_member("in/plain", 0o600, 11), io.BytesIO(b"p"))
     (folder / "Dockerfile").write_text(f"FROM {IMAGE}\n{text}")
     return folder
+
+
+def _member(name: str, mode: int, uid: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.uid = 1, mode, uid
+    return member
 
 
 def _differences(ours: Engine, dockerd: Engine, client: str, folder: Path) -> list[str]:
