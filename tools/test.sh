@@ -3,9 +3,12 @@
 # usage: test.sh PYTHON
 set -uo pipefail
 
+# Else what runs beside would be deaf to Ctrl-C, and its children with it, which tests send one.
+set -m
+
 python=$1
 told=$(mktemp)
-trap 'rm -f "$told"' EXIT
+trap 'rm -f "$told"; kill $(jobs -p) 2>/dev/null' EXIT
 
 "$python" -m pytest -m "not root" >"$told" 2>&1 &
 unprivileged=$!

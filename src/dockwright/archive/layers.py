@@ -147,6 +147,7 @@ class _LayerUnpacker(Unpacker):
         super().displace(folder, name, entry, full)
 
     def _whiteout(self, path: bytes, name: bytes) -> None:
+        self.settle()
         folder = path.rpartition(b"/")[0]
         if name == OPAQUE_MARK and not folder:
             self._hides_all = True  # overlayfs does not look whether a root is opaque
@@ -171,6 +172,7 @@ class _LayerUnpacker(Unpacker):
 
     def _revive(self, path: bytes) -> None:
         """Make a directory of a whiteout above `path`: the layer deletes the name and then puts something below it."""
+        self.settle()
         parts = path.split(b"/")
         for count in range(1, len(parts) + 1):
             folder, name = self.root.parent(b"/".join(parts[:count]))
@@ -233,6 +235,7 @@ class _LayerApplier(Unpacker):
         if not name.startswith(WHITEOUT):
             super().place(path, entry)
             return
+        self.settle()
         if name == OPAQUE_MARK:
             fd = self.root.directory(folder)
             for child in os.listdir(fd):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dockwright.archive import tarformat as tar
+from dockwright.archive.creating import LIMIT_BYTES, Creating, Small
 from dockwright.archive.reader import TarReader
 from dockwright.archive.root import DIRECTORY, Root, remove_tree
 from dockwright.archive.source import Source
@@ -59,6 +60,7 @@ class Unpacker:
         self._options = options
         self._prefix = options.below.strip(b"/")
         self._hops = _LINKS
+        self._creating = Creating(self._create)
         # A directory's time is set last: making its members would change it.
         self.times: dict[bytes, int] = {}
         self._make: dict[bytes, Callable[[int, bytes, Entry, bytes], None]] = {
@@ -73,17 +75,33 @@ class Unpacker:
 
     def run(self) -> None:
         """Unpack everything. Raises `Invalid` or `Corrupt` for what is wrong with the archive, `HostFailure` for the host."""
-        for count, entry in enumerate(self.reader.entries()):
-            if count >= ENTRY_LIMIT:
-                raise Invalid(f"archive with more than {ENTRY_LIMIT} entries")
-            path = tar.checked_name(entry.name)
-            if len(path) > NAME_LIMIT:
-                raise Invalid(f"tar entry {path[:60].decode(errors='replace')!r}... has a name of {len(path)} bytes")
-            try:
-                self.place(path, entry)
-            except OSError as error:
-                raise translated(error, path) from error
+        try:
+            for count, entry in enumerate(self.reader.entries()):
+                if count >= ENTRY_LIMIT:
+                    raise Invalid(f"archive with more than {ENTRY_LIMIT} entries")
+                path = tar.checked_name(entry.name)
+                if len(path) > NAME_LIMIT:
+                    raise Invalid(
+                        f"tar entry {path[:60].decode(errors='replace')!r}... has a name of {len(path)} bytes"
+                    )
+                try:
+                    self.place(path, entry)
+                except OSError as error:
+                    raise translated(error, path) from error
+            self.settle()
+        finally:
+            self._creating.close()
         self._set_times()
+
+    def settle(self) -> None:
+        """Wait until every file so far is there. Whoever changes names that files may have calls it before."""
+        for small in self._creating.settle():
+            try:
+                folder, name = self.parent(small.full)
+                self.displace(folder, name, small.entry, small.full)
+                self._create(self.parent(small.full)[0], small)
+            except OSError as error:
+                raise translated(error, small.full) from error
 
     def place(self, path: bytes, entry: Entry) -> None:
         """Make one entry at `path`, relative to the archive's root (`b""`)."""
@@ -95,10 +113,14 @@ class Unpacker:
                 self.root_entry(entry)
             return
         full = self.inside(path)
+        if entry.kind == tar.HARDLINK or self._creating.concerns(full):
+            self.settle()
         folder, name = self.parent(full)
         try:
             make(folder, name, entry, full)
         except FileExistsError:
+            self.settle()
+            folder, name = self.parent(full)
             self.displace(folder, name, entry, full)
             make(*self.parent(full), entry, full)
 
@@ -161,17 +183,39 @@ class Unpacker:
         self.times[full] = entry.mtime_ns
 
     def make_file(self, folder: int, name: bytes, entry: Entry, full: bytes) -> None:
-        """A regular file with its content."""
+        """A regular file with its content; a small one is there by the next `settle`."""
+        if entry.sparse is None and entry.size <= LIMIT_BYTES:
+            content = b"".join(self.reader.data())
+            self._creating.add(folder, Small(name, entry, full, content))
+            return
         fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
         try:
             if entry.sparse is not None:
                 self._fill_sparse(fd, entry)
-            elif entry.size:
-                self._fill(fd, entry.size)
-            self.adorn(fd, entry)
-            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            else:
+                _fill(fd, entry.size, self.reader.data())
+            self._finish(fd, entry)
         finally:
             os.close(fd)
+
+    def _create(self, folder: int, small: Small) -> None:
+        """Raises `FileExistsError`, and what `run` does."""
+        try:
+            fd = os.open(small.name, _CREATE, 0o600, dir_fd=folder)
+            try:
+                if small.content:
+                    _fill(fd, len(small.content), [memoryview(small.content)])
+                self._finish(fd, small.entry)
+            finally:
+                os.close(fd)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise translated(error, small.full) from error
+
+    def _finish(self, fd: int, entry: Entry) -> None:
+        self.adorn(fd, entry)
+        os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
 
     def adorn(self, fd: int, entry: Entry) -> None:
         """Owner, then mode (changing the owner clears setuid), then attributes (changing the owner clears capabilities)."""
@@ -249,20 +293,6 @@ class Unpacker:
                     os.close(fd)
                 self.implied(full)
 
-    def _fill(self, fd: int, size: int) -> None:
-        hole = False
-        for piece in self.reader.data():
-            while len(piece) >= _BLOCK and piece[:16] == _ZEROS[:16]:
-                part, piece = piece[:_HOLE], piece[_HOLE:]
-                if bytes(part) == _ZEROS[: len(part)]:
-                    os.lseek(fd, len(part), os.SEEK_CUR)
-                    hole = True
-                else:
-                    _write(fd, part)
-            _write(fd, piece)
-        if hole:
-            os.ftruncate(fd, size)
-
     def _fill_sparse(self, fd: int, entry: Entry) -> None:
         os.ftruncate(fd, entry.real_size)
         spans = iter(entry.sparse or ())
@@ -288,6 +318,21 @@ class Unpacker:
                 os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=folder, follow_symlinks=False)
             except OSError:
                 pass  # a later entry, or somebody in the container, replaced it: there is no directory to date
+
+
+def _fill(fd: int, size: int, pieces: Iterable[memoryview]) -> None:
+    hole = False
+    for piece in pieces:
+        while len(piece) >= _BLOCK and piece[:16] == _ZEROS[:16]:
+            part, piece = piece[:_HOLE], piece[_HOLE:]
+            if bytes(part) == _ZEROS[: len(part)]:
+                os.lseek(fd, len(part), os.SEEK_CUR)
+                hole = True
+            else:
+                _write(fd, part)
+        _write(fd, piece)
+    if hole:
+        os.ftruncate(fd, size)
 
 
 def _set_attributes(where: int | bytes, entry: Entry) -> None:
