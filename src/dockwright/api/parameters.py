@@ -45,6 +45,18 @@ def json_platform(text: str) -> Platform:
     return found.normal
 
 
+def names(call: Call) -> tuple[str, ...]:
+    """The names of a build's image, `t`: each may be several with commas between them. Raises `Invalid`."""
+    given = [name for text in call.request.query.getall("t", ()) for name in text.split(",") if name]
+    return tuple(reference.parse(name).tagged.familiar for name in given)
+
+
+def build_arguments(call: Call) -> dict[str, str]:
+    """`buildargs`, without those that have no value. Raises `Invalid`."""
+    given = json(call, "buildargs", dict[str, str | None]) or {}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def named(name: str, tag: str) -> Reference:
     """`name` with `tag`, which may be a digest and counts more than what `name` says. Raises `Invalid`."""
     found = reference.parse(name)

@@ -7,10 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from dockwright.api.buildkit.arrivals import WAIT_LIMIT_S, Arrivals
 from dockwright.errors import Conflict, Unavailable
-
-# The request that brings it and the one that wants it come at the same time.
-WAIT_LIMIT_S = 10.0
 
 
 @dataclass(eq=False)
@@ -24,21 +22,15 @@ class Bodies:
     """Those that are offered now."""
 
     def __init__(self) -> None:
-        self._offered: dict[str, _Body] = {}
-        self._news = asyncio.Event()
+        self._offered: Arrivals[_Body] = Arrivals()
 
     @contextmanager
     def offered(self, name: str, chunks: AsyncIterator[bytes]) -> Iterator[_Body]:
         """One can be taken for as long as the context lasts. Raises `Conflict` for a second one of the name."""
         if name in self._offered:
             raise Conflict(f"a context {name} was sent already")
-        body = self._offered[name] = _Body(chunks)
-        waiting, self._news = self._news, asyncio.Event()
-        waiting.set()
-        try:
+        with self._offered.present(name, _Body(chunks)) as body:
             yield body
-        finally:
-            del self._offered[name]
 
     async def offer(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """One, until it was read. Raises as `offered`, and `Unavailable` when nobody wants it."""
@@ -53,12 +45,9 @@ class Bodies:
     async def take(self, name: str) -> AsyncGenerator[bytes, None]:
         """Read one, waited for a while. Raises `Unavailable`."""
         try:
-            async with asyncio.timeout(WAIT_LIMIT_S):
-                while name not in self._offered:
-                    await self._news.wait()
+            body = await self._offered.wait(name)
         except TimeoutError:
             raise Unavailable(f"the context {name} was not sent") from None
-        body = self._offered[name]
         if body.taken.is_set():
             raise Unavailable(f"the context {name} is read already")
         body.taken.set()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dockwright.archive import Root
+from dockwright.build.solving.selecting import inside_of
 from dockwright.buildkit.filesync import modes
 from dockwright.buildkit.proto.fsutil_pb2 import Stat
 from dockwright.errors import Invalid, NotFound
@@ -22,7 +23,7 @@ READ_LIMIT_BYTES = 15 * 1024 * 1024
 def read_file(root: Path, path: str, offset: int, length: int) -> bytes:
     """The content of a file, `length` bytes of it from `offset`, 0 for all. Blocking. Raises `NotFound`, `Invalid`."""
     with _translated(path), Root(root) as opened:
-        fd = opened.open(_inside(path), os.O_RDONLY | os.O_NONBLOCK)
+        fd = opened.open(inside_of(path), os.O_RDONLY | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise Invalid(f"{path} is no regular file")
@@ -37,7 +38,7 @@ def read_file(root: Path, path: str, offset: int, length: int) -> bytes:
 def read_directory(root: Path, path: str, pattern: str) -> list[Stat]:
     """What is in a directory, by name; with a `pattern`, the names that match it. Blocking. Raises `NotFound`, `Invalid`."""
     with _translated(path), Root(root) as opened:
-        folder = opened.directory(_inside(path))
+        folder = opened.directory(inside_of(path))
         names = sorted(name for name in os.listdir(folder) if not pattern or match(pattern, name))
         return [_stat(folder, name) for name in names]
 
@@ -45,7 +46,7 @@ def read_directory(root: Path, path: str, pattern: str) -> list[Stat]:
 def stat_file(root: Path, path: str) -> Stat:
     """What is at a path, links followed. Blocking. Raises `NotFound`."""
     with _translated(path), Root(root) as opened:
-        fd = opened.pin(_inside(path))
+        fd = opened.pin(inside_of(path))
         try:
             return _told(os.fstat(fd), posixpath.basename(posixpath.normpath(path)))
         finally:
@@ -60,10 +61,6 @@ def _translated(path: str) -> Iterator[None]:
         raise NotFound(f"{path}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         raise Invalid(f"{path}: {error}") from None
-
-
-def _inside(path: str) -> bytes:
-    return os.fsencode(posixpath.normpath("/" + path).strip("/"))
 
 
 def _stat(folder: int, name: str) -> Stat:

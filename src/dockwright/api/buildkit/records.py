@@ -235,7 +235,8 @@ def _failure(record: wire.BuildHistoryRecord, error: BaseException | None) -> li
         record.error.CopyFrom(StatusMessage(code=code.value, message=message))
         return []
     record.error.CopyFrom(StatusMessage(code=error.status.value, message=error.message or ""))
-    whole = StatusMessage(code=error.status.value, message=error.message or "")
+    whole = StatusMessage()
+    whole.CopyFrom(record.error)
     whole.details.extend(AnyMessage(type_url=one.url, value=one.value) for one in error.details or ())
     content = whole.SerializeToString()
     record.externalError.CopyFrom(_descriptor(_ERROR_TYPE, content))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from dockwright.api.buildkit.arrivals import Arrivals
 from dockwright.api.buildkit.bodies import Bodies
 from dockwright.buildkit.connection import Caller
 from dockwright.errors import Conflict, Invalid, Unavailable
 
 _PREFIX = "X-Docker-Expose-Session-"
-# A client opens its session and asks for the build at the same time.
-WAIT_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +64,7 @@ class Sessions:
     def __init__(self) -> None:
         # What clients send beside their sessions.
         self.bodies = Bodies()
-        self._open: dict[str, Session] = {}
-        self._news = asyncio.Event()
+        self._open: Arrivals[Session] = Arrivals()
 
     def check(self, headers: Headers) -> None:
         """Raises `Conflict` when there is such a session."""
@@ -78,25 +75,14 @@ class Sessions:
     def opened(self, session: Session) -> Iterator[None]:
         """`session` can be found for as long as the context lasts. Raises `Conflict`."""
         self.check(session.headers)
-        self._open[session.id] = session
-        self._tell()
-        try:
+        with self._open.present(session.id, session):
             yield
-        finally:
-            del self._open[session.id]
-
-    def _tell(self) -> None:
-        waiting, self._news = self._news, asyncio.Event()
-        waiting.set()
 
     async def find(self, session_id: str) -> Session:
         """The session, waited for a while. Raises `Unavailable`."""
         # Names may come with a prefix that keeps directories of several clients apart.
         wanted = session_id.rpartition(":")[2]
         try:
-            async with asyncio.timeout(WAIT_LIMIT_S):
-                while wanted not in self._open:
-                    await self._news.wait()
+            return await self._open.wait(wanted)
         except TimeoutError:
             raise Unavailable(f"no active session for {wanted}: the client that asked for the build has gone") from None
-        return self._open[wanted]

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dockwright.api.buildkit import attributes, failures, frontends, llb
+from dockwright.api.buildkit.arrivals import Arrivals
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.board import Board, Teller
 from dockwright.api.buildkit.defined import Defined, described
@@ -37,7 +38,6 @@ _INPUT = "input:"
 # What inputs of a frontend may take the place of, under the names that it has for them.
 _DIRECTORIES = ("context", "dockerfile")
 _RESULT = "dockwright-result://"
-WAIT_LIMIT_S = 10.0
 ENDED_KNOWN = 1000
 EXPLAINED = "dockwright.explain"
 
@@ -89,11 +89,10 @@ class Buildkit:
         self.sessions = Sessions()
         self.records = Records(engine.builder.history)
         self._locals = Locals(engine.builder.sources.shelf, engine.parts.background)
-        self._jobs: dict[str, Job] = {}
+        self._jobs: Arrivals[Job] = Arrivals()
         # Results that another build may ask for, and how many jobs want the images of some.
         self._refs: dict[str, Ref] = {}
         self._wanted: Counter[str] = Counter()
-        self._news = asyncio.Event()
         self._cancelled: dict[str, set[asyncio.Event]] = {}
         # Builds that are over, of which some are not recorded.
         self._ended: deque[str] = deque(maxlen=ENDED_KNOWN)
@@ -103,14 +102,12 @@ class Buildkit:
         """A build that can be found by its name for as long as the context lasts. Raises `Conflict`."""
         if solve_id in self._jobs:
             raise Conflict(f"build {solve_id} already exists")
-        job = self._jobs[solve_id] = Job(solve_id, session_id=session_id)
-        waiting, self._news = self._news, asyncio.Event()
-        waiting.set()
+        job = Job(solve_id, session_id=session_id)
         try:
-            async with job.stack:
-                yield job
+            with self._jobs.present(solve_id, job):
+                async with job.stack:
+                    yield job
         finally:
-            del self._jobs[solve_id]
             self._ended.append(solve_id)
             job.board.end()
             if not job.returned.cancel() and not job.returned.cancelled():
@@ -136,12 +133,9 @@ class Buildkit:
     async def find(self, solve_id: str) -> Job:
         """The build, waited for a while: clients ask about it while they ask for it. Raises `NotFound`."""
         try:
-            async with asyncio.timeout(WAIT_LIMIT_S):
-                while solve_id not in self._jobs:
-                    await self._news.wait()
+            return await self._jobs.wait(solve_id)
         except TimeoutError:
             raise NotFound(f"no such job {solve_id}") from None
-        return self._jobs[solve_id]
 
     async def statuses(self, solve_id: str) -> AsyncGenerator[StatusResponse, None]:
         """What a build says: one that goes on, has ended, or begins in a while. Raises `NotFound`.

@@ -99,16 +99,14 @@ def _request(call: Call) -> BuildRequest:
         security_options=security_options,
     )
     platforms = parameters.platforms(call)
-    given = parameters.json(call, "buildargs", dict[str, str | None]) or {}
     options = Options(
         target=call.text("target"),
-        arguments={name: value for name, value in given.items() if value is not None},
+        arguments=parameters.build_arguments(call),
         labels=parameters.json(call, "labels", dict[str, str]) or {},
         platform=platforms[0] if platforms else None,
         network=call.text("networkmode") or "default",
     )
-    given_names = [name for text in call.request.query.getall("t", []) for name in text.split(",") if name]
-    names = tuple(reference.parse(name).tagged.familiar for name in given_names)
+    names = parameters.names(call)
     return BuildRequest(
         dockerfile=call.text("dockerfile") or "Dockerfile",
         options=options,

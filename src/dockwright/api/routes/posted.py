@@ -27,7 +27,6 @@ from dockwright.buildkit.proto.control_pb2 import (
 )
 from dockwright.container.config import Ulimit
 from dockwright.errors import DockwrightError, Invalid, Unsupported
-from dockwright.oci import reference
 from dockwright.tasks import told
 
 _UPLOAD, _SESSION = "upload-request", "client-session"
@@ -123,9 +122,9 @@ async def _unless(cancelled: asyncio.Event, work: Coroutine[Any, Any, None]) -> 
 
 def _request(call: Call, body: str) -> SolveRequest:
     """What the query asks for. `body` names the context that comes as a request's body, empty for none."""
-    arguments = parameters.json(call, "buildargs", dict[str, str | None]) or {}
+    arguments = parameters.build_arguments(call)
     attributes = _attributes(call)
-    attributes |= {f"build-arg:{name}": value for name, value in arguments.items() if value is not None}
+    attributes |= {f"build-arg:{name}": value for name, value in arguments.items()}
     attributes |= {
         f"label:{name}": value for name, value in (parameters.json(call, "labels", dict[str, str]) or {}).items()
     }
@@ -187,7 +186,6 @@ def _exporter(call: Call) -> Exporter | None:
     if one.type == "cacheonly":
         return None
     attributes = dict(one.attrs or {})
-    names = [name for text in call.request.query.getall("t", []) for name in text.split(",") if name]
-    if one.type in ("moby", "image") and names:
-        attributes["name"] = ",".join(reference.parse(name).tagged.familiar for name in names)
+    if one.type in ("moby", "image") and (names := parameters.names(call)):
+        attributes["name"] = ",".join(names)
     return Exporter(Type=one.type, Attrs=attributes)

@@ -230,7 +230,7 @@ async def test_a_client_that_has_gone_is_no_client(tmp_path: Path) -> None:
 
 
 async def test_a_session_is_waited_for_and_its_name_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dockwright.api.buildkit import sessions as module
+    from dockwright.api.buildkit import arrivals as module
 
     async with client() as sessions:
         found = await sessions.find("prefix:one")
