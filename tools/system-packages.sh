@@ -8,7 +8,7 @@ packages=(
   bind9-dnsutils                                # dig, which the tests ask names with
   busybox-static mmdebstrap                     # base images without a hub
   docker-registry apache2-utils skopeo          # registries for the tests, htpasswd, a foreign witness
-  python3-venv procps curl ca-certificates xz-utils openssh-client
+  python3-venv procps curl ca-certificates xz-utils openssh-client git
 )
 missing=()
 for p in "${packages[@]}"; do

@@ -1,4 +1,4 @@
-"""Builds by `POST /build?version=2` and a session: as docker's command of 20.10 does, where this host has it."""
+"""Builds by `POST /build?version=2` and a session: as docker's command of 20.10 does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tarfile
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bench import debian
 
 from dockwright.buildkit.proto.control_pb2 import StatusResponse
 from tests.archives import files
@@ -25,19 +25,15 @@ from tests.processes import ended, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_images_left")]
 NAP = 30_000 + os.getpid()
-_OLD = re.compile(r"Docker version (18\.09|19|20|22)\.")
 
 
 @pytest.fixture
 def old(daemon: Daemon, tmp_path: Path) -> Client:
-    """The docker command of those years, which sends no gRPC but its session."""
-    for path in ("/usr/bin/docker", shutil.which("docker") or ""):
-        if path and os.access(path, os.X_OK):
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-            if _OLD.match(said):
-                break
-    else:
-        pytest.skip("a docker command of 18.09 to 22 is missing: Debian bookworm's docker.io has one")
+    """Debian bookworm's docker command, 20.10, which sends no gRPC but its session."""
+    try:
+        path = str(debian.tree("docker-bookworm", "bookworm", ("docker.io",)) / "usr/bin/docker")
+    except debian.Missing as missing:
+        pytest.skip(str(missing))
     (tmp_path / "context").mkdir()
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": daemon.url, "DOCKER_BUILDKIT": "1"}
     return Client(path, environment, tmp_path / "context")
