@@ -11,6 +11,7 @@ reading one (`creating.py`), as most of their time is the kernel's.
 
 from dockwright.archive.bridge import consume, produce, run
 from dockwright.archive.copy import PathStat, export, read, real_path, stat_path, write
+from dockwright.archive.fingerprinting import Seen, fingerprints
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
@@ -18,7 +19,6 @@ from dockwright.archive.selection import (
     Chosen,
     Dress,
     LeavesOut,
-    fingerprints,
     nothing,
     pack_files,
     pack_selection,
@@ -35,6 +35,7 @@ __all__ = [
     "LeavesOut",
     "PathStat",
     "Root",
+    "Seen",
     "Source",
     "Tapped",
     "apply_layer",

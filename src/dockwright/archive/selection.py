@@ -5,11 +5,10 @@ What COPY and ADD of a Dockerfile do: the same tar is first hashed, to know whet
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from dockwright.archive import tarformat as tar
@@ -50,30 +49,22 @@ class Dress:
 
 
 def pack_selection(
-    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
+    root: Root,
+    chosen: Iterable[Chosen],
+    dress: Dress,
+    leaves_out: LeavesOut = nothing,
+    excludes: LeavesOut = nothing,
+    without: Collection[bytes] = frozenset(),
 ) -> Generator[bytes, None, None]:
     """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
 
-    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
+    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice. Files named in `without` get no
+    entry; the directories on the way to them do.
     """
-    packer = _SelectionPacker(root, dress, leaves_out, excludes)
+    packer = SelectionPacker(root, dress, leaves_out, excludes, without)
     for one in chosen:
         yield from packer.selected(one)
     yield from packer.end()
-
-
-def fingerprints(
-    root: Root, chosen: Iterable[Chosen], dress: Dress, leaves_out: LeavesOut = nothing, excludes: LeavesOut = nothing
-) -> dict[bytes, bytes]:
-    """The sha256 of each entry that `pack_selection` would give, head and content, by its name; sorted as they would come.
-
-    Blocking. Raises `OSError` when something is not there.
-    """
-    reader = _Fingerprinter(root, dress, leaves_out, excludes)
-    for one in chosen:
-        for _ in reader.selected(one):
-            pass  # nothing is gathered
-    return reader.found()
 
 
 def pack_files(files: Iterable[tuple[bytes, bytes]], dress: Dress | None = None) -> Generator[bytes, None, None]:
@@ -121,10 +112,19 @@ def _run(placer: _Placer, below: bytes) -> None:
     placer.run()
 
 
-class _SelectionPacker(Packer):
-    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut) -> None:
+class SelectionPacker(Packer):
+    """Makes the tar of `pack_selection`."""
+
+    def __init__(
+        self,
+        root: Root,
+        dress: Dress,
+        leaves_out: LeavesOut,
+        excludes: LeavesOut,
+        without: Collection[bytes] = frozenset(),
+    ) -> None:
         super().__init__(root, subsecond=True)
-        self._dress, self._leaves_out, self._excludes = dress, leaves_out, excludes
+        self._dress, self._leaves_out, self._excludes, self._without = dress, leaves_out, excludes, without
         self._now = Chosen(b"", b"")
         self._ways: list[Entry] = []
 
@@ -133,13 +133,17 @@ class _SelectionPacker(Packer):
         self._now = one
         yield from self.members(one.path, one.name)
 
+    def source_of(self, name: bytes) -> bytes:
+        """The path in the tree of what is to be named `name`."""
+        inside, above = name[len(self._now.name) :].strip(b"/"), self._now.path.strip(b"/")
+        return above + b"/" + inside if above and inside else above or inside
+
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
         return not self._is_left_out(name, with_all_below=stat.S_ISDIR(found.st_mode))
 
     def _is_left_out(self, name: bytes, *, with_all_below: bool) -> bool:
         inside = name[len(self._now.name) :].strip(b"/")
-        path = b"/".join(filter(None, (self._now.path.strip(b"/"), inside)))
-        return self._leaves_out(path, with_all_below) or self._excludes(inside, with_all_below)
+        return self._leaves_out(self.source_of(name), with_all_below) or self._excludes(inside, with_all_below)
 
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         if name.strip(b"/") != self._now.name.strip(b"/") and self._is_left_out(name, with_all_below=False):
@@ -147,12 +151,22 @@ class _SelectionPacker(Packer):
         else:
             super().directory(fd, name, found)
 
+    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
+        if name in self._without:
+            self.tell_ways(name)
+            return iter(())
+        return super()._file(folder, base, name, found)
+
     def header(self, entry: Entry) -> None:
+        self.tell_ways(entry.name)
+        self.tell(entry)
+
+    def tell_ways(self, name: bytes) -> None:
+        """The entries of directories that are there as the way to `name` alone."""
         ways, self._ways = self._ways, []
         for way in ways:
-            if entry.name.startswith(way.name):  # others had nothing below
+            if name.startswith(way.name):  # others had nothing below
                 self.tell(way)
-        self.tell(entry)
 
     def tell(self, entry: Entry) -> None:
         """An entry that there is."""
@@ -168,25 +182,6 @@ class _SelectionPacker(Packer):
         if dress.mtime_ns is not None:
             entry.mtime_ns = dress.mtime_ns
         return entry
-
-
-class _Fingerprinter(_SelectionPacker):
-    """Instead of writing entries, hashes each."""
-
-    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut) -> None:
-        super().__init__(root, dress, leaves_out, excludes)
-        self._states: dict[bytes, hashlib._Hash] = {}
-        self._state = hashlib.sha256()
-
-    def tell(self, entry: Entry) -> None:
-        self._state = hashlib.sha256(tar.encode(entry, subsecond=True))
-        self._states[entry.name] = self._state
-
-    def _put(self, data: bytes) -> None:
-        self._state.update(data)
-
-    def found(self) -> dict[bytes, bytes]:
-        return {name: state.digest() for name, state in self._states.items()}
 
 
 class _Placer(Unpacker):

@@ -15,10 +15,11 @@ FILE_LIMIT = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Context:
-    """`root` is only read."""
+    """`root` is only read. `seen` is where it is kept what builds found in its files, where later ones are to know."""
 
     root: Path
     ignored: Patterns = field(default_factory=lambda: Patterns([]))
+    seen: Path | None = None
 
     @classmethod
     def at(cls, root: Path, dockerfile: str) -> Context:

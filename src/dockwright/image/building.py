@@ -5,7 +5,8 @@ A builder keeps layers by its own rules: it names them to the collection (`Keepe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from dockwright import archive, faults
 from dockwright.image import making
@@ -20,16 +21,27 @@ def has_layers(store: Store, diff_ids: tuple[Digest, ...]) -> bool:
 
 
 async def layer(
-    store: Store, lease: Lease, key: str, below: tuple[Digest, ...], latest_ns: int | None
+    store: Store,
+    lease: Lease,
+    key: str,
+    below: tuple[Digest, ...],
+    latest_ns: int | None,
+    complete: Callable[[Path], None] | None = None,
 ) -> tuple[Descriptor, int]:
     """What the active snapshot `key`, made on the layers `below`, changed, as a layer on top of them; and its bytes on disk.
 
-    Times after `latest_ns` become that. The snapshot is not mounted; it stays the caller's to remove, and holds nothing any
-    more: its files are the layer's.
+    Times after `latest_ns` become that. `complete` is given the directory of the changes first, in a worker thread. The
+    snapshot is not mounted; it stays the caller's to remove, and holds nothing any more: its files are the layer's.
     """
     tree = store.snapshots.tree(store.snapshots.node(key).layer)
     async with store.layers.stage() as staged:
-        await archive.run(lambda: staged.take(tree, latest_ns), staged.stop)
+
+        def make() -> None:
+            if complete is not None:
+                complete(tree)
+            staged.take(tree, latest_ns)
+
+        await archive.run(make, staged.stop)
         faults.point("image.layer")
         assert staged.diff_id is not None, "the layer was filled"
         described = Descriptor(mediatypes.OCI_LAYER, staged.diff_id, staged.tar_bytes)
@@ -37,6 +49,17 @@ async def layer(
         await lease.hold_layers(diff_ids)
         await store.layers.stack(diff_ids, {staged.diff_id: staged})
         return described, staged.row.size_bytes
+
+
+async def directory(store: Store, lease: Lease, diff_ids: tuple[Digest, ...]) -> Path | None:
+    """Where the files of the topmost of these layers are, as the lease holds them; None when the stack is not unpacked.
+
+    They are other containers' too, and not to be written to.
+    """
+    await lease.hold_layers(diff_ids)
+    if not has_layers(store, diff_ids):
+        return None
+    return store.snapshots.tree(store.snapshots.node(chain_ids(diff_ids)[-1]).layer)
 
 
 async def stack(store: Store, lease: Lease, diff_ids: tuple[Digest, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from dockwright import workers
 from dockwright.content import LocalBlobs
@@ -232,10 +233,19 @@ class Images:
         return building.has_layers(self._store, diff_ids)
 
     async def layer(
-        self, lease: Lease, key: str, below: tuple[Digest, ...], latest_ns: int | None
+        self,
+        lease: Lease,
+        key: str,
+        below: tuple[Digest, ...],
+        latest_ns: int | None,
+        complete: Callable[[Path], None] | None = None,
     ) -> tuple[Descriptor, int]:
         """See `building.layer`."""
-        return await building.layer(self._store, lease, key, below, latest_ns)
+        return await building.layer(self._store, lease, key, below, latest_ns, complete)
+
+    async def layer_directory(self, lease: Lease, diff_ids: tuple[Digest, ...]) -> Path | None:
+        """See `building.directory`."""
+        return await building.directory(self._store, lease, diff_ids)
 
     async def chains(self) -> set[Digest]:
         """See `collection.chains`."""

@@ -38,7 +38,7 @@ def test_files_directories_and_links_have_owner_mode_and_time(tree: Path) -> Non
     edits.apply(NewDirectory(title="", base=BASE, path="/a/b", mode=0o1750, parents=True, owner="app"), tree, TIME_NS)
     edits.apply(_write("/a/b/c", owner="3:4"), tree, TIME_NS)
     edits.apply(NewLink(title="", base=BASE, path="/a/l", target="/a/b/c", owner="app:9"), tree, TIME_NS)
-    for name, owner, mode in (("a/b", (7, 7), 0o1750), ("a/b/c", (3, 4), 0o640), ("a/l", (7, 9), 0o777)):
+    for name, owner, mode in (("a/b", (7, 8), 0o1750), ("a/b/c", (3, 4), 0o640), ("a/l", (7, 9), 0o777)):
         found = (tree / name).lstat()
         assert (found.st_uid, found.st_gid) == owner
         assert stat.S_IMODE(found.st_mode) == mode

@@ -71,7 +71,7 @@ async def test_a_step_goes_on_until_nobody_wants_it_any_more(bench: Bench) -> No
     caches = bench.engine.builder.caches
     while not (marks := list(caches.glob("*/fs/begun"))):
         await asyncio.sleep(0.02)
-    flights = bench.engine.builder._solver.flights
+    flights = bench.engine.builder._worker.flights
     while sum(len(flight._listeners) for flight in flights._flying.values()) < 2:
         await asyncio.sleep(0.02)
     first.cancel()

@@ -13,7 +13,7 @@ from dockwright import archive, workers
 from dockwright.api.buildkit import layouts
 from dockwright.api.buildkit.attributes import Asked
 from dockwright.api.buildkit.lending import SessionLender
-from dockwright.api.buildkit.locals import Locals
+from dockwright.api.buildkit.locals import Locals, seen_in
 from dockwright.api.buildkit.sessions import Session, Sessions
 from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import Context, Steps
@@ -98,7 +98,8 @@ class Contexts:
         follow = () if paths is None else tuple(sorted(paths)) or _NOTHING
         with self.steps.work("[internal] load build context") as work:
             wanted = Wanted("context", exclude=tuple(ignored.lines), follow=follow)
-            return Context(await self.directory(wanted, work, "transferring context:"), ignored)
+            root = await self.directory(wanted, work, "transferring context:")
+            return Context(root, ignored, seen_in(root))
 
     async def named(self) -> dict[str, Context | str]:
         """What names stand for. Raises `Unsupported` for what cannot be."""
@@ -110,7 +111,8 @@ class Contexts:
             ignored = await self.ignored(directory, b"", f"[context {name}] load {_IGNORE}")
             with self.steps.work(f"[context {name}] load from client") as work:
                 wanted = Wanted(directory, exclude=tuple(ignored.lines))
-                return Context(await self.directory(wanted, work, f"transferring {name}:"), ignored)
+                root = await self.directory(wanted, work, f"transferring {name}:")
+                return Context(root, ignored, seen_in(root))
         if value.startswith(_LAYOUT):
             store, digest = layouts.store_of(value)
             found = ClientStore(self.sessions, self.session_id, store, digest)

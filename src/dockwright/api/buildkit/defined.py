@@ -14,7 +14,7 @@ from dockwright.api.buildkit.contexts import Contexts
 from dockwright.api.buildkit.frontend import BaseImages, Prepared
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.llb.sourcing import Attributes, Sources
-from dockwright.api.buildkit.locals import Locals
+from dockwright.api.buildkit.locals import Locals, seen_in
 from dockwright.api.buildkit.sessions import Sessions
 from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Options, Steps
@@ -92,7 +92,7 @@ class Defined:
         )
         with steps.work(f"[internal] load {name}") as work:
             root = await contexts.directory(wanted, work, f"transferring {name}:")
-        return Local(title=f"local://{name}", context=Context(root))
+        return Local(title=f"local://{name}", context=Context(root, seen=seen_in(root)))
 
 
 def _strings(given: Attributes, name: str) -> tuple[str, ...]:

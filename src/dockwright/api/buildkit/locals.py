@@ -28,7 +28,7 @@ class Locals:
     """Copies on a shelf, where the build cache's upkeep finds them. Builds that want the same of a session share a transfer."""
 
     def __init__(self, shelf: Shelf, background: Background) -> None:
-        self._shelf = shelf
+        self._shelf, self._background = shelf, background
         self._flights: Flights[tuple[str, Wanted], Path, [int]] = Flights(background)
         self._busy: set[str] = set()
 
@@ -59,20 +59,28 @@ class Locals:
                 folder = self._shelf.path(name)
                 try:
                     received = await _transfer(session, wanted, folder, moved)
-                    await workers.bulk(self._note, name, wanted, received)
+                    await self._note(name, wanted, received)
                 except HostFailure:  # what fills the disk must not stay there until somebody prunes
                     await workers.bulk(self._shelf.discard, folder)
                     raise
             yield folder / "fs"
 
-    def _note(self, name: str, wanted: Wanted, received: Received) -> None:
+    async def _note(self, name: str, wanted: Wanted, received: Received) -> None:
         """Tell people of it, and that it was used now. Raises `HostFailure`."""
-        if self._shelf.has(name) and not received.files:
+        if await workers.quick(self._shelf.has, name):
+            if received.files:  # it has another size now: nobody waits until that is known
+                self._background.start(self._describe_again(name, wanted), name=f"size of {name}")
             return
         try:
-            self._describe(name, wanted)
+            await workers.bulk(self._describe, name, wanted)
         except OSError as error:
             raise HostFailure(f"the copy of the client's directory {wanted.name!r}: {error.strerror}") from error
+
+    async def _describe_again(self, name: str, wanted: Wanted) -> None:
+        try:
+            await workers.bulk(self._describe, name, wanted)
+        except OSError:
+            pass  # removed, or changed by the next build: what is told of it is a little old then
 
     def _note_rest(self, name: str, wanted: Wanted) -> None:
         """Of a first transfer that broke off, what came is kept for the next one, where the cache's upkeep finds it."""
@@ -87,6 +95,11 @@ class Locals:
     def _describe(self, name: str, wanted: Wanted) -> None:
         about = About("source.local", f"local source for {wanted.name}", created_ns=time.time_ns())
         self._shelf.describe(self._shelf.path(name), about)
+
+
+def seen_in(root: Path) -> Path:
+    """Where it is kept what builds found in the files of the copy `root`."""
+    return root.parent / "seen"
 
 
 async def _transfer(session: Session, wanted: Wanted, folder: Path, moved: Callable[[int], None]) -> Received:

@@ -93,6 +93,10 @@ class Cache:
         self._used.add(key)
         return used
 
+    def row(self, key: str) -> Record | None:
+        """The row of `key`; to look at it is no use of it."""
+        return self._rows.get(key)
+
     async def keep_uses(self) -> None:
         """Store what was found since the last time."""
         used, self._used = self._used, set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,11 +68,12 @@ def put(
     landing: Landing,
     owner: tuple[int, int] | None,
     time_ns: int | None,
+    without: Collection[bytes] = frozenset(),
 ) -> None:
     """Put the selected files, and those written in the Dockerfile, into the tree at `target`. Blocking.
 
     `owner` is that of all of them, where one was asked for; `time_ns` replaces the times of files that come from a context.
-    Raises `Invalid`.
+    Files called as in `without` are somebody else's to put there. Raises `Invalid`.
     """
     given = owner if owner is not None else (None if tree.keeps_owners else (0, 0))
     mode = modes.parse(vertex.mode)
@@ -82,7 +83,8 @@ def put(
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen or vertex.parents:
-            with source_of(archive.pack_selection(root, chosen, dress, tree.leaves_out, excludes(vertex))) as packed:
+            parts = archive.pack_selection(root, chosen, dress, tree.leaves_out, excludes(vertex), without)
+            with source_of(parts) as packed:
                 archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
@@ -92,6 +94,13 @@ def put(
             dress = replace(dress, owner=given or (0, 0), mtime_ns=time_ns)
             with source_of(archive.pack_files(documents, dress)) as written:
                 archive.place(written, into, landing.folder, owner, on_the_way)
+
+
+def time_of(tree: Tree, own_ns: int, time_ns: int | None) -> int:
+    """The time that a file of `tree` has in a layer of which `time_ns` is the latest."""
+    if time_ns is None:
+        return own_ns
+    return min(own_ns, time_ns) if tree.keeps_owners else time_ns
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:

@@ -12,8 +12,9 @@ from dockwright.build.solving.selecting import Fingerprint
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 
-# As many bytes of a file's fingerprint as tell two apart that nobody made to be alike: it is told to people alone.
-_TOLD_BYTES = 8
+# As many bytes of a file's fingerprint as tell two apart, also such as were made to be alike. People are told fewer.
+_KEPT_BYTES = 16
+_TOLD_DIGITS = 16
 
 
 class Inputs(msgspec.Struct, dict=True):
@@ -28,7 +29,7 @@ class Inputs(msgspec.Struct, dict=True):
         self.pairs.append((name, msgspec.Raw(msgspec.json.encode(value, order="deterministic"))))
         if fingerprint is not None:
             self.files[name] = {
-                os.fsdecode(path): found[:_TOLD_BYTES].hex() for path, found in fingerprint.files.items()
+                os.fsdecode(path): found[:_KEPT_BYTES].hex() for path, found in fingerprint.files.items()
             }
 
     @cached_property
@@ -79,7 +80,8 @@ def _inside(name: str, before: Inputs, now: Inputs) -> Difference | None:
     old, new = before.files[name], now.files[name]
     for path in sorted({*old, *new}):
         if old.get(path) != new.get(path):
-            return Difference(f"the file {path.rstrip('/')}", old.get(path, ""), new.get(path, ""))
+            was, now_is = old.get(path, "")[:_TOLD_DIGITS], new.get(path, "")[:_TOLD_DIGITS]
+            return Difference(f"the file {path.rstrip('/')}", was, now_is)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -12,10 +11,11 @@ from dockwright import faults, workers
 from dockwright.build.cache.records import Tree
 from dockwright.build.planning.graph import Copy, Edit, Execute, MakeDirectory, MountOf, Vertex
 from dockwright.build.solving import copying, edits, foreign, owners, places, selecting
+from dockwright.build.solving.earlier import Shared
 from dockwright.build.solving.inputs import Inputs
 from dockwright.build.solving.places import Place
 from dockwright.build.solving.stepping import Stepping
-from dockwright.build.solving.work import Say, Solved, Work, Worker, layers
+from dockwright.build.solving.work import Rest, Site, Solved, Work, Worker, layers
 from dockwright.container.mounts import MountPoint
 from dockwright.errors import Unsupported
 
@@ -49,14 +49,15 @@ class Operations:
         inputs.add("the limits", self.work.limits)
         inputs.add("the latest time", self.stepping.time_ns(vertex))
 
-        async def change(step_id: str, rootfs: Path, say: Say) -> None:
+        async def change(site: Site) -> None:
             if vertex.platform is not None and (why := await workers.quick(foreign.trouble, vertex.platform)):
                 raise Unsupported(f"{vertex.title}: {why}")
             async with AsyncExitStack() as stack:
                 points = [await self._mount(stack, mount, known) for mount in vertex.mounts]
                 chosen = [point for point in points if point is not None]
                 work = self.work
-                await self.worker.runner.run(step_id, rootfs, vertex, chosen, work.limits, say, work.lender)
+                runner = self.worker.runner
+                await runner.run(site.step_id, site.rootfs, vertex, chosen, work.limits, site.say, work.lender)
 
         return await self.stepping.step(vertex, inputs, below, change)
 
@@ -79,21 +80,29 @@ class Operations:
                 inputs.add("the way of copying", [vertex.whole, vertex.follow])
             for number, part in enumerate(parts):
                 files_known = await part.look(stack, self.worker.memory)
-                name = "the files" if not number else f"the files of {vertex.remotes[number - len(parts)].title}"
+                name = places.FILES if not number else f"the files of {vertex.remotes[number - len(parts)].title}"
                 inputs.add(name, files_known.digest, part.fingerprint)
                 inputs.add(f"the looks of {name}", msgspec.structs.astuple(files_known)[1:])
             for document in vertex.inline:
                 inputs.add(f"the file {document.name}", document.content)
             inputs.add("the latest time", self.stepping.time_ns(vertex))
 
-            async def change(step_id: str, rootfs: Path, say: Say) -> None:
+            async def change(site: Site) -> Rest | None:
+                rootfs = site.rootfs
                 users = await stack.enter_async_context(self.worker.mounter.shown(below)) if named else rootfs
                 owner = await workers.quick(owners.owner_of, vertex.owner, users)
                 chosen = [await part.chosen(stack) for part in parts]
                 landing = await workers.quick(copying.land, vertex, [selected for _, selected in chosen], rootfs)
                 time_ns = self.stepping.time_ns(vertex)
+                before = await self.stepping.earlier(vertex, site.lease) if len(parts) == 1 else None
+                same = Shared()
+                if before is not None:
+                    same = await workers.bulk(parts[0].shared, before, inputs, landing, time_ns)
                 for part, (tree, selected) in zip(parts, chosen, strict=True):
-                    await workers.bulk(copying.put, part.vertex, tree, selected, rootfs, landing, owner, time_ns)
+                    looks = owner, time_ns, same.names
+                    await workers.bulk(copying.put, part.vertex, tree, selected, rootfs, landing, *looks)
+                await workers.quick(same.prepare, rootfs)
+                return same.link
 
             return await self.stepping.step(vertex, inputs, below, change, linked=vertex.link)
 
@@ -101,8 +110,8 @@ class Operations:
         """A directory that is there."""
         below = layers(known[vertex.base])
 
-        async def change(step_id: str, rootfs: Path, say: Say) -> None:
-            await workers.quick(copying.make_directory, rootfs, vertex.path, vertex.owner)
+        async def change(site: Site) -> None:
+            await workers.quick(copying.make_directory, site.rootfs, vertex.path, vertex.owner)
 
         inputs = Inputs("mkdir")
         inputs.add("the base", below.chain)
@@ -120,9 +129,9 @@ class Operations:
             inputs.add(f"the {name}", value)
         inputs.add("the latest time", self.stepping.time_ns(vertex))
 
-        async def change(step_id: str, rootfs: Path, say: Say) -> None:
+        async def change(site: Site) -> None:
             faults.point("build.edit")
-            await workers.bulk(edits.apply, vertex, rootfs, self.stepping.time_ns(vertex))
+            await workers.bulk(edits.apply, vertex, site.rootfs, self.stepping.time_ns(vertex))
 
         return await self.stepping.step(vertex, inputs, below, change)
 

@@ -12,10 +12,16 @@ from dockwright.build.cache.memory import Known, Memory
 from dockwright.build.context import Context
 from dockwright.build.lending.lender import Lender
 from dockwright.build.planning.graph import Copy, Download, Local, Repository
-from dockwright.build.solving import selecting
+from dockwright.build.solving import copying, selecting
+from dockwright.build.solving.copying import Landing
+from dockwright.build.solving.earlier import Earlier, Shared
+from dockwright.build.solving.inputs import Inputs
 from dockwright.build.sources import Sources, repositories
 from dockwright.build.sources.gitref import redacted
 from dockwright.errors import Invalid
+
+# What the files of a COPY are called among what it reads.
+FILES = "the files"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def of_context(context: Context) -> Place:
     """A directory of this host: its owners and times mean nothing."""
 
     async def opened(stack: AsyncExitStack) -> selecting.Tree:
-        return selecting.Tree(context.root, context.leaves_out, keeps_owners=False)
+        return selecting.Tree(context.root, context.leaves_out, keeps_owners=False, seen=context.seen)
 
     return Place(opened)
 
@@ -103,6 +109,25 @@ class Piece:
             if key:
                 await memory.remember(key, self.known)
         return self.known
+
+    def shared(self, before: Earlier, now: Inputs, landing: Landing, time_ns: int | None) -> Shared:
+        """The files that are in the layer `before` as they are to be in the new one, of an instruction that is all this piece.
+
+        Blocking. Asked after `look` and `chosen`; `time_ns` is the latest time of what is made.
+        """
+        if self.fingerprint is None or self._selected is None:
+            return Shared()
+        tree, selected = self._selected
+        if landing.name or selected.archives or self.vertex.inline:  # another name, or files that more may be put over
+            return Shared()
+        same, files = before.unchanged(now, FILES), self.fingerprint.files
+        times_ns = {
+            name: copying.time_of(tree, own_ns, time_ns)
+            for name, own_ns in self.fingerprint.times_ns.items()
+            # Others are in directories that are made on the way.
+            if name in same and (b"/" not in name or name.rpartition(b"/")[0] + b"/" in files)
+        }
+        return before.shared(landing.folder, times_ns)
 
     async def chosen(self, stack: AsyncExitStack) -> tuple[selecting.Tree, selecting.Selected]:
         """The files themselves."""

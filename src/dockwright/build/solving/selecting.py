@@ -27,6 +27,8 @@ class Tree:
     root: Path
     leaves_out: LeavesOut = archive.nothing
     keeps_owners: bool = True
+    # Where it is kept what was found in its files, of a tree that is there for longer than a build.
+    seen: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,13 @@ def _missing(path: str) -> NotFound:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What files and their looks are, whatever their times: of each by its name, and `digest` of all."""
+    """What files and their looks are, whatever their times: of each by its name, and `digest` of all.
+
+    `times_ns` are those of the regular files that have one name alone.
+    """
 
     files: dict[bytes, bytes]
+    times_ns: dict[bytes, int]
 
     @property
     def digest(self) -> Digest:
@@ -96,14 +102,17 @@ def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
     """That of the selected files. Blocking."""
     dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
     with Root(tree.root) as root:
-        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, excludes(vertex))
+        seen = archive.Seen(tree.seen) if tree.seen is not None else None
+        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, excludes(vertex), seen)
+        if seen is not None:
+            seen.keep()
         for path in selected.archives:
             state = digests.hasher()
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:
                 while chunk := file.read(1 << 20):
                     state.update(chunk)
-            found[path] = state.digest()
-    return Fingerprint(found)
+            found.digests[path] = state.digest()
+    return Fingerprint(found.digests, found.times_ns)
 
 
 def fingerprint_of_path(tree: Tree, path: str) -> Fingerprint:
@@ -113,7 +122,8 @@ def fingerprint_of_path(tree: Tree, path: str) -> Fingerprint:
         if kind_of(root, inside) is None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
-        return Fingerprint(archive.fingerprints(root, [chosen], Dress((0, 0), None, 0), tree.leaves_out))
+        found = archive.fingerprints(root, [chosen], Dress((0, 0), None, 0), tree.leaves_out)
+        return Fingerprint(found.digests, found.times_ns)
 
 
 def leaves_something_out(tree: Tree) -> bool:

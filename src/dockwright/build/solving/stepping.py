@@ -14,8 +14,9 @@ from dockwright.build.planning.graph import Copy, Execute, Vertex
 from dockwright.build.progress import Step
 from dockwright.build.progress import Work as Going
 from dockwright.build.remote_cache import fetching
+from dockwright.build.solving.earlier import Earlier
 from dockwright.build.solving.inputs import Inputs, difference
-from dockwright.build.solving.work import Change, Say, Work, Worker
+from dockwright.build.solving.work import Change, Say, Site, Work, Worker
 from dockwright.build.steps.running import StepFailed
 from dockwright.image.leases import Lease
 from dockwright.oci import ImageConfig, RootFS
@@ -38,12 +39,15 @@ class Stepping:
         key, ground = inputs.key, Tree() if linked else below
         self.begun.add(vertex)
         with self.work.steps.step(self.steps[vertex]) as going:
-            fresh = self.work.no_cache or vertex in self.work.fresh
-            found = None if fresh else await self._known(key) or await self._imported(vertex, key, ground, going)
+            found = None
+            if not self._is_fresh(vertex):
+                found = await self._known(key) or await self._imported(vertex, key, ground, going)
             going.cached = found is not None
-            await self._explain(vertex, inputs, going)
             if found is None:
+                await self._explain(vertex, inputs, going)
                 found = await self._shared(vertex, key, ground, change, going)
+            if vertex.place:
+                await self.worker.memory.keep_inputs(self._name(vertex), inputs)
             # The layers below are those of this build's base: equal files may have come in another blob.
             own, diff_ids = found.layers[len(ground.layers) :], found.diff_ids[len(ground.diff_ids) :]
             self.records[key] = tree = Tree((*below.diff_ids, *diff_ids), (*below.layers, *own))
@@ -66,14 +70,29 @@ class Stepping:
         await self.worker.cache.add(key, fetched[0], vertex.title, fetched[1])
         return fetched[0]
 
+    async def earlier(self, vertex: Vertex, lease: Lease) -> Earlier | None:
+        """What the step was when it was last done, where its layer is still there: `lease` holds it then."""
+        if not vertex.place or self._is_fresh(vertex):
+            return None
+        before = await self.worker.memory.last_inputs(self._name(vertex))
+        row = None if before is None else self.worker.cache.row(before.key)
+        if before is None or row is None or not row.tree.diff_ids:
+            return None
+        tree = await self.worker.images.layer_directory(lease, row.tree.diff_ids)
+        return None if tree is None else Earlier(before, tree)
+
     async def _explain(self, vertex: Vertex, inputs: Inputs, going: Going) -> None:
-        """Say why the step is not taken from the cache, where that is asked for, and remember what it reads."""
-        if not vertex.place:
-            return
-        step, memory = f"{self.work.name}|{vertex.place}", self.worker.memory
-        if self.work.explain and not going.cached:
-            going.missed(difference(await memory.last_inputs(step), inputs))
-        await memory.keep_inputs(step, inputs)
+        """Say why the step is not taken from the cache, where that is asked for."""
+        if vertex.place and self.work.explain:
+            going.missed(difference(await self.worker.memory.last_inputs(self._name(vertex)), inputs))
+
+    def _name(self, vertex: Vertex) -> str:
+        """What the step is called in each build of the same thing."""
+        return f"{self.work.name}|{vertex.place}"
+
+    def _is_fresh(self, vertex: Vertex) -> bool:
+        """Whether it is done whatever the cache has."""
+        return self.work.no_cache or vertex in self.work.fresh
 
     async def _shared(self, vertex: Vertex, key: str, below: Tree, change: Change, going: Going) -> Tree:
         async with self.worker.flights.join(
@@ -89,14 +108,15 @@ class Stepping:
             await lease.hold_layers(below.diff_ids)
             async with worker.slots.slot(), worker.runner.changed(below.chain) as (step_id, rootfs):
                 try:
-                    await change(step_id, rootfs, say)
+                    rest = await change(Site(step_id, rootfs, say, lease))
                 except StepFailed as failed:
                     if self.work.keep_failed and isinstance(vertex, Execute):
                         await worker.runner.unmount(rootfs)
                         failed.image_id = await self._keep_failed(vertex, lease, step_id, below)
                     raise
                 await worker.runner.unmount(rootfs)
-                layer, size_bytes = await worker.images.layer(lease, step_id, below.diff_ids, self.time_ns(vertex))
+                time_ns = self.time_ns(vertex)
+                layer, size_bytes = await worker.images.layer(lease, step_id, below.diff_ids, time_ns, rest)
             tree = Tree((*below.diff_ids, layer.digest), (*below.layers, layer))
             await worker.cache.add(key, tree, vertex.title, size_bytes)
             yield tree

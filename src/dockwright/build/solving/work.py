@@ -29,7 +29,21 @@ PARALLEL = max(4, 2 * (os.cpu_count() or 1))
 # Layers, or files that lie somewhere.
 Solved = Tree | Place
 Say = Callable[[bytes], None]
-Change = Callable[[str, Path, Say], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a step is done: its snapshot, mounted at `rootfs`; what it says goes to `say`, what it needs is held by `lease`."""
+
+    step_id: str
+    rootfs: Path
+    say: Say
+    lease: Lease
+
+
+# What is left to be done, blocking, in the layer's own directory when nothing is mounted any more.
+Rest = Callable[[Path], None]
+Change = Callable[[Site], Awaitable[Rest | None]]
 
 
 @dataclass(frozen=True, kw_only=True)

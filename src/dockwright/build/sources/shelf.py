@@ -113,7 +113,7 @@ class Shelf:
     def describe(self, folder: Path, about: About) -> None:
         """Write what is told of it, with its size as it is now."""
         about.size_bytes = _size(folder)
-        new = folder / f"{ABOUT}.new"
+        new = folder / f"{ABOUT}.{secrets.token_hex(4)}.new"
         new.write_bytes(msgspec.json.encode(about))
         os.replace(new, folder / ABOUT)
 

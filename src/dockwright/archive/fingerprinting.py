@@ -1,0 +1,152 @@
+"""What files are, to know them again: a digest of each, whatever its time; files that did not change are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from dockwright.archive import tarformat as tar
+from dockwright.archive.root import Root
+from dockwright.archive.selection import Chosen, Dress, LeavesOut, SelectionPacker, nothing
+from dockwright.archive.tarformat import Entry
+
+_MARK = struct.Struct("<QQqq")
+# A file that was changed so shortly ago may be changed once more without another time: of some file systems they are seconds.
+_RESTED_NS = 2 * 10**9
+_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What `fingerprints` tells: of each entry a digest of head and content, by its name, sorted as a tar would have them.
+
+    `times_ns` are those of the regular files that have one name alone.
+    """
+
+    digests: dict[bytes, bytes] = field(default_factory=dict)
+    times_ns: dict[bytes, int] = field(default_factory=dict)
+
+
+class Seen:
+    """What was found in the files of one directory, kept in the file `path`: good until the inode's change time is another.
+
+    The file may be lost: then everything is read again. Blocking.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: dict[bytes, tuple[bytes, bytes]] = {}
+        self._changed = False
+        self._rested_ns = time.time_ns() - _RESTED_NS
+        try:
+            self._found = msgspec.msgpack.decode(path.read_bytes(), type=dict[bytes, tuple[bytes, bytes]])
+        except (OSError, msgspec.DecodeError):
+            pass
+
+    def recall(self, name: bytes, found: os.stat_result) -> bytes | None:
+        """The digest of the file, where it was read as it is."""
+        kept = self._found.get(name)
+        return kept[1] if kept is not None and kept[0] == _mark(found) else None
+
+    def note(self, name: bytes, found: os.stat_result, digest: bytes) -> None:
+        """The file was read, after `found` was."""
+        if found.st_ctime_ns < self._rested_ns:
+            self._found[name] = _mark(found), digest
+            self._changed = True
+
+    def keep(self) -> None:
+        """Write down what is known."""
+        if not self._changed:
+            return
+        if len(self._found) > _LIMIT:  # most of them must be gone
+            self._found = {}
+        new = self._path.with_name(f"{self._path.name}.{threading.get_ident()}.new")
+        try:
+            new.write_bytes(msgspec.msgpack.encode(self._found))
+            os.replace(new, self._path)
+        except OSError:
+            new.unlink(missing_ok=True)  # no room for what can be found out again
+
+
+def _mark(found: os.stat_result) -> bytes:
+    return _MARK.pack(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def fingerprints(
+    root: Root,
+    chosen: Iterable[Chosen],
+    dress: Dress,
+    leaves_out: LeavesOut = nothing,
+    excludes: LeavesOut = nothing,
+    seen: Seen | None = None,
+) -> Looks:
+    """What the entries are that `pack_selection` would give. `seen` is of this root and this `dress`.
+
+    Blocking. Raises `OSError` when something is not there.
+    """
+    reader = _Fingerprinter(root, dress, leaves_out, excludes, seen)
+    for one in chosen:
+        for _ in reader.selected(one):
+            pass  # nothing is gathered
+    return reader.found()
+
+
+class _Fingerprinter(SelectionPacker):
+    """Instead of writing entries, hashes each."""
+
+    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut, seen: Seen | None) -> None:
+        super().__init__(root, dress, leaves_out, excludes)
+        self._seen = seen
+        self._digests: dict[bytes, bytes] = {}
+        self._times_ns: dict[bytes, int] = {}
+        self._state = hashlib.sha256()
+        self._found_ns = 0
+        self._linked: set[bytes] = set()
+
+    def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
+        self._found_ns = found.st_mtime_ns
+        return super().entry(name, found, fd)
+
+    def tell(self, entry: Entry) -> None:
+        # Without the name: what a file is does not depend on where it is put.
+        name, entry.name = entry.name, b""
+        self._state = hashlib.sha256(tar.encode(entry, subsecond=True))
+        entry.name = name
+        if entry.kind == tar.HARDLINK:
+            self._linked.add(entry.target)
+        self._note(name, self._found_ns if entry.kind == tar.REGULAR else None, self._state.digest())
+
+    def _note(self, name: bytes, time_ns: int | None, digest: bytes) -> None:
+        self._digests[name] = digest
+        if time_ns is not None:
+            self._times_ns[name] = time_ns
+
+    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
+        seen = self._seen if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else None
+        path = self.source_of(name)
+        if seen is not None and (known := seen.recall(path, found)) is not None:
+            self.tell_ways(name)
+            self._note(name, found.st_mtime_ns, known)
+            return
+        yield from super()._file(folder, base, name, found)
+        if stat.S_ISREG(found.st_mode) and name in self._digests:
+            self._digests[name] = self._state.digest()
+            if seen is not None:
+                seen.note(path, found, self._digests[name])
+
+    def _put(self, data: bytes) -> None:
+        self._state.update(data)
+
+    def found(self) -> Looks:
+        """All of it."""
+        times_ns = {name: time_ns for name, time_ns in self._times_ns.items() if name not in self._linked}
+        return Looks(self._digests, times_ns)
