@@ -14,7 +14,7 @@ from dockwright.errors import Invalid
 
 @dataclass(frozen=True)
 class Pattern:
-    """One line of an ignore file; `negated` when it takes paths back in (`!`)."""
+    """One line of an ignore file; `negated` when it takes paths back in (`!`). `regex` is of paths it means and all below."""
 
     text: str
     negated: bool
@@ -27,6 +27,8 @@ class Patterns:
     def __init__(self, patterns: list[Pattern]) -> None:
         self._patterns = patterns
         self._exceptions = any(pattern.negated for pattern in patterns)
+        # Where nothing is taken back in, the order is no matter: one question instead of many.
+        self._together = re.compile("|".join(pattern.regex.pattern for pattern in patterns) or "(?!)", re.DOTALL)
 
     @property
     def has_exceptions(self) -> bool:
@@ -40,11 +42,11 @@ class Patterns:
 
     def matches(self, path: str) -> bool:
         """Whether `path`, relative and clean, is left out."""
+        if not self._exceptions:
+            return self._together.fullmatch(path) is not None
         matched = False
-        parts = path.split("/")
-        prefixes = ["/".join(parts[: count + 1]) for count in range(len(parts))]
         for pattern in self._patterns:
-            if pattern.negated == matched and any(pattern.regex.fullmatch(prefix) for prefix in reversed(prefixes)):
+            if pattern.negated == matched and pattern.regex.fullmatch(path):
                 matched = not pattern.negated
         return matched
 
@@ -83,7 +85,7 @@ def parse(line: str) -> Pattern | None:
     text = posixpath.normpath(text)
     while len(text) > 1 and text.startswith("/"):
         text = text[1:]
-    return Pattern(text, negated, re.compile(_regex(text, deep=True), re.DOTALL))
+    return Pattern(text, negated, re.compile(f"(?:{_regex(text, deep=True)})(?:/.*)?", re.DOTALL))
 
 
 def match(pattern: str, name: str) -> bool:

@@ -7,7 +7,6 @@ import os
 import stat
 import struct
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ from dockwright.archive.selection import Chosen, Dress, LeavesOut, SelectionPack
 from dockwright.archive.tarformat import Entry
 
 _MARK = struct.Struct("<QQqq")
-# A file that was changed so shortly ago may be changed once more without another time: of some file systems they are seconds.
-_RESTED_NS = 2 * 10**9
 _LIMIT = 1_000_000
 
 
@@ -37,16 +34,16 @@ class Looks:
 
 
 class Seen:
-    """What was found in the files of one directory, kept in the file `path`: good until the inode's change time is another.
+    """What was found in the files of one directory, kept in the file `path`: good until inode or its change time is another.
 
-    The file may be lost: then everything is read again. Blocking.
+    For directories whose files are replaced and never written to in place, as a change within one tick of the clock is not seen
+    here. The file may be lost: then everything is read again. Blocking.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._found: dict[bytes, tuple[bytes, bytes]] = {}
         self._changed = False
-        self._rested_ns = time.time_ns() - _RESTED_NS
         try:
             self._found = msgspec.msgpack.decode(path.read_bytes(), type=dict[bytes, tuple[bytes, bytes]])
         except (OSError, msgspec.DecodeError):
@@ -59,9 +56,8 @@ class Seen:
 
     def note(self, name: bytes, found: os.stat_result, digest: bytes) -> None:
         """The file was read, after `found` was."""
-        if found.st_ctime_ns < self._rested_ns:
-            self._found[name] = _mark(found), digest
-            self._changed = True
+        self._found[name] = _mark(found), digest
+        self._changed = True
 
     def keep(self) -> None:
         """Write down what is known."""

@@ -83,8 +83,24 @@ class Packer:
             found.st_uid,
             found.st_gid,
             mtime_ns=found.st_mtime_ns,
-            xattrs=_attributes(fd) if fd is not None else {},
+            xattrs=self.attributes(fd) if fd is not None else {},
         )
+
+    def attributes(self, fd: int) -> dict[bytes, bytes]:
+        """The extended attributes that go along."""
+        try:
+            names = os.listxattr(fd)
+        except OSError:
+            return {}  # a file system without attributes
+        found = {}
+        for name in names:
+            if name.startswith(_NOT_CARRIED):
+                continue
+            try:
+                found[os.fsencode(name)] = os.getxattr(fd, name)
+            except OSError:
+                continue  # removed meanwhile
+        return found
 
     def header(self, entry: Entry) -> None:
         """Write the entry's header."""
@@ -102,9 +118,11 @@ class Packer:
                 if base is None:
                     os.close(stack.pop()[0])
                     continue
+                full = prefix + os.fsencode(base)
+                if self.passes(full):
+                    continue
                 try:
                     found = os.stat(base, dir_fd=fd, follow_symlinks=False)
-                    full = prefix + os.fsencode(base)
                     if not self.wanted(full, found):
                         continue
                     if stat.S_ISDIR(found.st_mode):
@@ -176,6 +194,10 @@ class Packer:
         self._pending, self._pending_bytes = [], 0
         return data
 
+    def passes(self, name: bytes) -> bool:
+        """Whether the member `name` of a directory is a file that is not even looked at."""
+        return False
+
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
         """Whether the member `name` of a directory is packed, and what is below it."""
         return True
@@ -192,19 +214,3 @@ def pack_tree(root: Root, path: bytes = b"", name: bytes = b"", latest_ns: int |
 
 def _as_directory(name: bytes) -> bytes:
     return name if name.endswith(b"/") else name + b"/"
-
-
-def _attributes(fd: int) -> dict[bytes, bytes]:
-    try:
-        names = os.listxattr(fd)
-    except OSError:
-        return {}  # a file system without attributes
-    found = {}
-    for name in names:
-        if name.startswith(_NOT_CARRIED):
-            continue
-        try:
-            found[os.fsencode(name)] = os.getxattr(fd, name)
-        except OSError:
-            continue  # removed meanwhile
-    return found

@@ -131,7 +131,14 @@ class SelectionPacker(Packer):
     def selected(self, one: Chosen) -> Iterator[bytes]:
         """The entries of one choice."""
         self._now = one
-        yield from self.members(one.path, one.name)
+        if not self.passes(one.name):
+            yield from self.members(one.path, one.name)
+
+    def passes(self, name: bytes) -> bool:
+        if name not in self._without:
+            return False
+        self.tell_ways(name)
+        return True
 
     def source_of(self, name: bytes) -> bytes:
         """The path in the tree of what is to be named `name`."""
@@ -150,12 +157,6 @@ class SelectionPacker(Packer):
             self._ways.append(self.entry(name + b"/", found, fd))
         else:
             super().directory(fd, name, found)
-
-    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
-        if name in self._without:
-            self.tell_ways(name)
-            return iter(())
-        return super()._file(folder, base, name, found)
 
     def header(self, entry: Entry) -> None:
         self.tell_ways(entry.name)

@@ -66,10 +66,16 @@ class _Taker(LayerPacker):
             self._settle(fd, found)
         return super().entry(name, found, fd)
 
-    def _settle(self, fd: int, found: os.stat_result) -> None:
-        for attribute in os.listxattr(fd):
+    def attributes(self, fd: int) -> dict[bytes, bytes]:
+        names = os.listxattr(fd)
+        if not names:
+            return {}
+        for attribute in names:
             if attribute.startswith("trusted.overlay.") and attribute != OPAQUE:
                 os.removexattr(fd, attribute)
+        return super().attributes(fd)
+
+    def _settle(self, fd: int, found: os.stat_result) -> None:
         if self._latest_ns is not None and found.st_mtime_ns > self._latest_ns:
             os.utime(fd, ns=(self._latest_ns, self._latest_ns))
 

@@ -26,12 +26,6 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def rested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are believed from the moment they are there."""
-    monkeypatch.setattr(fingerprinting, "_RESTED_NS", -(10**9))
-
-
 def look(tree: Path, seen: Path | None = None) -> dict[bytes, bytes]:
     """The fingerprints of the whole tree."""
     known = Seen(seen) if seen is not None else None
@@ -58,7 +52,6 @@ def test_times_are_told_of_files_with_one_name(tree: Path) -> None:
         assert fingerprints(root, ALL, CONTEXT).times_ns == {b"a": 5}
 
 
-@pytest.mark.usefixtures("rested")
 def test_a_file_is_not_read_again(tree: Path, tmp_path: Path) -> None:
     kept = tmp_path / "seen"
     first = look(tree, kept)
@@ -79,7 +72,6 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.usefixtures("rested")
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_file_that_changed_is_read_whatever_its_time(change: str, tree: Path, tmp_path: Path) -> None:
     kept = tmp_path / "seen"
@@ -93,12 +85,6 @@ def test_a_file_that_changed_is_read_whatever_its_time(change: str, tree: Path, 
     assert change == "another name" or after[b"a"] != before[b"a"]
 
 
-def test_a_file_that_was_changed_just_now_is_not_believed(tree: Path, tmp_path: Path) -> None:
-    look(tree, tmp_path / "seen")
-    assert not (tmp_path / "seen").exists()
-
-
-@pytest.mark.usefixtures("rested")
 @pytest.mark.parametrize("content", [b"", b"nonsense", msgspec.msgpack.encode({"a": 1})])
 def test_what_was_kept_may_be_lost(content: bytes, tree: Path, tmp_path: Path) -> None:
     kept = tmp_path / "seen"
@@ -107,7 +93,6 @@ def test_what_was_kept_may_be_lost(content: bytes, tree: Path, tmp_path: Path) -
     assert len(msgspec.msgpack.decode(kept.read_bytes())) == 2
 
 
-@pytest.mark.usefixtures("rested")
 def test_what_cannot_be_kept_is_read_again(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space")
@@ -117,7 +102,6 @@ def test_what_cannot_be_kept_is_read_again(tree: Path, tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
-@pytest.mark.usefixtures("rested")
 def test_files_that_are_gone_do_not_pile_up(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprinting, "_LIMIT", 3)
     for number in range(6):

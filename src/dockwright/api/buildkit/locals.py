@@ -28,7 +28,7 @@ class Locals:
     """Copies on a shelf, where the build cache's upkeep finds them. Builds that want the same of a session share a transfer."""
 
     def __init__(self, shelf: Shelf, background: Background) -> None:
-        self._shelf, self._background = shelf, background
+        self._shelf = shelf
         self._flights: Flights[tuple[str, Wanted], Path, [int]] = Flights(background)
         self._busy: set[str] = set()
 
@@ -59,28 +59,20 @@ class Locals:
                 folder = self._shelf.path(name)
                 try:
                     received = await _transfer(session, wanted, folder, moved)
-                    await self._note(name, wanted, received)
+                    await workers.bulk(self._note, name, wanted, received)
                 except HostFailure:  # what fills the disk must not stay there until somebody prunes
                     await workers.bulk(self._shelf.discard, folder)
                     raise
             yield folder / "fs"
 
-    async def _note(self, name: str, wanted: Wanted, received: Received) -> None:
+    def _note(self, name: str, wanted: Wanted, received: Received) -> None:
         """Tell people of it, and that it was used now. Raises `HostFailure`."""
-        if await workers.quick(self._shelf.has, name):
-            if received.files:  # it has another size now: nobody waits until that is known
-                self._background.start(self._describe_again(name, wanted), name=f"size of {name}")
+        if self._shelf.has(name) and not received.files:
             return
         try:
-            await workers.bulk(self._describe, name, wanted)
+            self._describe(name, wanted, received.disk_bytes)
         except OSError as error:
             raise HostFailure(f"the copy of the client's directory {wanted.name!r}: {error.strerror}") from error
-
-    async def _describe_again(self, name: str, wanted: Wanted) -> None:
-        try:
-            await workers.bulk(self._describe, name, wanted)
-        except OSError:
-            pass  # removed, or changed by the next build: what is told of it is a little old then
 
     def _note_rest(self, name: str, wanted: Wanted) -> None:
         """Of a first transfer that broke off, what came is kept for the next one, where the cache's upkeep finds it."""
@@ -92,8 +84,8 @@ class Locals:
         except OSError:
             self._shelf.discard(folder)
 
-    def _describe(self, name: str, wanted: Wanted) -> None:
-        about = About("source.local", f"local source for {wanted.name}", created_ns=time.time_ns())
+    def _describe(self, name: str, wanted: Wanted, size_bytes: int = 0) -> None:
+        about = About("source.local", f"local source for {wanted.name}", size_bytes, time.time_ns())
         self._shelf.describe(self._shelf.path(name), about)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from dockwright.archive import Chosen, Dress, Root
 from dockwright.build.solving.inputs import Inputs
 from dockwright.errors import HostFailure
 from dockwright.snapshot import source_of
+
+_THREADS = 2
+# So few files are linked before threads are there.
+_FEW = 500
 
 Times = dict[bytes, int]
 
@@ -44,31 +50,43 @@ class Earlier:
 
         Blocking.
         """
-        found = list[bytes]()
+        parts = []
         with Root(self.tree) as root:
             for path, names in _by_directory(times_ns):
                 try:
                     fd = root.directory(_joined(folder, path))
                 except OSError:
                     continue
-                for name in names:
-                    there = _regular(fd, name)
-                    if there is not None and there.st_mtime_ns == times_ns[name]:
-                        found.append(name)
-        return Shared(self.tree, folder, frozenset(found))
+                same = [name for name in names if _time_of(fd, name) == times_ns[_joined(path, name)]]
+                if same:
+                    parts.append(Part(path, tuple(same)))
+        return Shared(self.tree, folder, tuple(parts))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one directory."""
+
+    path: bytes
+    names: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """The files `names` of the directory `folder` of a layer's `tree`, for another layer; there may be none."""
+    """Files of the directory `folder` of a layer's `tree`, for another layer; there may be none."""
 
     tree: Path = Path()
     folder: bytes = b""
-    names: frozenset[bytes] = frozenset()
+    parts: tuple[Part, ...] = ()
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """The files' paths in the directory."""
+        return frozenset(_joined(part.path, name) for part in self.parts for name in part.names)
 
     def prepare(self, target: Path) -> None:
         """Have the directory of the files changed in `target`, a mounted tree, as putting a file there would. Blocking."""
-        if any(b"/" not in name for name in self.names):
+        if any(not part.path for part in self.parts):
             with Root(target) as root:
                 os.utime(root.directory(self.folder))
 
@@ -77,47 +95,55 @@ class Shared:
 
         Raises `HostFailure`.
         """
-        if not self.names:
+        if not self.parts:
             return
+        shares = (
+            [self.parts[number::_THREADS] for number in range(_THREADS)] if len(self.names) > _FEW else [self.parts]
+        )
         try:
-            with Root(self.tree) as source, Root(target) as into:
-                refused, times = list[Chosen](), list[tuple[bytes, tuple[int, int]]]()
-                faults.point("build.share")
-                for path, names in _by_directory(self.names):
-                    where = _joined(self.folder, path)
-                    old, new = source.directory(where), into.directory(where)
-                    found = os.fstat(new)
-                    times.append((where, (found.st_atime_ns, found.st_mtime_ns)))
-                    for name in names:
-                        last = name.rpartition(b"/")[2]
-                        try:
-                            os.link(last, last, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
-                        except OSError:  # it has as many names as the file system allows, or that knows no links
-                            refused.append(Chosen(_joined(self.folder, name), _joined(self.folder, name)))
-                with source_of(archive.pack_selection(source, refused, Dress())) as packed:
-                    archive.place(packed, into, b"")
-                for where, both in times:
-                    os.utime(into.directory(where), ns=both)
+            faults.point("build.share")
+            # Nearly all of it is the kernel's, which lets no two work on one directory, but on two at once.
+            with ThreadPoolExecutor(len(shares), thread_name_prefix="link") as pool:
+                list(pool.map(lambda share: self._link(share, target), shares))
         except OSError as error:
             raise HostFailure(f"a layer's files from the one before: {error}") from error
 
+    def _link(self, share: Iterable[Part], target: Path) -> None:
+        with Root(self.tree) as source, Root(target) as into:
+            for part in share:
+                where = _joined(self.folder, part.path)
+                old, new = source.directory(where), into.directory(where)
+                found = os.fstat(new)
+                refused = []
+                for name in part.names:
+                    try:
+                        os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
+                    except OSError:  # it has as many names as the file system allows, or that knows no links
+                        refused.append(Chosen(_joined(where, name), name))
+                if refused:
+                    with source_of(archive.pack_selection(source, refused, Dress())) as packed:
+                        archive.place(packed, into, where)
+                os.utime(into.directory(where), ns=(found.st_atime_ns, found.st_mtime_ns))
 
-def _regular(folder: int, name: bytes) -> os.stat_result | None:
+
+def _time_of(folder: int, name: bytes) -> int | None:
+    """When the regular file `name` was changed; None where there is none."""
     try:
-        found = os.stat(name.rpartition(b"/")[2], dir_fd=folder, follow_symlinks=False)
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
-    return found if stat.S_ISREG(found.st_mode) else None
+    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
 
 
 def _others(inputs: Inputs, name: str) -> list[tuple[str, bytes]]:
     return [(other, bytes(value)) for other, value in inputs.pairs if other != name]
 
 
-def _by_directory(names: Iterable[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
-    parts = sorted(name.rpartition(b"/")[::2] for name in names)
+def _by_directory(paths: Iterable[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Directories, and the names in each."""
+    parts = sorted(path.rpartition(b"/")[::2] for path in paths)
     for path, members in groupby(parts, lambda part: part[0]):
-        yield path, [_joined(path, last) for _, last in members]
+        yield path, [name for _, name in members]
 
 
 def _joined(folder: bytes, path: bytes) -> bytes:

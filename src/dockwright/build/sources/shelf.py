@@ -111,8 +111,8 @@ class Shelf:
         os.rename(folder, self.path(name))
 
     def describe(self, folder: Path, about: About) -> None:
-        """Write what is told of it, with its size as it is now."""
-        about.size_bytes = _size(folder)
+        """Write what is told of it; its size, where that is not known, is counted."""
+        about.size_bytes = about.size_bytes or _size(folder)
         new = folder / f"{ABOUT}.{secrets.token_hex(4)}.new"
         new.write_bytes(msgspec.json.encode(about))
         os.replace(new, folder / ABOUT)

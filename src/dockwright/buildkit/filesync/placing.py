@@ -33,6 +33,8 @@ class Placer:
         self._wanted: dict[int, Stat] = {}
         self._links: list[Stat] = []
         self._folders: list[Stat] = []
+        # What files take up on the disk; another name of one takes nothing.
+        self.disk_bytes = 0
 
     def close(self) -> None:
         """Close every descriptor, and remove what came of files that did not come whole. Safe to call twice."""
@@ -68,6 +70,8 @@ class Placer:
             name = entry.path.rpartition("/")[2]
             found = here.get(name)
             if found is not None and self._is_equal(fd, name, entry, found):
+                if not stat.S_ISDIR(found.st_mode):
+                    self.disk_bytes += found.st_blocks * 512
                 continue
             if found is not None and not (modes.is_directory(entry.mode) and stat.S_ISDIR(found.st_mode)):
                 self._remove(fd, name)
@@ -146,6 +150,7 @@ class Placer:
             if name.startswith(_XATTRS):
                 os.setxattr(fd, name, value)
         os.utime(fd, ns=(entry.modTime, entry.modTime))
+        self.disk_bytes += os.fstat(fd).st_blocks * 512
         os.close(self._open.pop(number))
         del self._wanted[number]
         folder, last = self._root.parent(os.fsencode(entry.path))

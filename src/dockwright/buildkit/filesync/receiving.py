@@ -29,11 +29,15 @@ End = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Received:
-    """What a transfer brought: entries that were told, files whose content was sent, and its bytes."""
+    """What a transfer brought: entries that were told, files whose content was sent, and its bytes.
+
+    `disk_bytes` is what all files take up now, sent or there before.
+    """
 
     entries: int
     files: int
     size_bytes: int
+    disk_bytes: int
 
 
 def _unheard(size_bytes: int) -> None:
@@ -90,7 +94,7 @@ class _Receiver:
             await self._end()
         while (packet := await self._stream.recv_message()) is not None and packet.type != Packet.PACKET_FIN:
             _check(packet)
-        return Received(len(entries), len(wanted), self._size)
+        return Received(len(entries), len(wanted), self._size, self._placer.disk_bytes)
 
     async def complain(self, error: BaseException) -> None:
         """Tell the sender why, where it is still there."""
