@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,18 +126,20 @@ class _Fingerprinter(SelectionPacker):
         if time_ns is not None:
             self._times_ns[name] = time_ns
 
-    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
+    def _file(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> Iterable[bytes]:
         seen = self._seen if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else None
         path = self.source_of(name)
         if seen is not None and (known := seen.recall(path, found)) is not None:
             self.tell_ways(name)
             self._note(name, found.st_mtime_ns, known)
-            return
-        yield from super()._file(folder, base, name, found)
+            return ()
+        for _ in super()._file(folder, base, name, found):
+            pass  # nothing is gathered
         if stat.S_ISREG(found.st_mode) and name in self._digests:
             self._digests[name] = self._state.digest()
             if seen is not None:
                 seen.note(path, found, self._digests[name])
+        return ()
 
     def _put(self, data: bytes) -> None:
         self._state.update(data)

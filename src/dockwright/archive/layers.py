@@ -263,7 +263,7 @@ class LayerPacker(Packer):
         if name and _is_opaque(fd):
             self.header(_mark(name + b"/" + OPAQUE_MARK))
 
-    def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
+    def special(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> None:
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             above, slash, last = name.rpartition(b"/")
             self.header(_mark(above + slash + WHITEOUT + last))

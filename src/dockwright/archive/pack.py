@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dockwright.archive import tarformat as tar
 from dockwright.archive.root import DEPTH_LIMIT, DIRECTORY, Root
@@ -52,7 +52,7 @@ class Packer:
             folder, base = self._root.parent(path.strip(b"/"))
             found = os.stat(base, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
-                yield from self._file(folder, os.fsdecode(base), name, found)
+                yield from self._file(folder, base, name, found)
                 return
             start = os.open(base, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
         yield from self._walk(start, name)
@@ -62,14 +62,14 @@ class Packer:
         if name:
             self.header(self.entry(_as_directory(name), found, fd))
 
-    def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
+    def special(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> None:
         """Anything that is neither directory nor regular file."""
         kind = _KINDS.get(stat.S_IFMT(found.st_mode))
         if kind is None:
             return  # a socket: it means nothing without its process
         entry = self.entry(name, found, None)
         if kind == tar.SYMLINK:
-            entry.target = os.fsencode(os.readlink(base, dir_fd=folder))
+            entry.target = os.readlink(base, dir_fd=folder)
         elif kind != tar.FIFO:
             entry.major, entry.minor = os.major(found.st_rdev), os.minor(found.st_rdev)
         self.header(entry)
@@ -109,7 +109,7 @@ class Packer:
         self._put(tar.encode(entry, subsecond=self._subsecond))
 
     def _walk(self, start: int, name: bytes) -> Iterator[bytes]:
-        stack: list[tuple[int, bytes, Iterator[str]]] = []
+        stack: list[tuple[int, bytes, Iterator[bytes]]] = []
         try:
             stack.append(self._enter(start, name))
             while stack:
@@ -118,7 +118,7 @@ class Packer:
                 if base is None:
                     os.close(stack.pop()[0])
                     continue
-                full = prefix + os.fsencode(base)
+                full = prefix + base
                 if self.passes(full):
                     continue
                 try:
@@ -137,53 +137,86 @@ class Packer:
             for fd, _, _ in stack:
                 os.close(fd)
 
-    def _descend(self, folder: int, base: str, full: bytes, depth: int) -> tuple[int, bytes, Iterator[str]]:
+    def _descend(self, folder: int, base: bytes, full: bytes, depth: int) -> tuple[int, bytes, Iterator[bytes]]:
         if depth > DEPTH_LIMIT:
             raise Unsupported(f"directories are nested deeper than {DEPTH_LIMIT}: {os.fsdecode(full[:80])}...")
         return self._enter(os.open(base, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder), full)
 
-    def _enter(self, fd: int, name: bytes) -> tuple[int, bytes, Iterator[str]]:
+    def _enter(self, fd: int, name: bytes) -> tuple[int, bytes, Iterator[bytes]]:
         try:
             self.directory(fd, name, os.fstat(fd))
-            return fd, _as_directory(name) if name else b"", iter(sorted(os.listdir(fd), key=os.fsencode))
+            return fd, _as_directory(name) if name else b"", iter(sorted(map(os.fsencode, os.listdir(fd))))
         except BaseException:
             os.close(fd)
             raise
 
-    def _file(self, folder: int, base: str, name: bytes, found: os.stat_result) -> Iterator[bytes]:
+    def _file(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> Iterable[bytes]:
         if found.st_nlink > 1:
             key = (found.st_dev, found.st_ino)
             if (first := self._links.get(key)) is not None:
                 entry = self.entry(name, found, None)
                 entry.kind, entry.target = tar.HARDLINK, first
                 self.header(entry)
-                return
+                return ()
             self._links[key] = name
         if not stat.S_ISREG(found.st_mode):
             self.special(folder, base, name, found)
-            return
+            return ()
         fd = os.open(base, _OPEN, dir_fd=folder)
+        large = False
         try:
             found = os.fstat(fd)
-            if stat.S_ISREG(found.st_mode):
-                entry = self.entry(name, found, fd)
-                entry.size = found.st_size
-                self.header(entry)
-                yield from self._content(fd, entry.size)
+            if not stat.S_ISREG(found.st_mode):
+                return ()
+            entry = self.entry(name, found, fd)
+            size = entry.size = found.st_size
+            self.header(entry)
+            if large := size > CHUNK:
+                return self._large(fd, size)
+            if size:
+                data = os.read(fd, size)
+                self.data(data if len(data) == size else data + self._rest(fd, size - len(data)))
+                self.end_of_file(size)
+            return ()
+        finally:
+            if not large:
+                os.close(fd)
+
+    def _large(self, fd: int, size: int) -> Iterator[bytes]:
+        try:
+            left = size
+            while left:
+                chunk = os.read(fd, min(left, CHUNK)) or self._rest(fd, min(left, CHUNK))
+                left -= len(chunk)
+                self.data(chunk)
+                if self._pending_bytes >= _GATHER:
+                    yield self._gathered()
+            self.end_of_file(size)
         finally:
             os.close(fd)
 
-    def _content(self, fd: int, size: int) -> Iterator[bytes]:
-        left = size
-        while left:
-            # A file that shrinks while it is read is filled up with zeros: the header has promised its size.
-            chunk = os.read(fd, min(left, CHUNK)) or bytes(min(left, CHUNK))
-            left -= len(chunk)
-            self._put(chunk)
-            if self._pending_bytes >= _GATHER:
-                yield self._gathered()
+    def _rest(self, fd: int, size: int) -> bytes:
+        """The next `size` bytes of a file; one that shrinks is filled up with zeros, as the header has promised its size."""
+        data = b""
+        while len(data) < size:
+            chunk = os.read(fd, size - len(data))
+            if not chunk:
+                self.shrunk()
+                return data.ljust(size, b"\0")
+            data += chunk
+        return data
+
+    def data(self, piece: bytes) -> None:
+        """A piece of a file's content."""
+        self._put(piece)
+
+    def end_of_file(self, size: int) -> None:
+        """The content of a file is complete; `size` is not zero."""
         if size % tar.BLOCK:
             self._put(tar.padding(size))
+
+    def shrunk(self) -> None:
+        """A file is shorter than it was."""
 
     def _put(self, data: bytes) -> None:
         self._pending.append(data)

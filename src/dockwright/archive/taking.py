@@ -15,7 +15,6 @@ from dockwright.archive import tarformat as tar
 from dockwright.archive.layers import OPAQUE, Layer, LayerPacker
 from dockwright.archive.recipe import RecipeWriter
 from dockwright.archive.root import Root
-from dockwright.archive.source import CHUNK
 from dockwright.archive.tarformat import Entry
 
 
@@ -49,7 +48,7 @@ class _Taker(LayerPacker):
         super().directory(fd, name, found)
         self._settle(fd, found)
 
-    def special(self, folder: int, base: str, name: bytes, found: os.stat_result) -> None:
+    def special(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> None:
         if stat.S_ISSOCK(found.st_mode):
             above = os.fstat(folder)
             os.unlink(base, dir_fd=folder)
@@ -79,20 +78,15 @@ class _Taker(LayerPacker):
         if self._latest_ns is not None and found.st_mtime_ns > self._latest_ns:
             os.utime(fd, ns=(self._latest_ns, self._latest_ns))
 
-    def _content(self, fd: int, size: int) -> Iterator[bytes]:
-        left = size
-        while left:
-            # A file that shrinks while it is read is filled up with zeros, which is no file to make the tar of again.
-            chunk = os.read(fd, min(left, CHUNK))
-            if not chunk:
-                self._recipe.spoil()
-                chunk = bytes(min(left, CHUNK))
-            left -= len(chunk)
-            self._update(chunk)
+    def data(self, piece: bytes) -> None:
+        self._update(piece)
+
+    def end_of_file(self, size: int) -> None:
         self._recipe.data(self._name, size)
-        if size % tar.BLOCK:
-            self._put(tar.padding(size))
-        yield from ()
+        super().end_of_file(size)
+
+    def shrunk(self) -> None:
+        self._recipe.spoil()  # with the zeros that fill it up it is no file to make the tar of again
 
     def _put(self, data: bytes) -> None:
         self._recipe.literal(data)
