@@ -6,6 +6,7 @@ header before it where a value does not fit. Names are bytes throughout: tar doe
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -167,9 +168,8 @@ def _set_sparse(entry: Entry, numbers: list[int], real_size: bytes | None) -> No
 
 def encode(entry: Entry, *, subsecond: bool = True) -> bytes:
     """The header blocks of `entry`; times are cut to whole seconds without `subsecond`."""
-    pax = _pax_records(entry, subsecond)
     header = _ustar(entry)
-    if not pax:
+    if _says_all(entry, subsecond) or not (pax := _pax_records(entry, subsecond)):
         return header
     body = b"".join(pax)
     extension = Entry(b"PaxHeaders.0/" + entry.name.rstrip(b"/")[-80:], PAX, 0o644, size=len(body))
@@ -179,6 +179,20 @@ def encode(entry: Entry, *, subsecond: bool = True) -> bytes:
 def padding(size: int) -> bytes:
     """What fills the last block of `size` bytes of data."""
     return bytes(-size % BLOCK)
+
+
+def _says_all(entry: Entry, subsecond: bool) -> bool:
+    """Whether an entry as most are has room in a ustar header: what `_pax_records` is slower to find out."""
+    return (
+        len(entry.name) <= 100
+        and not entry.target
+        and not entry.xattrs
+        and entry.size <= 0o77777777777
+        and entry.uid <= 0o7777777
+        and entry.gid <= 0o7777777
+        and 0 <= entry.mtime_ns < 0o77777777777 * 10**9
+        and not (subsecond and entry.mtime_ns % 10**9)
+    )
 
 
 def _pax_records(entry: Entry, subsecond: bool) -> list[bytes]:
@@ -211,27 +225,29 @@ def _record(key: bytes, value: bytes) -> bytes:
 def _ustar(entry: Entry) -> bytes:
     seconds = entry.mtime_ns // 10**9
     fits = 0 <= seconds <= 0o77777777777
-    block = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0        %s%s" % (
+    begin = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (
         entry.name[:100].ljust(100, b"\0"),
         entry.mode,
         entry.uid if entry.uid <= 0o7777777 else 0,
         entry.gid if entry.gid <= 0o7777777 else 0,
         entry.size if entry.size <= 0o77777777777 else 0,
         seconds if fits else 0,
-        entry.kind,
-        entry.target[:100].ljust(100, b"\0"),
     )
-    if entry.major or entry.minor:
-        block += b"ustar\x0000%s%07o\0%07o\0" % (bytes(64), entry.major & 0o7777777, entry.minor & 0o7777777)
-    else:
-        block += _USTAR_TAIL
-    block = block.ljust(BLOCK, b"\0")
+    end, total = _ustar_end(entry.kind, entry.target[:100], entry.major & 0o7777777, entry.minor & 0o7777777)
+    return b"%s%06o\0 %s" % (begin, _sum(begin) + _SPACES + total, end)
+
+
+@functools.lru_cache(maxsize=64)
+def _ustar_end(kind: bytes, target: bytes, major: int, minor: int) -> tuple[bytes, int]:
+    """What comes after the checksum, and its part of that."""
+    end = b"%s%sustar\x0000%s%07o\0%07o\0" % (kind, target.ljust(100, b"\0"), bytes(64), major, minor)
+    end = end.ljust(BLOCK - 156, b"\0")
+    return end, _sum(end)
+
+
+def _sum(data: bytes) -> int:
     # Adler-32's lower half is the sum plus one, modulo 65521, which 512 bytes below 128 do not reach.
-    total = (zlib.adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
-    return b"%s%06o\0 %s" % (block[:148], total, block[156:])
-
-
-_USTAR_TAIL = b"ustar\x0000" + bytes(64) + b"0000000\x000000000\0"
+    return (zlib.adler32(data) & 0xFFFF) - 1 if data.isascii() else sum(data)
 
 
 def _check_sum(block: bytes | memoryview, checksum: bytes) -> None:
