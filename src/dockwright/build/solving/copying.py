@@ -96,11 +96,11 @@ def put(
                 archive.place(written, into, landing.folder, owner, on_the_way)
 
 
-def time_of(tree: Tree, own_ns: int, time_ns: int | None) -> int:
-    """The time that a file of `tree` has in a layer of which `time_ns` is the latest."""
+def own_time(tree: Tree, own_ns: int, time_ns: int | None) -> int | None:
+    """The time that a file of `tree` has in a layer of which `time_ns` is the latest; None where all have that one."""
     if time_ns is None:
         return own_ns
-    return min(own_ns, time_ns) if tree.keeps_owners else time_ns
+    return min(own_ns, time_ns) if tree.keeps_owners else None
 
 
 def make_directory(target: Path, path: str, owner: str) -> None:

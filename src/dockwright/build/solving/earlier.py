@@ -6,7 +6,6 @@ A change of one file in twenty thousand then makes one file. Making the others a
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _THREADS = 2
 # So few files are linked before threads are there.
 _FEW = 500
 
-Times = dict[bytes, int]
+Times = dict[bytes, int | None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Earlier:
         return {os.fsencode(path) for path, digest in new.items() if old.get(path) == digest}
 
     def shared(self, folder: bytes, times_ns: Times) -> Shared:
-        """Those of the files `times_ns`, which are unchanged, that lie in the directory `folder` with the time given here.
+        """Those of the files `times_ns`, which are unchanged, that lie in the directory `folder`, of the time given if one is.
 
         Blocking.
         """
@@ -57,7 +56,9 @@ class Earlier:
                     fd = root.directory(_joined(folder, path))
                 except OSError:
                     continue
-                same = [name for name in names if _time_of(fd, name) == times_ns[_joined(path, name)]]
+                with os.scandir(fd) as entries:
+                    there = {os.fsencode(entry.name): entry for entry in entries}
+                same = [name for name in names if _is_file(there.get(name), times_ns[_joined(path, name)])]
                 if same:
                     parts.append(Part(path, tuple(same)))
         return Shared(self.tree, folder, tuple(parts))
@@ -126,13 +127,11 @@ class Shared:
                 os.utime(into.directory(where), ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def _time_of(folder: int, name: bytes) -> int | None:
-    """When the regular file `name` was changed; None where there is none."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:
-        return None
-    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
+def _is_file(entry: os.DirEntry[str] | None, time_ns: int | None) -> bool:
+    """Whether it is a regular file, of that time if one is given."""
+    if entry is None or not entry.is_file(follow_symlinks=False):
+        return False
+    return time_ns is None or entry.stat(follow_symlinks=False).st_mtime_ns == time_ns
 
 
 def _others(inputs: Inputs, name: str) -> list[tuple[str, bytes]]:

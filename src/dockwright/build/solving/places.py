@@ -122,7 +122,7 @@ class Piece:
             return Shared()
         same, files = before.unchanged(now, FILES), self.fingerprint.files
         times_ns = {
-            name: copying.time_of(tree, own_ns, time_ns)
+            name: copying.own_time(tree, own_ns, time_ns)
             for name, own_ns in self.fingerprint.times_ns.items()
             # Others are in directories that are made on the way.
             if name in same and (b"/" not in name or name.rpartition(b"/")[0] + b"/" in files)

@@ -7,7 +7,6 @@ file is never changed in place, and a transfer that breaks off leaves a director
 from __future__ import annotations
 
 import asyncio
-import posixpath
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from dockwright.tasks import first
 
 ENTRIES_LIMIT = 5_000_000
 _QUEUED_PACKETS = 128
+# Parts that a clean relative path has not: an empty one is a slash too many.
+_UNCLEAN = frozenset({"", ".", ".."})
 
 Moved = Callable[[int], None]
 End = Callable[[], Awaitable[None]]
@@ -165,12 +166,12 @@ class _Rules:
 
     def check(self, entry: Stat) -> None:
         path = entry.path
-        if not path or path.startswith("/") or "\0" in path or posixpath.normpath(path) != path or path == "..":
+        parts = path.split("/")
+        if "\0" in path or not _UNCLEAN.isdisjoint(parts):
             raise Invalid(f"the sender of files sends the path {path!r}, which is not clean")
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
             raise Invalid(f"the sender of files sends {path!r} without the directory it is in")
-        parts = path.split("/")
         # "/" stands before every other character: a directory's files come right after it.
         if self._last is not None and self._last >= parts:
             raise Invalid(f"the sender of files sends {path!r} out of order")
