@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from grpclib.const import Cardinality
 from grpclib.exceptions import GRPCError
 
 from dockwright.buildkit.connection import Caller
@@ -311,3 +312,32 @@ async def test_what_is_no_definition_is_refused(parts: list[bytes], expected: st
     definition = llb.Definition()
     getattr(definition, "def").extend(parts)
     assert expected in await _fails(caller, definition)
+
+
+BRIDGE_CALLS = [
+    "Solve",
+    "ReadFile",
+    "ReadDir",
+    "StatFile",
+    "Evaluate",
+    "Return",
+    "Warn",
+    "ResolveImageConfig",
+    "ResolveSourceMeta",
+]
+CONTROL_CALLS = ["Solve", "Status", "DiskUsage", "Prune", "ListWorkers", "ListenBuildHistory", "UpdateBuildHistory"]
+
+
+async def test_a_call_without_a_message_is_refused(caller: Caller) -> None:
+    async with building(caller) as build:
+        calls = [(getattr(build.bridge, name), build.metadata) for name in BRIDGE_CALLS]
+        calls += [(getattr(ControlStub(caller), name), {}) for name in CONTROL_CALLS]
+        for call, metadata in calls:
+            several = Cardinality.STREAM_STREAM  # as a call of one message, grpclib would not let it go without
+            asking = caller.request(call.name, several, call.request_type, call.reply_type, metadata=metadata)
+            async with asking as stream:
+                await stream.send_request()
+                await stream.end()
+                with pytest.raises(GRPCError, match="a call without a message"):
+                    await stream.recv_message()
+                    await stream.recv_trailing_metadata()

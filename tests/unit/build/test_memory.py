@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,3 +49,22 @@ async def test_a_row_that_was_tidied_away_is_written_when_its_step_is_built_agai
     assert kept._keys == {}  # it would hold every step that was ever built
     await kept.keep_inputs("one", inputs("one"))
     assert await kept.last_inputs("one") is not None
+
+
+async def test_the_oldest_rows_go_when_they_take_too_much(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LIMIT_BYTES", 1500)
+    monkeypatch.setattr(memory, "_TIDY_EVERY", 4)
+    kept = Memory(database)
+    for step in ("one", "two", "three", "four"):
+        await kept.keep_inputs(step, inputs(secrets.token_hex(800)))
+    assert [await kept.last_inputs(step) is not None for step in ("one", "two", "three", "four")] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    monkeypatch.setattr(memory, "LIMIT_BYTES", 10)
+    for step in ("five", "six", "seven", "eight"):
+        await kept.keep_inputs(step, inputs(secrets.token_hex(800)))
+    assert await kept.last_inputs("seven") is None
+    assert await kept.last_inputs("eight") is not None  # the last one is kept, however much it takes

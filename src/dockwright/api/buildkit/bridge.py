@@ -16,6 +16,7 @@ from multidict import MultiDict
 from dockwright import workers
 from dockwright.api.buildkit import capabilities, failures, reading
 from dockwright.api.buildkit.solves import Buildkit, Job, Ref, Returned, definition_of
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.errors import Detail, answering
 from dockwright.buildkit.proto import gateway_pb2 as wire
 from dockwright.buildkit.proto.control_pb2 import StatusResponse, VertexWarning
@@ -55,8 +56,7 @@ class Bridge(LLBBridgeBase):
     @answering
     async def Solve(self, stream: Stream[wire.SolveRequest, wire.SolveResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         _check(request)
         if getattr(request.Definition, "def"):
             returned = Returned([await self._buildkit.define(job, request.Definition)], {})
@@ -74,16 +74,14 @@ class Bridge(LLBBridgeBase):
     @answering
     async def Evaluate(self, stream: Stream[wire.EvaluateRequest, wire.EvaluateResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         await self._buildkit.evaluate(job, _ref(job, request.Ref))
         await stream.send_message(wire.EvaluateResponse())
 
     @answering
     async def Return(self, stream: Stream[wire.ReturnRequest, wire.ReturnResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         if not job.returned.done():
             if request.HasField("error"):
                 details = [Detail(one.type_url, one.value) for one in request.error.details]
@@ -102,8 +100,7 @@ class Bridge(LLBBridgeBase):
     @answering
     async def Warn(self, stream: Stream[wire.WarnRequest, wire.WarnResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         warning = VertexWarning(
             vertex=request.digest,
             level=request.level,
@@ -119,8 +116,7 @@ class Bridge(LLBBridgeBase):
     @answering
     async def ReadFile(self, stream: Stream[wire.ReadFileRequest, wire.ReadFileResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         part = request.Range
         async with self._shown(job, request.Ref, request.MountIndex) as root:
             data = await workers.bulk(reading.read_file, root, request.FilePath, part.Offset, part.Length)
@@ -129,8 +125,7 @@ class Bridge(LLBBridgeBase):
     @answering
     async def ReadDir(self, stream: Stream[wire.ReadDirRequest, wire.ReadDirResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         async with self._shown(job, request.Ref, request.MountIndex) as root:
             found = await workers.bulk(reading.read_directory, root, request.DirPath, request.IncludePattern)
         await stream.send_message(wire.ReadDirResponse(entries=found))
@@ -138,8 +133,7 @@ class Bridge(LLBBridgeBase):
     @answering
     async def StatFile(self, stream: Stream[wire.StatFileRequest, wire.StatFileResponse]) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         async with self._shown(job, request.Ref, request.MountIndex) as root:
             found = await workers.quick(reading.stat_file, root, request.Path)
         await stream.send_message(wire.StatFileResponse(stat=found))
@@ -155,8 +149,7 @@ class Bridge(LLBBridgeBase):
         self, stream: Stream[wire.ResolveImageConfigRequest, wire.ResolveImageConfigResponse]
     ) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         if request.SourcePolicies:
             raise Unsupported(_POLICIES)
         digest, config = await self._buildkit.image_config(job, request.Ref, request.Platform, request.ResolveMode)
@@ -168,8 +161,7 @@ class Bridge(LLBBridgeBase):
         self, stream: Stream[wire.ResolveSourceMetaRequest, wire.ResolveSourceMetaResponse]
     ) -> None:
         job = await self._job(stream.metadata)
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         if request.SourcePolicies:
             raise Unsupported(_POLICIES)
         answer = wire.ResolveSourceMetaResponse(Source=request.Source)

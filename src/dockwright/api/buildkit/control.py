@@ -14,12 +14,12 @@ from dockwright.api.buildkit.sessions import METHOD_HEADER, Headers, Session
 from dockwright.api.buildkit.solves import Buildkit
 from dockwright.build import CacheUse
 from dockwright.build.policy import Space
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.connection import Caller
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import control_pb2 as wire
 from dockwright.buildkit.proto.control_grpc import ControlBase
 from dockwright.buildkit.tunnel import Tunnel
-from dockwright.errors import Invalid
 from dockwright.undo import shielded
 from dockwright.units import rfc3339
 
@@ -34,20 +34,20 @@ class Control(ControlBase):
 
     @answering
     async def Solve(self, stream: Stream[wire.SolveRequest, wire.SolveResponse]) -> None:
-        request = _asked(await stream.recv_message())
+        request = await asked(stream)
         response = await requests.answered(self._buildkit, request)
         await stream.send_message(wire.SolveResponse(ExporterResponse=response))
 
     @answering
     async def Status(self, stream: Stream[wire.StatusRequest, wire.StatusResponse]) -> None:
-        request = _asked(await stream.recv_message())
+        request = await asked(stream)
         async with aclosing(self._buildkit.statuses(request.Ref)) as statuses:
             async for status in statuses:
                 await stream.send_message(status)
 
     @answering
     async def ListWorkers(self, stream: Stream[wire.ListWorkersRequest, wire.ListWorkersResponse]) -> None:
-        wanted = choosing.workers(_asked(await stream.recv_message()).filter)
+        wanted = choosing.workers((await asked(stream)).filter)
         worker = await capabilities.worker(self._buildkit.engine)
         await stream.send_message(wire.ListWorkersResponse(record=[worker] if wanted(worker) else []))
 
@@ -58,7 +58,7 @@ class Control(ControlBase):
 
     @answering
     async def DiskUsage(self, stream: Stream[wire.DiskUsageRequest, wire.DiskUsageResponse]) -> None:
-        request = _asked(await stream.recv_message())
+        request = await asked(stream)
         wanted = choosing.uses(request.filter)
         latest_ns = time.time_ns() - request.ageLimit if request.ageLimit else None
         uses = [
@@ -70,7 +70,7 @@ class Control(ControlBase):
 
     @answering
     async def Prune(self, stream: Stream[wire.PruneRequest, wire.UsageRecord]) -> None:
-        request = _asked(await stream.recv_message())
+        request = await asked(stream)
         until = {"until": [f"{request.keepDuration}ns"]} if request.keepDuration else {}
         builder = self._buildkit.engine.builder
         before = {use.id: use for use in await builder.usage()}
@@ -98,7 +98,7 @@ class Control(ControlBase):
 
     @answering
     async def ListenBuildHistory(self, stream: Stream[wire.BuildHistoryRequest, wire.BuildHistoryEvent]) -> None:
-        request = _asked(await stream.recv_message())
+        request = await asked(stream)
         # Clients reckon how long ago things were by this clock.
         await stream.send_initial_metadata(metadata={"buildkit-current-timestamp": rfc3339(time.time_ns())})
         async with aclosing(self._buildkit.records.events(request)) as events:
@@ -109,14 +109,8 @@ class Control(ControlBase):
     async def UpdateBuildHistory(
         self, stream: Stream[wire.UpdateBuildHistoryRequest, wire.UpdateBuildHistoryResponse]
     ) -> None:
-        await self._buildkit.records.update(_asked(await stream.recv_message()))
+        await self._buildkit.records.update(await asked(stream))
         await stream.send_message(wire.UpdateBuildHistoryResponse())
-
-
-def _asked(message: T | None) -> T:
-    if message is None:
-        raise Invalid("a call without a message")
-    return message
 
 
 def _record(use: CacheUse) -> wire.UsageRecord:

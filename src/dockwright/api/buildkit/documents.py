@@ -9,6 +9,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright.api.buildkit.records import Records
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.errors import answering
 from dockwright.buildkit.proto import content_pb2 as wire
 from dockwright.buildkit.proto.content_grpc import ContentBase
@@ -43,17 +44,13 @@ class Documents(ContentBase):
 
     @answering
     async def Info(self, stream: Stream[wire.InfoRequest, wire.InfoResponse]) -> None:
-        request = await stream.recv_message()
-        if request is None:
-            raise Invalid("a call without a message")
+        request = await asked(stream)
         size = len(await self._document(request.digest))
         await stream.send_message(wire.InfoResponse(info=wire.Info(digest=request.digest, size=size)))
 
     @answering
     async def Read(self, stream: Stream[wire.ReadContentRequest, wire.ReadContentResponse]) -> None:
-        request = await stream.recv_message()
-        if request is None:
-            raise Invalid("a call without a message")
+        request = await asked(stream)
         document = await self._document(request.digest)
         end = request.offset + request.size if request.size else len(document)
         if not 0 <= request.offset <= len(document):

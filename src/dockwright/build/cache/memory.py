@@ -22,6 +22,8 @@ CREATE TABLE build_inputs (step TEXT PRIMARY KEY, key TEXT NOT NULL, value BLOB 
 """
 KNOWN_LIMIT = 20_000
 INPUTS_LIMIT = 2_000
+# A step that reads 20,000 files takes a third of a megabyte.
+LIMIT_BYTES = 128 * 1024 * 1024
 # How many rows come before the oldest are looked for.
 _TIDY_EVERY = 256
 
@@ -102,5 +104,7 @@ class Memory:
 
 
 def _tidy(db: sqlite3.Connection, table: str, key: str, limit: int) -> None:
-    old = f"SELECT {key} FROM {table} ORDER BY used_ns DESC LIMIT -1 OFFSET {limit}"
+    rows = f"SELECT {key}, ROW_NUMBER() OVER w AS place, SUM(LENGTH(value)) OVER w AS bytes FROM {table}"
+    rows += " WINDOW w AS (ORDER BY used_ns DESC)"
+    old = f"SELECT {key} FROM ({rows}) WHERE place > {limit} OR (place > 1 AND bytes > {LIMIT_BYTES})"
     db.execute(f"DELETE FROM {table} WHERE {key} IN ({old})")

@@ -12,8 +12,10 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.proto.sshforward_grpc import SSHBase
 from dockwright.buildkit.proto.sshforward_pb2 import BytesMessage, CheckAgentRequest, CheckAgentResponse
+from dockwright.cli.building.services.answers import answers
 from dockwright.cli.building.services.headers import headers
 
 _ID = "buildkit.ssh.id"
@@ -28,10 +30,10 @@ class Agents(SSHBase):
     def __init__(self, sockets: Mapping[str, str]) -> None:
         self._sockets = sockets
 
+    @answers
     async def CheckAgent(self, stream: Stream[CheckAgentRequest, CheckAgentResponse]) -> None:
         """Whether there is such an agent."""
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         self._socket(request.ID)
         await stream.send_message(CheckAgentResponse())
 

@@ -7,6 +7,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.proto.filesync_grpc import AuthBase
 from dockwright.buildkit.proto.filesync_pb2 import (
     CredentialsRequest,
@@ -32,8 +33,7 @@ class Auth(AuthBase):
     @answers
     async def Credentials(self, stream: Stream[CredentialsRequest, CredentialsResponse]) -> None:
         """What is kept for a registry; empty where nothing is."""
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         found = await self._kept(request.Host)
         if found.identity_token:
             await stream.send_message(CredentialsResponse(Secret=found.identity_token))
@@ -45,8 +45,7 @@ class Auth(AuthBase):
         """A token for an engine that is not told the password."""
         from dockwright.cli.building.tokens import fetch  # engines that ask for a token are few
 
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         found = await self._kept(request.Host)
         token, expires_s = await workers.bulk(fetch, request.Realm, request.Service, tuple(request.Scopes), found)
         await stream.send_message(FetchTokenResponse(Token=token, ExpiresIn=expires_s))

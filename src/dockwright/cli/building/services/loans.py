@@ -9,6 +9,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.proto.secrets_grpc import SecretsBase
 from dockwright.buildkit.proto.secrets_pb2 import GetSecretRequest, GetSecretResponse
 from dockwright.cli.building.loans import Secret
@@ -24,8 +25,7 @@ class Secrets(SecretsBase):
     @answers
     async def GetSecret(self, stream: Stream[GetSecretRequest, GetSecretResponse]) -> None:
         """One secret."""
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         found = self._secrets.get(request.ID)
         if found is None:
             raise GRPCError(Status.NOT_FOUND, f"secret {request.ID}: not found")

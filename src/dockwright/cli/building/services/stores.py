@@ -13,6 +13,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from dockwright import workers
+from dockwright.buildkit.calls import asked
 from dockwright.buildkit.proto.content_grpc import ContentBase
 from dockwright.buildkit.proto.content_pb2 import (
     COMMIT,
@@ -44,8 +45,7 @@ class Stores(ContentBase):
     async def Info(self, stream: Stream[InfoRequest, InfoResponse]) -> None:
         """Whether there is a blob, and how long it is."""
         layout = self._layout(headers(stream).get(_STORE, ""))
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         size = await _stored(layout, request.digest)
         await stream.send_message(InfoResponse(info=Info(digest=request.digest, size=size)))
 
@@ -53,8 +53,7 @@ class Stores(ContentBase):
     async def Read(self, stream: Stream[ReadContentRequest, ReadContentResponse]) -> None:
         """A blob, or a part of it."""
         layout = self._layout(headers(stream).get(_STORE, ""))
-        request = await stream.recv_message()
-        assert request is not None
+        request = await asked(stream)
         size = await _stored(layout, request.digest)
         offset, end = request.offset, request.offset + request.size if request.size else size
         file = await workers.quick(open, layout.blob(request.digest), "rb")
