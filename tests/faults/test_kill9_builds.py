@@ -131,3 +131,22 @@ def test_a_build_killed_at_any_step_is_made_by_the_next_one(
         said = client.containers.run(made.image, ["cat", "/a", "/number"], remove=True, network_mode="none")
         assert said.decode() == f"a{number} {number}\n"
         client.images.remove("killed:1")
+
+
+def test_a_build_killed_while_it_shares_files_is_made_by_the_next_one(
+    by: On, own_daemon: Daemon, tmp_path: Path
+) -> None:
+    files: dict[str, str | bytes] = {f"f{number}": f"{number}" for number in range(50)}
+    where = context(tmp_path / "c", files | {"Dockerfile": "FROM busybox\nWORKDIR /c\nCOPY f* ./\n"})
+    by(own_daemon.url).build("-t", "shared:1", where)
+    (tmp_path / "c/f7").write_text("changed")
+    own_daemon.kill()
+    own_daemon.environment = {"DOCKWRIGHT_FAULTS": "build.share:kill"}
+    own_daemon.start()
+    by(own_daemon.url).refusal("-t", "shared:2", where)
+    own_daemon.kill()  # it has died by itself: this only reaps
+    own_daemon.environment = {}
+    own_daemon.start()
+    assert left_of_steps(own_daemon) == []
+    again = by(own_daemon.url).build(where)
+    assert again.image == by(own_daemon.url).build("--no-cache", where).image
