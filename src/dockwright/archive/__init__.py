@@ -11,7 +11,7 @@ reading one (`creating.py`), as most of their time is the kernel's.
 
 from dockwright.archive.bridge import consume, produce, run
 from dockwright.archive.copy import PathStat, export, read, real_path, stat_path, write
-from dockwright.archive.fingerprinting import Seen, fingerprints
+from dockwright.archive.fingerprinting import Fingerprints, Seen, fingerprints
 from dockwright.archive.layers import Layer, apply_layer, hide_base, pack_layer, unpack_layer
 from dockwright.archive.recipe import replay
 from dockwright.archive.root import Root
@@ -19,6 +19,7 @@ from dockwright.archive.selection import (
     Chosen,
     Dress,
     LeavesOut,
+    Selection,
     nothing,
     pack_files,
     pack_selection,
@@ -31,11 +32,13 @@ from dockwright.archive.taking import take_layer
 __all__ = [
     "Chosen",
     "Dress",
+    "Fingerprints",
     "Layer",
     "LeavesOut",
     "PathStat",
     "Root",
     "Seen",
+    "Selection",
     "Source",
     "Tapped",
     "apply_layer",

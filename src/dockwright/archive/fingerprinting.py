@@ -8,14 +8,14 @@ import stat
 import struct
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from dockwright.archive import tarformat as tar
 from dockwright.archive.root import Root
-from dockwright.archive.selection import Chosen, Dress, LeavesOut, SelectionPacker, nothing
+from dockwright.archive.selection import Selection, SelectionPacker
 from dockwright.archive.tarformat import Entry
 
 _MARK = struct.Struct("<QQqq")
@@ -23,14 +23,14 @@ _LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What `fingerprints` tells: of each entry a digest of head and content, by its name, sorted as a tar would have them.
+class Fingerprints:
+    """Of each entry a digest of head and content, whatever its time, by its name, sorted as a tar would have them.
 
     `times_ns` are those of the regular files that have one name alone.
     """
 
-    digests: dict[bytes, bytes] = field(default_factory=dict)
-    times_ns: dict[bytes, int] = field(default_factory=dict)
+    digests: dict[bytes, bytes]
+    times_ns: dict[bytes, int]
 
 
 class Seen:
@@ -77,30 +77,22 @@ def _mark(found: os.stat_result) -> bytes:
     return _MARK.pack(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def fingerprints(
-    root: Root,
-    chosen: Iterable[Chosen],
-    dress: Dress,
-    leaves_out: LeavesOut = nothing,
-    excludes: LeavesOut = nothing,
-    seen: Seen | None = None,
-) -> Looks:
-    """What the entries are that `pack_selection` would give. `seen` is of this root and this `dress`.
+def fingerprints(root: Root, selection: Selection, seen: Seen | None = None) -> Fingerprints:
+    """Those of what `pack_selection` would give. `seen` is of this root and of files in this dress.
 
     Blocking. Raises `OSError` when something is not there.
     """
-    reader = _Fingerprinter(root, dress, leaves_out, excludes, seen)
-    for one in chosen:
-        for _ in reader.selected(one):
-            pass  # nothing is gathered
+    reader = _Fingerprinter(root, selection, seen)
+    for _ in reader.selected():
+        pass  # nothing is gathered
     return reader.found()
 
 
 class _Fingerprinter(SelectionPacker):
     """Instead of writing entries, hashes each."""
 
-    def __init__(self, root: Root, dress: Dress, leaves_out: LeavesOut, excludes: LeavesOut, seen: Seen | None) -> None:
-        super().__init__(root, dress, leaves_out, excludes)
+    def __init__(self, root: Root, selection: Selection, seen: Seen | None) -> None:
+        super().__init__(root, selection)
         self._seen = seen
         self._digests: dict[bytes, bytes] = {}
         self._times_ns: dict[bytes, int] = {}
@@ -127,24 +119,32 @@ class _Fingerprinter(SelectionPacker):
             self._times_ns[name] = time_ns
 
     def _file(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> Iterable[bytes]:
-        seen = self._seen if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else None
+        if self._seen is None or found.st_nlink > 1 or not stat.S_ISREG(found.st_mode):
+            self._read(folder, base, name, found)
+            return ()
         path = self.source_of(name)
-        if seen is not None and (known := seen.recall(path, found)) is not None:
+        known = self._seen.recall(path, found)
+        if known is not None:
             self.tell_ways(name)
             self._note(name, found.st_mtime_ns, known)
-            return ()
+        elif (digest := self._read(folder, base, name, found)) is not None:
+            self._seen.note(path, found, digest)
+        return ()
+
+    def _read(self, folder: int, base: bytes, name: bytes, found: os.stat_result) -> bytes | None:
+        """Its digest; None where there is nothing any more to have one."""
+        before = self._state
         for _ in super()._file(folder, base, name, found):
             pass  # nothing is gathered
-        if stat.S_ISREG(found.st_mode) and name in self._digests:
-            self._digests[name] = self._state.digest()
-            if seen is not None:
-                seen.note(path, found, self._digests[name])
-        return ()
+        if self._state is before:
+            return None
+        self._digests[name] = digest = self._state.digest()
+        return digest
 
     def _put(self, data: bytes) -> None:
         self._state.update(data)
 
-    def found(self) -> Looks:
+    def found(self) -> Fingerprints:
         """All of it."""
         times_ns = {name: time_ns for name, time_ns in self._times_ns.items() if name not in self._linked}
-        return Looks(self._digests, times_ns)
+        return Fingerprints(self._digests, times_ns)

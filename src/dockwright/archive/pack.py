@@ -165,7 +165,7 @@ class Packer:
         fd = os.open(base, _OPEN, dir_fd=folder)
         large = False
         try:
-            found = self.opened(fd, found)
+            found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return ()
             entry = self.entry(name, found, fd)
@@ -205,10 +205,6 @@ class Packer:
                 return data.ljust(size, b"\0")
             data += chunk
         return data
-
-    def opened(self, fd: int, found: os.stat_result) -> os.stat_result:
-        """What was opened: it may be another file by now than was `found`."""
-        return os.fstat(fd)
 
     def data(self, piece: bytes) -> None:
         """A piece of a file's content."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dockwright.archive import tarformat as tar
@@ -48,22 +48,28 @@ class Dress:
     mtime_ns: int | None = None
 
 
-def pack_selection(
-    root: Root,
-    chosen: Iterable[Chosen],
-    dress: Dress,
-    leaves_out: LeavesOut = nothing,
-    excludes: LeavesOut = nothing,
-    without: Collection[bytes] = frozenset(),
-) -> Generator[bytes, None, None]:
-    """The tar of what is `chosen`. Blocking. Raises `OSError` when something is not there.
+@dataclass(frozen=True)
+class Selection:
+    """Some files of a tree, and how they are to look.
 
-    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice. Files named in `without` get no
-    entry; the directories on the way to them do.
+    `leaves_out` is asked with paths in the tree, `excludes` with those below each choice.
     """
-    packer = SelectionPacker(root, dress, leaves_out, excludes, without)
-    for one in chosen:
-        yield from packer.selected(one)
+
+    chosen: Sequence[Chosen]
+    dress: Dress
+    leaves_out: LeavesOut = nothing
+    excludes: LeavesOut = nothing
+
+
+def pack_selection(
+    root: Root, selection: Selection, without: Collection[bytes] = frozenset()
+) -> Generator[bytes, None, None]:
+    """The tar of what is selected. Blocking. Raises `OSError` when something is not there.
+
+    Files named in `without` get no entry; the directories on the way to them do.
+    """
+    packer = SelectionPacker(root, selection, without)
+    yield from packer.selected()
     yield from packer.end()
 
 
@@ -115,24 +121,18 @@ def _run(placer: _Placer, below: bytes) -> None:
 class SelectionPacker(Packer):
     """Makes the tar of `pack_selection`."""
 
-    def __init__(
-        self,
-        root: Root,
-        dress: Dress,
-        leaves_out: LeavesOut,
-        excludes: LeavesOut,
-        without: Collection[bytes] = frozenset(),
-    ) -> None:
+    def __init__(self, root: Root, selection: Selection, without: Collection[bytes] = frozenset()) -> None:
         super().__init__(root, subsecond=True)
-        self._dress, self._leaves_out, self._excludes, self._without = dress, leaves_out, excludes, without
+        self._selection, self._without = selection, without
         self._now = Chosen(b"", b"")
         self._ways: list[Entry] = []
 
-    def selected(self, one: Chosen) -> Iterator[bytes]:
-        """The entries of one choice."""
-        self._now = one
-        if not self.passes(one.name):
-            yield from self.members(one.path, one.name)
+    def selected(self) -> Iterator[bytes]:
+        """The entries of each choice."""
+        for one in self._selection.chosen:
+            self._now = one
+            if not self.passes(one.name):
+                yield from self.members(one.path, one.name)
 
     def passes(self, name: bytes) -> bool:
         if name not in self._without:
@@ -142,15 +142,20 @@ class SelectionPacker(Packer):
 
     def source_of(self, name: bytes) -> bytes:
         """The path in the tree of what is to be named `name`."""
-        inside, above = name[len(self._now.name) :].strip(b"/"), self._now.path.strip(b"/")
+        inside, above = self._inside(name), self._now.path.strip(b"/")
         return above + b"/" + inside if above and inside else above or inside
+
+    def _inside(self, name: bytes) -> bytes:
+        return name[len(self._now.name) :].strip(b"/")
 
     def wanted(self, name: bytes, found: os.stat_result) -> bool:
         return not self._is_left_out(name, with_all_below=stat.S_ISDIR(found.st_mode))
 
     def _is_left_out(self, name: bytes, *, with_all_below: bool) -> bool:
-        inside = name[len(self._now.name) :].strip(b"/")
-        return self._leaves_out(self.source_of(name), with_all_below) or self._excludes(inside, with_all_below)
+        asked = self._selection
+        return asked.leaves_out(self.source_of(name), with_all_below) or asked.excludes(
+            self._inside(name), with_all_below
+        )
 
     def directory(self, fd: int, name: bytes, found: os.stat_result) -> None:
         if name.strip(b"/") != self._now.name.strip(b"/") and self._is_left_out(name, with_all_below=False):
@@ -175,7 +180,7 @@ class SelectionPacker(Packer):
 
     def entry(self, name: bytes, found: os.stat_result, fd: int | None) -> Entry:
         entry = super().entry(name, found, fd)
-        dress = self._dress
+        dress = self._selection.dress
         if dress.owner is not None:
             entry.uid, entry.gid = dress.owner
         if dress.mode is not None and not stat.S_ISLNK(found.st_mode):

@@ -78,9 +78,6 @@ class _Taker(LayerPacker):
         if self._latest_ns is not None and found.st_mtime_ns > self._latest_ns:
             os.utime(fd, ns=(self._latest_ns, self._latest_ns))
 
-    def opened(self, fd: int, found: os.stat_result) -> os.stat_result:
-        return found  # nobody else uses the directory
-
     def data(self, piece: bytes) -> None:
         self._update(piece)
 

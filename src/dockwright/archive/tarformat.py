@@ -169,7 +169,8 @@ def _set_sparse(entry: Entry, numbers: list[int], real_size: bytes | None) -> No
 def encode(entry: Entry, *, subsecond: bool = True) -> bytes:
     """The header blocks of `entry`; times are cut to whole seconds without `subsecond`."""
     header = _ustar(entry)
-    if _says_all(entry, subsecond) or not (pax := _pax_records(entry, subsecond)):
+    pax = _pax_records(entry, subsecond)
+    if not pax:
         return header
     body = b"".join(pax)
     extension = Entry(b"PaxHeaders.0/" + entry.name.rstrip(b"/")[-80:], PAX, 0o644, size=len(body))
@@ -179,20 +180,6 @@ def encode(entry: Entry, *, subsecond: bool = True) -> bytes:
 def padding(size: int) -> bytes:
     """What fills the last block of `size` bytes of data."""
     return bytes(-size % BLOCK)
-
-
-def _says_all(entry: Entry, subsecond: bool) -> bool:
-    """Whether an entry as most are has room in a ustar header: what `_pax_records` is slower to find out."""
-    return (
-        len(entry.name) <= 100
-        and not entry.target
-        and not entry.xattrs
-        and entry.size <= 0o77777777777
-        and entry.uid <= 0o7777777
-        and entry.gid <= 0o7777777
-        and 0 <= entry.mtime_ns < 0o77777777777 * 10**9
-        and not (subsecond and entry.mtime_ns % 10**9)
-    )
 
 
 def _pax_records(entry: Entry, subsecond: bool) -> list[bytes]:
@@ -210,7 +197,8 @@ def _pax_records(entry: Entry, subsecond: bool) -> list[bytes]:
     seconds, rest = divmod(entry.mtime_ns, 10**9)
     if seconds < 0 or seconds > 0o77777777777 or (rest and subsecond):
         records.append(_record(b"mtime", _decimal_time(entry.mtime_ns if subsecond else seconds * 10**9)))
-    records += [_record(_XATTR + key, value) for key, value in sorted(entry.xattrs.items())]
+    if entry.xattrs:
+        records += [_record(_XATTR + key, value) for key, value in sorted(entry.xattrs.items())]
     return records
 
 

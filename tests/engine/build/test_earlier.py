@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.engine.build.conftest import Bench, Outcome
@@ -181,7 +182,6 @@ async def test_on_another_base_everything_is_written(bench: Bench, change: str) 
 
 async def test_a_build_without_the_cache_writes_everything(bench: Bench) -> None:
     before = await _tree(bench, await bench.build("FROM busybox\nCOPY . /t/\n", FILES))
-    shutil.copytree(before, bench.root.parent / "kept", symlinks=True)
     after = await _tree(bench, await bench.build("FROM busybox\nCOPY . /t/\n", {"a": "changed"}, no_cache=True))
     assert (before / "t/b").stat().st_ino != (after / "t/b").stat().st_ino
 
@@ -220,10 +220,10 @@ async def test_names_that_the_file_system_has_no_more_of_are_files(
     calls: Iterator[int] = iter(range(1000))
     link = os.link
 
-    def refusing(*arguments: object, **options: object) -> None:
+    def refusing(*arguments: Any, **options: Any) -> None:
         if next(calls) % 2:
             raise OSError(errno.EMLINK, "too many links")
-        link(*arguments, **options)  # type: ignore[arg-type]
+        link(*arguments, **options)
 
     await bench.build("FROM busybox\nCOPY . /t/\n")
     _write("a")(bench.root)
@@ -288,7 +288,7 @@ async def test_a_long_row_of_changes(bench: Bench) -> None:
     text = "FROM busybox\nRUN mkdir -p /t/d/e && echo base > /t/d/a\nCOPY . /t/\n"
     for number in range(12):
         outcome = await bench.build(text)
-        fresh = await bench.build(text, no_cache=frozenset())
+        fresh = await bench.build(text, no_cache=True)
         assert fresh.image_id == outcome.image_id
         for _ in range(chance.randrange(1, 4)):
             name = "/".join(chance.choice("abcde") for _ in range(chance.randrange(1, 4)))
@@ -301,4 +301,4 @@ async def test_a_long_row_of_changes(bench: Bench) -> None:
                 path.unlink()
             else:
                 _write(name, str(number))(bench.root)
-    assert (await bench.build(text, no_cache=True)).image_id == (await bench.build(text)).image_id
+    assert (await bench.build(text)).image_id == (await bench.build(text, no_cache=True)).image_id

@@ -10,10 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dockwright.archive import Chosen, Dress, Root, Seen, fingerprinting, fingerprints
+from dockwright.archive import Chosen, Dress, Root, Seen, Selection, fingerprinting, fingerprints
 
-ALL = [Chosen(b"", b"")]
-CONTEXT = Dress((0, 0), None, 0)
+ALL = Selection([Chosen(b"", b"")], Dress((0, 0), None, 0))
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def look(tree: Path, seen: Path | None = None) -> dict[bytes, bytes]:
     """The fingerprints of the whole tree."""
     known = Seen(seen) if seen is not None else None
     with Root(tree) as root:
-        found = fingerprints(root, ALL, CONTEXT, seen=known)
+        found = fingerprints(root, ALL, known)
     if known is not None:
         known.keep()
     return found.digests
@@ -49,7 +48,7 @@ def test_times_are_told_of_files_with_one_name(tree: Path) -> None:
     os.utime(tree / "a", ns=(5, 5))
     os.link(tree / "d/b", tree / "d/c")
     with Root(tree) as root:
-        assert fingerprints(root, ALL, CONTEXT).times_ns == {b"a": 5}
+        assert fingerprints(root, ALL).times_ns == {b"a": 5}
 
 
 def test_a_file_is_not_read_again(tree: Path, tmp_path: Path) -> None:

@@ -98,8 +98,7 @@ class Contexts:
         follow = () if paths is None else tuple(sorted(paths)) or _NOTHING
         with self.steps.work("[internal] load build context") as work:
             wanted = Wanted("context", exclude=tuple(ignored.lines), follow=follow)
-            root = await self.directory(wanted, work, "transferring context:")
-            return Context(root, ignored, seen_in(root))
+            return await self.copied(wanted, work, "transferring context:", ignored)
 
     async def named(self) -> dict[str, Context | str]:
         """What names stand for. Raises `Unsupported` for what cannot be."""
@@ -111,8 +110,7 @@ class Contexts:
             ignored = await self.ignored(directory, b"", f"[context {name}] load {_IGNORE}")
             with self.steps.work(f"[context {name}] load from client") as work:
                 wanted = Wanted(directory, exclude=tuple(ignored.lines))
-                root = await self.directory(wanted, work, f"transferring {name}:")
-                return Context(root, ignored, seen_in(root))
+                return await self.copied(wanted, work, f"transferring {name}:", ignored)
         if value.startswith(_LAYOUT):
             store, digest = layouts.store_of(value)
             found = ClientStore(self.sessions, self.session_id, store, digest)
@@ -121,6 +119,11 @@ class Contexts:
                 image = await self.stack.enter_async_context(layouts.taken(self.engine.images, found, platform))
             return f"docker-image://{image}"
         return value
+
+    async def copied(self, wanted: Wanted, work: Work, part: str, ignored: Patterns) -> Context:
+        """A directory of the client as a context. Raises as `Locals.synced`."""
+        root = await self.directory(wanted, work, part)
+        return Context(root, ignored, seen_in(root))
 
     async def directory(self, wanted: Wanted, work: Work, part: str) -> Path:
         """A directory of the client, as it is now. Raises as `Locals.synced`."""

@@ -14,7 +14,7 @@ from dockwright.api.buildkit.contexts import Contexts
 from dockwright.api.buildkit.frontend import BaseImages, Prepared
 from dockwright.api.buildkit.lending import SessionLender
 from dockwright.api.buildkit.llb.sourcing import Attributes, Sources
-from dockwright.api.buildkit.locals import Locals, seen_in
+from dockwright.api.buildkit.locals import Locals
 from dockwright.api.buildkit.sessions import Sessions
 from dockwright.api.buildkit.stores import ClientStore
 from dockwright.build import BuildRequest, Context, Options, Steps
@@ -23,6 +23,7 @@ from dockwright.buildkit.filesync import Wanted
 from dockwright.buildkit.proto.llb_pb2 import Definition
 from dockwright.engine import Engine
 from dockwright.errors import Invalid, Unsupported
+from dockwright.ignoring import Patterns
 from dockwright.image import Image
 from dockwright.oci import ImageConfig, Platform
 
@@ -91,8 +92,8 @@ class Defined:
             follow=_strings(given, "local.followpaths"),
         )
         with steps.work(f"[internal] load {name}") as work:
-            root = await contexts.directory(wanted, work, f"transferring {name}:")
-        return Local(title=f"local://{name}", context=Context(root, seen=seen_in(root)))
+            context = await contexts.copied(wanted, work, f"transferring {name}:", Patterns([]))
+        return Local(title=f"local://{name}", context=context)
 
 
 def _strings(given: Attributes, name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import time
 import msgspec
 import zstandard
 
+from dockwright import workers
 from dockwright.build.solving.inputs import Inputs
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
@@ -71,12 +72,13 @@ class Memory:
 
     async def last_inputs(self, step: str) -> Inputs | None:
         """What the step read when it was last built."""
-        row = await self._database.read(
-            lambda db: db.execute("SELECT value FROM build_inputs WHERE step = ?", (step,)).fetchone()
-        )
-        if row is None:
-            return None
-        return msgspec.json.decode(zstandard.decompress(row[0]), type=Inputs)
+
+        def work(db: sqlite3.Connection) -> Inputs | None:
+            row = db.execute("SELECT value FROM build_inputs WHERE step = ?", (step,)).fetchone()
+            # Here, in the reader's thread: of a step that reads very many files it takes a while.
+            return None if row is None else msgspec.json.decode(zstandard.decompress(row[0]), type=Inputs)
+
+        return await self._database.read(work)
 
     async def keep_inputs(self, step: str, inputs: Inputs) -> None:
         """Remember what the step has read now. Nothing is written when that is what it read the last time."""
@@ -84,7 +86,8 @@ class Memory:
         if self._keys.get(step) == key:
             return
         self._keys[step] = key
-        value = (step, key, zstandard.compress(msgspec.json.encode(inputs), 1), time.time_ns())
+        packed = await workers.quick(lambda: zstandard.compress(msgspec.json.encode(inputs), 1))
+        value = (step, key, packed, time.time_ns())
         await self._write("INSERT OR REPLACE INTO build_inputs VALUES (?, ?, ?, ?)", value)
 
     async def _write(self, statement: str, value: tuple[object, ...]) -> None:

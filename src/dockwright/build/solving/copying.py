@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockwright import archive
-from dockwright.archive import Chosen, Dress, Root
+from dockwright.archive import Chosen, Dress, Root, Selection
 from dockwright.build.planning.graph import Copy
 from dockwright.build.solving import modes, owners
 from dockwright.build.solving.selecting import Selected, Tree, excludes, inside_of, is_directory, kind_of
@@ -56,7 +56,7 @@ def copy_path(tree: Tree, path: str, target: Path) -> None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"" if stat.S_ISDIR(kind) else b"file")
         dress = Dress(None if tree.keeps_owners else (0, 0))
-        with source_of(archive.pack_selection(root, [chosen], dress, tree.leaves_out)) as packed:
+        with source_of(archive.pack_selection(root, Selection([chosen], dress, tree.leaves_out))) as packed:
             archive.place(packed, into, b"")
 
 
@@ -83,8 +83,8 @@ def put(
         name = landing.name
         chosen = tuple(Chosen(one.path, name or one.name) for one in selected.chosen)
         if chosen or vertex.parents:
-            parts = archive.pack_selection(root, chosen, dress, tree.leaves_out, excludes(vertex), without)
-            with source_of(parts) as packed:
+            selection = Selection(chosen, dress, tree.leaves_out, excludes(vertex))
+            with source_of(archive.pack_selection(root, selection, without)) as packed:
                 archive.place(packed, into, landing.folder, owner, on_the_way)
         for path in selected.archives:
             with os.fdopen(root.open(path, os.O_RDONLY), "rb") as file:

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dockwright import archive, faults
-from dockwright.archive import Chosen, Dress, Root
+from dockwright.archive import Chosen, Dress, Root, Selection
 from dockwright.build.solving.inputs import Inputs
 from dockwright.errors import HostFailure
 from dockwright.snapshot import source_of
@@ -98,14 +98,15 @@ class Shared:
         """
         if not self.parts:
             return
-        shares = (
-            [self.parts[number::_THREADS] for number in range(_THREADS)] if len(self.names) > _FEW else [self.parts]
-        )
         try:
             faults.point("build.share")
+            if len(self.names) <= _FEW:
+                self._link(self.parts, target)
+                return
             # Nearly all of it is the kernel's, which lets no two work on one directory, but on two at once.
-            with ThreadPoolExecutor(len(shares), thread_name_prefix="link") as pool:
-                list(pool.map(lambda share: self._link(share, target), shares))
+            shares = [self.parts[number::_THREADS] for number in range(_THREADS)]
+            with ThreadPoolExecutor(_THREADS, thread_name_prefix="link") as pool:
+                list(pool.map(self._link, shares, [target] * _THREADS))
         except OSError as error:
             raise HostFailure(f"a layer's files from the one before: {error}") from error
 
@@ -122,7 +123,7 @@ class Shared:
                     except OSError:  # it has as many names as the file system allows, or that knows no links
                         refused.append(Chosen(_joined(where, name), name))
                 if refused:
-                    with source_of(archive.pack_selection(source, refused, Dress())) as packed:
+                    with source_of(archive.pack_selection(source, Selection(refused, Dress()))) as packed:
                         archive.place(packed, into, where)
                 os.utime(into.directory(where), ns=(found.st_atime_ns, found.st_mtime_ns))
 

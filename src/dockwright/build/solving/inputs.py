@@ -8,7 +8,7 @@ from functools import cached_property
 
 import msgspec
 
-from dockwright.build.solving.selecting import Fingerprint
+from dockwright.archive import Fingerprints
 from dockwright.oci import Digest
 from dockwright.oci import digest as digests
 
@@ -24,12 +24,12 @@ class Inputs(msgspec.Struct, dict=True):
     pairs: list[tuple[str, msgspec.Raw]] = []
     files: dict[str, dict[str, str]] = {}
 
-    def add(self, name: str, value: object, fingerprint: Fingerprint | None = None) -> None:
+    def add(self, name: str, value: object, fingerprints: Fingerprints | None = None) -> None:
         """One more input; `value` is JSON."""
         self.pairs.append((name, msgspec.Raw(msgspec.json.encode(value, order="deterministic"))))
-        if fingerprint is not None:
+        if fingerprints is not None:
             self.files[name] = {
-                os.fsdecode(path): found[:_KEPT_BYTES].hex() for path, found in fingerprint.files.items()
+                os.fsdecode(path): found[:_KEPT_BYTES].hex() for path, found in fingerprints.digests.items()
             }
 
     @cached_property

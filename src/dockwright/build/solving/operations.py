@@ -81,7 +81,7 @@ class Operations:
             for number, part in enumerate(parts):
                 files_known = await part.look(stack, self.worker.memory)
                 name = places.FILES if not number else f"the files of {vertex.remotes[number - len(parts)].title}"
-                inputs.add(name, files_known.digest, part.fingerprint)
+                inputs.add(name, files_known.digest, part.fingerprints)
                 inputs.add(f"the looks of {name}", msgspec.structs.astuple(files_known)[1:])
             for document in vertex.inline:
                 inputs.add(f"the file {document.name}", document.content)
@@ -99,8 +99,9 @@ class Operations:
                 if before is not None:
                     same = await workers.bulk(parts[0].shared, before, inputs, landing, time_ns)
                 for part, (tree, selected) in zip(parts, chosen, strict=True):
-                    looks = owner, time_ns, same.names
-                    await workers.bulk(copying.put, part.vertex, tree, selected, rootfs, landing, *looks)
+                    await workers.bulk(
+                        copying.put, part.vertex, tree, selected, rootfs, landing, owner, time_ns, same.names
+                    )
                 await workers.quick(same.prepare, rootfs)
                 return same.link
 
@@ -158,8 +159,8 @@ class Operations:
             return
         async with AsyncExitStack() as stack:
             tree = await place.opened(stack)
-            found = await workers.bulk(selecting.fingerprint_of_path, tree, what.source)
-            inputs.add(f"the files of {name}", found.digest, found)
+            found = await workers.bulk(selecting.fingerprints_at, tree, what.source)
+            inputs.add(f"the files of {name}", selecting.digest_of(found), found)
 
     async def _mount(self, stack: AsyncExitStack, mount: MountOf, known: dict[Vertex, Solved]) -> MountPoint | None:
         source = None if mount.source is None else known[mount.source]

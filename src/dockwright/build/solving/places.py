@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from dockwright import workers
+from dockwright.archive import Fingerprints
 from dockwright.build.cache.memory import Known, Memory
 from dockwright.build.context import Context
 from dockwright.build.lending.lender import Lender
@@ -94,7 +95,7 @@ class Piece:
     vertex: Copy
     place: Place
     known: Known | None = None
-    fingerprint: selecting.Fingerprint | None = None
+    fingerprints: Fingerprints | None = None
     _selected: tuple[selecting.Tree, selecting.Selected] | None = None
 
     async def look(self, stack: AsyncExitStack, memory: Memory) -> Known:
@@ -103,8 +104,8 @@ class Piece:
         self.known = await memory.recall(key) if key else None
         if self.known is None:
             tree, selected = await self.chosen(stack)
-            self.fingerprint = await workers.bulk(selecting.fingerprint, self.vertex, tree, selected)
-            digest = await workers.bulk(lambda one: one.digest, self.fingerprint)
+            self.fingerprints = await workers.bulk(selecting.fingerprints, self.vertex, tree, selected)
+            digest = await workers.bulk(selecting.digest_of, self.fingerprints)
             self.known = Known(digest, selected.single, len(selected.archives), tree.keeps_owners)
             if key:
                 await memory.remember(key, self.known)
@@ -115,15 +116,15 @@ class Piece:
 
         Blocking. Asked after `look` and `chosen`; `time_ns` is the latest time of what is made.
         """
-        if self.fingerprint is None or self._selected is None:
+        if self.fingerprints is None or self._selected is None:
             return Shared()
         tree, selected = self._selected
         if landing.name or selected.archives or self.vertex.inline:  # another name, or files that more may be put over
             return Shared()
-        same, files = before.unchanged(now, FILES), self.fingerprint.files
+        same, files = before.unchanged(now, FILES), self.fingerprints.digests
         times_ns = {
             name: copying.own_time(tree, own_ns, time_ns)
-            for name, own_ns in self.fingerprint.times_ns.items()
+            for name, own_ns in self.fingerprints.times_ns.items()
             # Others are in directories that are made on the way.
             if name in same and (b"/" not in name or name.rpartition(b"/")[0] + b"/" in files)
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockwright import archive
-from dockwright.archive import Chosen, Dress, LeavesOut, Root
+from dockwright.archive import Chosen, Dress, Fingerprints, LeavesOut, Root, Selection
 from dockwright.build.planning.graph import Copy
 from dockwright.errors import DockwrightError, NotFound
 from dockwright.ignoring import Patterns, has_wildcard, match
@@ -79,31 +79,21 @@ def _missing(path: str) -> NotFound:
     return NotFound(f"{path}: file not found in the build's files, or left out by the ignore file")
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What files and their looks are, whatever their times: of each by its name, and `digest` of all.
-
-    `times_ns` are those of the regular files that have one name alone.
-    """
-
-    files: dict[bytes, bytes]
-    times_ns: dict[bytes, int]
-
-    @property
-    def digest(self) -> Digest:
-        """It is that of names and fingerprints in their order."""
-        state = digests.hasher()
-        for name, found in self.files.items():
-            state.update(b"%d %s %s" % (len(name), name, found))
-        return digests.finished(state)
+def digest_of(fingerprints: Fingerprints) -> Digest:
+    """That of names and fingerprints in their order."""
+    state = digests.hasher()
+    for name, found in fingerprints.digests.items():
+        state.update(b"%d %s %s" % (len(name), name, found))
+    return digests.finished(state)
 
 
-def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
-    """That of the selected files. Blocking."""
+def fingerprints(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprints:
+    """Those of the selected files. Blocking."""
     dress = Dress((0, 0) if not tree.keeps_owners else None, None, 0)
     with Root(tree.root) as root:
         seen = archive.Seen(tree.seen) if tree.seen is not None else None
-        found = archive.fingerprints(root, selected.chosen, dress, tree.leaves_out, excludes(vertex), seen)
+        selection = Selection(selected.chosen, dress, tree.leaves_out, excludes(vertex))
+        found = archive.fingerprints(root, selection, seen)
         if seen is not None:
             seen.keep()
         for path in selected.archives:
@@ -112,18 +102,17 @@ def fingerprint(vertex: Copy, tree: Tree, selected: Selected) -> Fingerprint:
                 while chunk := file.read(1 << 20):
                     state.update(chunk)
             found.digests[path] = state.digest()
-    return Fingerprint(found.digests, found.times_ns)
+    return found
 
 
-def fingerprint_of_path(tree: Tree, path: str) -> Fingerprint:
-    """That of what is at `path`, its owners and times left aside. Blocking. Raises `NotFound`."""
+def fingerprints_at(tree: Tree, path: str) -> Fingerprints:
+    """Those of what is at `path`, its owners and times left aside. Blocking. Raises `NotFound`."""
     inside = inside_of(path)
     with Root(tree.root) as root:
         if kind_of(root, inside) is None:
             raise NotFound(f"{path}: not found in the build's context")
         chosen = Chosen(archive.real_path(root, inside) if inside else inside, b"")
-        found = archive.fingerprints(root, [chosen], Dress((0, 0), None, 0), tree.leaves_out)
-        return Fingerprint(found.digests, found.times_ns)
+        return archive.fingerprints(root, Selection([chosen], Dress((0, 0), None, 0), tree.leaves_out))
 
 
 def leaves_something_out(tree: Tree) -> bool:

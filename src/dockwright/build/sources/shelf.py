@@ -113,7 +113,7 @@ class Shelf:
     def describe(self, folder: Path, about: About) -> None:
         """Write what is told of it; its size, where that is not known, is counted."""
         about.size_bytes = about.size_bytes or _size(folder)
-        new = folder / f"{ABOUT}.{secrets.token_hex(4)}.new"
+        new = folder / f"{ABOUT}.new"
         new.write_bytes(msgspec.json.encode(about))
         os.replace(new, folder / ABOUT)
 
